@@ -1,0 +1,197 @@
+package hfio
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// PeftType is the method of an adapter.
+type PeftType string
+
+// The prompt-learning methods of PEFT 0.21.2. Any other value is kept as it is.
+const (
+	PromptTuning          PeftType = "PROMPT_TUNING"
+	PTuning               PeftType = "P_TUNING"
+	PrefixTuning          PeftType = "PREFIX_TUNING"
+	MultitaskPromptTuning PeftType = "MULTITASK_PROMPT_TUNING"
+	CPT                   PeftType = "CPT"
+	Cartridge             PeftType = "CARTRIDGE"
+)
+
+// TaskType is what the base model is used for; "" stands for null.
+type TaskType string
+
+// The task types of PEFT.
+const (
+	SeqCls            TaskType = "SEQ_CLS"
+	TokenCls          TaskType = "TOKEN_CLS"
+	QuestionAns       TaskType = "QUESTION_ANS"
+	FeatureExtraction TaskType = "FEATURE_EXTRACTION"
+	CausalLM          TaskType = "CAUSAL_LM"
+	Seq2SeqLM         TaskType = "SEQ_2_SEQ_LM"
+)
+
+// PeftVersion is the version of PEFT whose files a new adapter is written like.
+const PeftVersion = "0.21.2"
+
+// AdapterConfig is an adapter_config.json. "", 0 and nil stand for null in the
+// fields that may be null; the comment names those for which they do not.
+//
+// Start a new one at [NewAdapterConfig]. A field that does not belong to the
+// PeftType is not written.
+type AdapterConfig struct {
+	PeftType            PeftType
+	TaskType            TaskType
+	BaseModelNameOrPath string
+	Revision            string
+	PeftVersion         string // written since PEFT 0.18
+	InferenceMode       bool   // PEFT always writes true and ignores it when loading
+	AutoMapping         json.RawMessage
+	ModulesToSave       []string // nil: null; PEFT repeats names in it: a set
+
+	// Sizes, of every prompt-learning method.
+	NumVirtualTokens         int
+	TokenDim                 int
+	NumTransformerSubmodules int
+	NumAttentionHeads        int
+	NumLayers                int
+
+	// PROMPT_TUNING, MULTITASK_PROMPT_TUNING.
+	PromptTuningInit     string // RANDOM, TEXT, SAMPLE_VOCAB, …; anything else counts as RANDOM
+	PromptTuningInitText string
+	TokenizerNameOrPath  string // CPT too
+	TokenizerKwargs      json.RawMessage
+
+	// P_TUNING; the hidden size PREFIX_TUNING too.
+	EncoderReparameterizationType string // MLP, LSTM
+	EncoderHiddenSize             int
+	EncoderNumLayers              int
+	EncoderDropout                float64
+
+	// PREFIX_TUNING.
+	PrefixProjection bool
+	InitWeights      string // "zero"
+
+	// MULTITASK_PROMPT_TUNING. 0 is a number here.
+	PromptTuningInitStateDictPath string
+	PromptTuningInitTask          int
+	NumRanks                      int
+	NumTasks                      int
+
+	// CPT. 0 is a number in the floats.
+	CPTTokenIDs                []int
+	CPTMask                    []int
+	CPTTokensTypeMask          []int
+	OptWeightedLossType        string // none, decay
+	OptLossDecayFactor         float64
+	OptProjectionEpsilon       float64
+	OptProjectionFormatEpsilon float64
+
+	// CARTRIDGE. 0 is a number here.
+	NumFrozenTokens int
+
+	// Unknown holds every key that the fields above do not, with its JSON. It is
+	// written too. PEFT drops such keys with a warning.
+	Unknown map[string]json.RawMessage
+
+	// source holds the values as they were read, so that what is not changed is
+	// written as it was; nil for a config made in Go.
+	source *jsonValue
+}
+
+// NewAdapterConfig returns a config with PEFT's defaults for a prompt-learning
+// method, as PEFT would save it.
+func NewAdapterConfig(method PeftType) AdapterConfig {
+	c := defaultAdapterConfig(method)
+	c.PeftVersion, c.InferenceMode = PeftVersion, true
+	return c
+}
+
+// defaultAdapterConfig holds the values that PEFT takes for absent keys.
+func defaultAdapterConfig(method PeftType) AdapterConfig {
+	c := AdapterConfig{PeftType: method}
+	switch method {
+	case PromptTuning:
+		c.PromptTuningInit = "RANDOM"
+	case PTuning:
+		c.EncoderReparameterizationType, c.EncoderNumLayers = "MLP", 2
+	case MultitaskPromptTuning:
+		c.PromptTuningInit, c.NumRanks, c.NumTasks = "RANDOM", 1, 1
+	case CPT:
+		c.OptWeightedLossType, c.OptLossDecayFactor = "none", 1
+		c.OptProjectionEpsilon, c.OptProjectionFormatEpsilon = 0.1, 0.1
+	case Cartridge:
+		c.NumFrozenTokens = 1
+	}
+	return c
+}
+
+// IsPromptLearning tells whether the method is one of PEFT's prompt-learning ones.
+func (m PeftType) IsPromptLearning() bool {
+	switch m {
+	case PromptTuning, PTuning, PrefixTuning, MultitaskPromptTuning, CPT, Cartridge:
+		return true
+	}
+	return false
+}
+
+// ParseAdapterConfig reads an adapter_config.json of any version of PEFT; keys
+// that it lacks get PEFT's defaults. file names it in errors. The errors are
+// [FieldError] values, all of them joined; the config then holds what could be read.
+func ParseAdapterConfig(file string, data []byte) (AdapterConfig, error) {
+	root, err := parseJSONObject(file, data)
+	if err != nil {
+		return AdapterConfig{}, err
+	}
+	r := &ConfigReader{file: file, object: &root, found: &problems{}}
+	c := defaultAdapterConfig(PeftType(r.String("peft_type")))
+	c.source = &root
+	known := c.fields()
+	for _, f := range known {
+		f.read(r, f.key)
+	}
+	for _, f := range root.fields {
+		if !slices.ContainsFunc(known, func(k configField) bool { return k.key == f.key }) {
+			if c.Unknown == nil {
+				c.Unknown = map[string]json.RawMessage{}
+			}
+			c.Unknown[f.key] = appendPythonJSON(nil, &f.value, 0)
+		}
+	}
+	return c, r.Err()
+}
+
+// Encode returns the file as PEFT writes it: sorted keys, indented by 2, ASCII
+// only, floats as Python prints them, no newline at the end.
+//
+// A config that was read keeps the keys it had, plus those whose fields were given
+// a value since, and every number that was not changed stays as it was written. A
+// config made in Go has exactly the keys of PEFT 0.21.2 for its method.
+func (c AdapterConfig) Encode() ([]byte, error) {
+	object := jsonValue{kind: jsonObject}
+	var defaults map[string]jsonValue
+	if c.source != nil {
+		defaults = fieldValues(defaultAdapterConfig(c.PeftType))
+	}
+	for _, f := range c.fields() {
+		value := f.value()
+		if c.source != nil {
+			standard := defaults[f.key]
+			if old, ok := c.source.get(f.key); !ok && value.equal(&standard) {
+				continue
+			} else if ok && f.same(old) {
+				value = *old
+			}
+		}
+		object.fields = append(object.fields, jsonField{f.key, value})
+	}
+	var found problems
+	for _, key := range slices.Sorted(maps.Keys(c.Unknown)) {
+		value, err := parseJSON("unknown key "+key, c.Unknown[key])
+		found.add(err)
+		object.fields = append(object.fields, jsonField{key, value})
+	}
+	found.add(c.checkRaw())
+	return appendPythonJSON(nil, &object, 0), found.err()
+}
