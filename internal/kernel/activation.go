@@ -1,0 +1,68 @@
+package kernel
+
+import "github.com/nlpodyssey/spago/mat"
+
+// GELU returns x·Φ(x), with the exact normal distribution function Φ:
+// torch.nn.GELU() and transformers' "gelu".
+func GELU(x mat.Tensor) mat.Tensor { return run(&activation{x: x, f: geluForward, df: geluBackward}) }
+
+// Tanh returns the hyperbolic tangent of every element.
+func Tanh(x mat.Tensor) mat.Tensor {
+	return run(&activation{x: x, f: tanhForward, df: tanhBackward, fromResult: true})
+}
+
+// ReLU returns max(x, 0). Its derivative at 0 is 0, as in torch.
+func ReLU(x mat.Tensor) mat.Tensor {
+	return run(&activation{x: x, f: reluForward, df: reluBackward, fromResult: true})
+}
+
+// activation applies a function to every element.
+type activation struct {
+	x          mat.Tensor
+	f          func(y, x []float32)
+	df         func(gx, gy, kept []float32)
+	fromResult bool // df wants the result of f, not its argument
+	result     []float32
+}
+
+func (o *activation) operands() []mat.Tensor { return []mat.Tensor{o.x} }
+
+func (o *activation) forward(bool) *Tensor {
+	x, y := Data(o.x), New(Rows(o.x), Cols(o.x), nil)
+	elementwise(len(x), func(from, to int) { o.f(y.data[from:to], x[from:to]) })
+	o.result = y.data
+	return y
+}
+
+func (o *activation) backward(gradient []float32) {
+	kept, gx := o.result, New(Rows(o.x), Cols(o.x), nil)
+	if !o.fromResult {
+		kept = Data(o.x)
+	}
+	elementwise(len(kept), func(from, to int) { o.df(gx.data[from:to], gradient[from:to], kept[from:to]) })
+	accumulate(o.x, gx)
+}
+
+func reluForward(y, x []float32) {
+	for i, v := range x {
+		if v < 0 { // NaN stays NaN, as in torch
+			v = 0
+		}
+		y[i] = v
+	}
+}
+
+func reluBackward(gx, gy, y []float32) {
+	for i, g := range gy {
+		if y[i] <= 0 {
+			g = 0
+		}
+		gx[i] = g
+	}
+}
+
+func tanhBackward(gx, gy, y []float32) {
+	for i, g := range gy {
+		gx[i] = g * (1 - y[i]*y[i])
+	}
+}

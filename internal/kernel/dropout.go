@@ -1,0 +1,86 @@
+package kernel
+
+import "github.com/nlpodyssey/spago/mat"
+
+// Mask says which elements dropout keeps: element i iff hash(Key, i) ≥ P, taking
+// the hash as a number in [0, 1). Kept elements are scaled by 1/(1-P), as
+// torch.nn.Dropout does. The mask is a function of Key and i alone, so the
+// backward pass computes it again instead of storing it, and it does not depend
+// on how work is divided. P = 0 keeps everything.
+type Mask struct {
+	P   float32 // probability of dropping an element, 0 ≤ P < 1
+	Key uint64  // one key, one mask: two operators with one key drop the same elements
+}
+
+// check panics unless 0 ≤ P < 1.
+func (m Mask) check(op string) {
+	if !(m.P >= 0 && m.P < 1) {
+		fail(op, "dropout probability is %v, want 0 ≤ p < 1", m.P)
+	}
+}
+
+// apply writes src to dst, dropped and scaled; dst may be src. first is the index
+// of src[0] in the operator's elements.
+func (m Mask) apply(dst, src []float32, first int) {
+	if m.P == 0 {
+		copy(dst, src)
+		return
+	}
+	state, threshold, scale := mix(m.Key), m.threshold(), 1/(1-m.P)
+	for i, v := range src {
+		if mix(state+uint64(first+i)*weyl)>>32 < threshold {
+			dst[i] = 0
+			continue
+		}
+		dst[i] = v * scale
+	}
+}
+
+// threshold is P in units of 2^-32.
+func (m Mask) threshold() uint64 { return uint64(float64(m.P) * (1 << 32)) }
+
+// weyl is the odd number next to 2^64 divided by the golden ratio: its
+// multiples spread evenly.
+const weyl = 0x9e3779b97f4a7c15
+
+// mix is the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable
+// pseudorandom number generators, OOPSLA 2014; constants of variant 13).
+func mix(z uint64) uint64 {
+	z ^= z >> 30
+	z *= 0xbf58476d1ce4e5b9
+	z ^= z >> 27
+	z *= 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// Dropout drops elements of x by mask. With P = 0 it returns x itself.
+func Dropout(x mat.Tensor, mask Mask) mat.Tensor {
+	mask.check("Dropout")
+	if mask.P == 0 {
+		return x
+	}
+	return run(&dropout{x: x, mask: mask})
+}
+
+type dropout struct {
+	x    mat.Tensor
+	mask Mask
+}
+
+func (o *dropout) operands() []mat.Tensor { return []mat.Tensor{o.x} }
+
+func (o *dropout) forward(bool) *Tensor {
+	y := New(Rows(o.x), Cols(o.x), nil)
+	o.each(y.data, Data(o.x))
+	return y
+}
+
+func (o *dropout) backward(gradient []float32) {
+	gx := New(Rows(o.x), Cols(o.x), nil)
+	o.each(gx.data, gradient)
+	accumulate(o.x, gx)
+}
+
+func (o *dropout) each(dst, src []float32) {
+	elementwise(len(src), func(from, to int) { o.mask.apply(dst[from:to], src[from:to], from) })
+}

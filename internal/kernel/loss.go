@@ -1,0 +1,202 @@
+package kernel
+
+import (
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+)
+
+// Ignored is the target that the cross entropies leave out of their mean.
+const Ignored = -100
+
+// CrossEntropy returns the mean over the rows of logits [R, C] of
+// -log softmax(row)[target], rows whose target is [Ignored] left out: a scalar,
+// as torch.nn.CrossEntropyLoss. With every row ignored it is NaN, as in torch,
+// with a gradient of zeros.
+func CrossEntropy(logits mat.Tensor, targets []int) mat.Tensor {
+	classes := Cols(logits)
+	if len(targets) != Rows(logits) || classes == 0 {
+		fail("CrossEntropy", "%d targets for logits %v", len(targets), logits.Shape())
+	}
+	for i, target := range targets {
+		if target != Ignored && (target < 0 || target >= classes) {
+			fail("CrossEntropy", "target %d is %d, want one of %d classes or %d", i, target, classes, Ignored)
+		}
+	}
+	o := &crossEntropy{x: logits}
+	for r, target := range targets {
+		if target != Ignored {
+			o.choices = append(o.choices, choice{start: r * classes, step: 1, n: classes, target: target})
+		}
+	}
+	for i := range o.choices {
+		o.choices[i].weight = 1 / float64(len(o.choices))
+	}
+	o.undefined = len(o.choices) == 0
+	return run(o)
+}
+
+// SpanCrossEntropy returns the loss of extractive question answering on logits
+// [R, 2], start scores in column 0 and end scores in column 1: the mean of the
+// start and the end loss, each the mean over the sequences of the cross entropy
+// over the rows of the sequence's span. starts and ends count from the first row
+// of their span. As in transformers (modeling_bert.py,
+// BertForQuestionAnswering.forward) a negative position counts as 0 and one at
+// or beyond the span's end leaves the sequence out; with every sequence left
+// out the loss is NaN.
+func SpanCrossEntropy(logits mat.Tensor, spans []Span, starts, ends []int) mat.Tensor {
+	if Cols(logits) != 2 {
+		fail("SpanCrossEntropy", "logits are %v, want [R 2]", logits.Shape())
+	}
+	if len(starts) != len(spans) || len(ends) != len(spans) {
+		fail("SpanCrossEntropy", "%d starts and %d ends for %d spans", len(starts), len(ends), len(spans))
+	}
+	checkSpans("SpanCrossEntropy", spans, Rows(logits))
+	o := &crossEntropy{x: logits}
+	for column, positions := range [][]int{starts, ends} {
+		first := len(o.choices)
+		for i, s := range spans {
+			if positions[i] < s.Len() {
+				o.choices = append(o.choices, choice{start: 2*s.Start + column, step: 2, n: s.Len(), target: max(0, positions[i])})
+			}
+		}
+		kept := o.choices[first:]
+		for i := range kept {
+			kept[i].weight = 0.5 / float64(len(kept))
+		}
+		o.undefined = o.undefined || len(kept) == 0
+	}
+	return run(o)
+}
+
+// choice is one softmax over n logits and the one that is right.
+type choice struct {
+	start, step, n int // logit j is x[start+j·step]
+	target         int
+	weight         float64 // of its loss in the mean
+	logSum         float64 // log Σ exp of the logits, kept for the gradient
+}
+
+type crossEntropy struct {
+	x         mat.Tensor
+	choices   []choice
+	undefined bool // a mean over nothing
+}
+
+func (o *crossEntropy) operands() []mat.Tensor { return []mat.Tensor{o.x} }
+
+func (o *crossEntropy) forward(bool) *Tensor {
+	x := Data(o.x)
+	parallel(len(o.choices), 64, func(from, to int) {
+		for i := from; i < to; i++ {
+			o.choices[i].logSum = logSumExp(x, o.choices[i])
+		}
+	})
+	loss := 0.0
+	for _, c := range o.choices {
+		loss += c.weight * (c.logSum - float64(x[c.start+c.target*c.step]))
+	}
+	if o.undefined {
+		loss = math.NaN()
+	}
+	return scalar(loss)
+}
+
+func (o *crossEntropy) backward(gradient []float32) {
+	x := Data(o.x)
+	gx := New(Rows(o.x), Cols(o.x), nil)
+	parallel(len(o.choices), 64, func(from, to int) {
+		for _, c := range o.choices[from:to] {
+			scale := float64(gradient[0]) * c.weight
+			for j := range c.n {
+				at := c.start + j*c.step
+				p := math.Exp(float64(x[at]) - c.logSum)
+				if j == c.target {
+					p--
+				}
+				gx.data[at] = float32(scale * p)
+			}
+		}
+	})
+	accumulate(o.x, gx)
+}
+
+// logSumExp returns log Σ exp of the choice's logits, in float64. An infinite
+// maximum gives NaN, as in torch.
+func logSumExp(x []float32, c choice) float64 {
+	top := math.Inf(-1)
+	for j := range c.n {
+		top = math.Max(top, float64(x[c.start+j*c.step]))
+	}
+	sum := 0.0
+	for j := range c.n {
+		sum += math.Exp(float64(x[c.start+j*c.step]) - top)
+	}
+	return top + math.Log(sum)
+}
+
+// MSE returns the mean of (x - target)² over all elements of x [R, C]; targets
+// lie row by row. As torch.nn.MSELoss.
+func MSE(x mat.Tensor, targets []float32) mat.Tensor {
+	checkTargets("MSE", x, targets)
+	return run(&elementLoss{x, targets, func(v, target float64) (float64, float64) {
+		return (v - target) * (v - target), 2 * (v - target)
+	}})
+}
+
+// BCEWithLogits returns the mean over all elements of logits [R, C] of the
+// binary cross entropy of sigmoid(x) and the target, which lies in [0, 1];
+// targets lie row by row. As torch.nn.BCEWithLogitsLoss.
+func BCEWithLogits(logits mat.Tensor, targets []float32) mat.Tensor {
+	checkTargets("BCEWithLogits", logits, targets)
+	return run(&elementLoss{logits, targets, func(v, target float64) (float64, float64) {
+		// -t·log σ(v) - (1-t)·log(1-σ(v)) without overflow.
+		loss := math.Max(v, 0) - v*target + math.Log1p(math.Exp(-math.Abs(v)))
+		return loss, sigmoid(v) - target
+	}})
+}
+
+func checkTargets(op string, x mat.Tensor, targets []float32) {
+	if len(targets) != Rows(x)*Cols(x) {
+		fail(op, "%d targets for %v", len(targets), x.Shape())
+	}
+}
+
+// elementLoss is the mean of a loss of each element.
+type elementLoss struct {
+	x       mat.Tensor
+	targets []float32
+	each    func(v, target float64) (loss, derivative float64)
+}
+
+func (o *elementLoss) operands() []mat.Tensor { return []mat.Tensor{o.x} }
+
+func (o *elementLoss) forward(bool) *Tensor {
+	sum := 0.0
+	for i, v := range Data(o.x) {
+		loss, _ := o.each(float64(v), float64(o.targets[i]))
+		sum += loss
+	}
+	return scalar(sum / float64(len(o.targets))) // NaN over nothing, as torch
+}
+
+func (o *elementLoss) backward(gradient []float32) {
+	scale := float64(gradient[0]) / float64(len(o.targets))
+	gx := New(Rows(o.x), Cols(o.x), nil)
+	for i, v := range Data(o.x) {
+		_, derivative := o.each(float64(v), float64(o.targets[i]))
+		gx.data[i] = float32(scale * derivative)
+	}
+	accumulate(o.x, gx)
+}
+
+func scalar(v float64) *Tensor { return New(1, 1, []float32{float32(v)}) }
+
+// sigmoid is 1/(1+e^-v) without overflow.
+func sigmoid(v float64) float64 {
+	if v < 0 {
+		e := math.Exp(v)
+		return e / (1 + e)
+	}
+	return 1 / (1 + math.Exp(-v))
+}
