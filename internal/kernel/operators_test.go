@@ -1,0 +1,225 @@
+package kernel_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/internal/numtest"
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+)
+
+func TestLinear(t *testing.T) {
+	weight, bias := numtest.Normal(1, 7*5, 1), numtest.Normal(2, 7, 1)
+	for _, tt := range []struct {
+		name string
+		rows int
+		bias []float32
+	}{{"bias", 9, bias}, {"one row", 1, bias}, {"no bias", 4, nil}, {"many rows", 700, bias}} {
+		t.Run(tt.name, operatorCase{
+			inputs: []input{random("x", tt.rows, 5)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				return kernel.Linear(x[0], kernel.NewWeight(weight, 7, 5), tt.bias)
+			},
+			reference: func(x [][]float64) []float64 {
+				y := product(x[0], numtest.Wide(weight), tt.rows, 7, 5)
+				if tt.bias != nil {
+					addRow(y, numtest.Wide(tt.bias))
+				}
+				return y
+			},
+		}.run)
+	}
+}
+
+func TestLinearParam(t *testing.T) {
+	reference := func(x [][]float64) []float64 {
+		y := product(x[0], x[1], 9, 6, 5)
+		if len(x) == 3 {
+			addRow(y, x[2])
+		}
+		return y
+	}
+	build := func(x []mat.Tensor) mat.Tensor {
+		var bias *nn.Param
+		if len(x) == 3 {
+			bias = x[2].(*nn.Param)
+		}
+		return kernel.LinearParam(x[0], x[1].(*nn.Param), bias)
+	}
+	inputs := []input{random("x", 9, 5), random("w", 6, 5), random("b", 1, 6)}
+	t.Run("bias", operatorCase{inputs: inputs, params: true, build: build, reference: reference}.run)
+	t.Run("no bias", operatorCase{inputs: inputs[:2], params: true, build: build, reference: reference}.run)
+}
+
+func TestAddLayerNorm(t *testing.T) {
+	const d, eps = 11, 1e-5
+	gamma, beta := numtest.Normal(3, d, 1), numtest.Normal(4, d, 1)
+	c := operatorCase{
+		build: func(x []mat.Tensor) mat.Tensor {
+			var residual mat.Tensor
+			if len(x) == 2 {
+				residual = x[1]
+			}
+			return kernel.AddLayerNorm(x[0], residual, gamma, beta, eps)
+		},
+		reference: func(x [][]float64) []float64 {
+			h := append([]float64(nil), x[0]...)
+			if len(x) == 2 {
+				addRow(h, x[1])
+			}
+			for r := 0; r < len(h); r += d {
+				normalise(h[r:][:d], numtest.Wide(gamma), numtest.Wide(beta), eps)
+			}
+			return h
+		},
+	}
+	c.inputs = []input{random("x", 6, d), random("residual", 6, d)}
+	t.Run("residual", c.run)
+	c.inputs = c.inputs[:1]
+	t.Run("no residual", c.run)
+}
+
+func normalise(x, gamma, beta []float64, eps float64) {
+	mean, variance := 0.0, 0.0
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	for _, v := range x {
+		variance += (v - mean) * (v - mean) / float64(len(x))
+	}
+	for i, v := range x {
+		x[i] = (v-mean)/math.Sqrt(variance+eps)*gamma[i] + beta[i]
+	}
+}
+
+func TestActivations(t *testing.T) {
+	awayFromZero := random("x", 5, 13)
+	for i, v := range awayFromZero.values {
+		if math.Abs(float64(v)) < 0.05 { // ReLU has no derivative at 0
+			awayFromZero.values[i] = 0.05
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		f    func(mat.Tensor) mat.Tensor
+		want func(float64) float64
+	}{
+		{"GELU", kernel.GELU, func(v float64) float64 { return v * math.Erfc(-v/math.Sqrt2) / 2 }},
+		{"Tanh", kernel.Tanh, math.Tanh},
+		{"ReLU", kernel.ReLU, func(v float64) float64 { return max(v, 0) }},
+	} {
+		t.Run(tt.name, operatorCase{
+			inputs:    []input{awayFromZero},
+			build:     func(x []mat.Tensor) mat.Tensor { return tt.f(x[0]) },
+			reference: func(x [][]float64) []float64 { return each(x[0], tt.want) },
+		}.run)
+	}
+}
+
+func TestRowsOperators(t *testing.T) {
+	spans := []kernel.Span{{0, 3}, {3, 4}, {4, 6}, {6, 6}, {6, 9}}
+	const d = 4
+	row := func(x []float64, r int) []float64 { return x[r*d:][:d] }
+	tests := []operatorCase{
+		{
+			name:      "Add",
+			inputs:    []input{random("x", 9, d), random("y", 9, d)},
+			build:     func(x []mat.Tensor) mat.Tensor { return kernel.Add(x[0], x[1]) },
+			reference: func(x [][]float64) []float64 { return addRow(append([]float64(nil), x[0]...), x[1]) },
+		},
+		{
+			name:   "Add of itself",
+			inputs: []input{random("x", 9, d)},
+			build:  func(x []mat.Tensor) mat.Tensor { return kernel.Add(x[0], x[0]) },
+			reference: func(x [][]float64) []float64 {
+				return each(x[0], func(v float64) float64 { return 2 * v })
+			},
+		},
+		{
+			name:   "Gather",
+			inputs: []input{random("x", 5, d)},
+			build:  func(x []mat.Tensor) mat.Tensor { return kernel.Gather(x[0], []int{4, 0, 4, 2, 4}) },
+			reference: func(x [][]float64) (y []float64) {
+				for _, r := range []int{4, 0, 4, 2, 4} {
+					y = append(y, row(x[0], r)...)
+				}
+				return y
+			},
+		},
+		{
+			name:   "Columns",
+			inputs: []input{random("x", 5, d)},
+			build:  func(x []mat.Tensor) mat.Tensor { return kernel.Columns(x[0], 1, 3) },
+			reference: func(x [][]float64) (y []float64) {
+				for r := range 5 {
+					y = append(y, row(x[0], r)[1:3]...)
+				}
+				return y
+			},
+		},
+		{
+			name:   "AddEmbed",
+			inputs: []input{random("x", 3, d)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				table := kernel.Lookup{Table: numtest.Normal(7, 2*d, 1), Width: d, Index: []int{1, 0, 1}}
+				return kernel.AddEmbed(x[0], table, table)
+			},
+			reference: func(x [][]float64) []float64 {
+				y, table := append([]float64(nil), x[0]...), numtest.Wide(numtest.Normal(7, 2*d, 1))
+				for i, r := range []int{1, 0, 1} {
+					addRow(y[i*d:][:d], each(row(table, r), func(v float64) float64 { return 2 * v }))
+				}
+				return y
+			},
+		},
+		{
+			name:   "InsertRows",
+			inputs: []input{random("x", 9, d), random("prompt A", 2, d), random("prompt B", 3, d)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				return kernel.InsertRows(x[0], spans, []mat.Tensor{x[1], x[2], nil, x[1], x[1]})
+			},
+			reference: func(x [][]float64) (y []float64) {
+				for i, prompt := range [][]float64{x[1], x[2], nil, x[1], x[1]} {
+					y = append(y, prompt...)
+					y = append(y, x[0][spans[i].Start*d:spans[i].End*d]...)
+				}
+				return y
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestEmbed(t *testing.T) {
+	words, types := numtest.Normal(1, 5*3, 1), numtest.Normal(2, 2*3, 1)
+	got := kernel.Embed(kernel.Lookup{words, 3, []int{4, 0, 4}}, kernel.Lookup{types, 3, []int{1, 1, 0}})
+	var want []float32
+	for i, w := range []int{4, 0, 4} {
+		for c := range 3 {
+			want = append(want, words[w*3+c]+types[[]int{1, 1, 0}[i]*3+c])
+		}
+	}
+	numtest.SameBits(t, kernel.Data(got), want)
+	if got.RequiresGrad() {
+		t.Error("the rows of a frozen table require a gradient")
+	}
+}
+
+func TestDropout(t *testing.T) {
+	mask := kernel.Mask{P: 0.3, Key: 42}
+	t.Run("gradient", operatorCase{
+		inputs: []input{random("x", 30, 40)},
+		build:  func(x []mat.Tensor) mat.Tensor { return kernel.Dropout(x[0], mask) },
+		reference: func(x [][]float64) []float64 {
+			y := maskOf(mask, len(x[0]))
+			for i := range y {
+				y[i] *= x[0][i]
+			}
+			return y
+		},
+	}.run)
+}
