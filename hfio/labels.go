@@ -9,17 +9,23 @@ import (
 const maxLabels = 1 << 20
 
 // Labels returns the names of a classifier's outputs in order, as transformers
-// makes them: id2label where the config has it, else num_labels names LABEL_0,
-// LABEL_1, …; two of them where it has neither.
-// Source: transformers, configuration_utils.py, PreTrainedConfig.
+// makes them: those of id2label, unless there is a num_labels that disagrees; else
+// num_labels names LABEL_0, LABEL_1, …; two of them where the config has neither.
+// Source: transformers 5.23, configuration_utils.py, PreTrainedConfig.
 func (r *ConfigReader) Labels() []string {
-	if r.Has("id2label") {
-		return r.namedLabels()
-	}
-	n := r.SizeOr("num_labels", 2)
-	if n > maxLabels {
-		r.Reject("num_labels", fmt.Sprintf("at most %d", maxLabels))
+	n := r.IntOr("num_labels", -1)
+	if n > maxLabels || n < 0 && r.Has("num_labels") {
+		r.Reject("num_labels", fmt.Sprintf("an integer from 0 to %d", maxLabels))
 		n = 0
+	}
+	if r.Has("id2label") {
+		names := r.namedLabels()
+		if n < 0 || n == len(names) {
+			return names
+		}
+	}
+	if n < 0 {
+		n = 2
 	}
 	return defaultLabels(n)
 }

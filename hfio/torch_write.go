@@ -1,32 +1,37 @@
 package hfio
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
 
-// EncodeTorch returns a file that torch.load reads, with weights_only too: a dict
-// of names to tensors in the order given, in torch's zip layout with storages
-// aligned to 64 bytes, as PEFT writes with safe_serialization=False.
+// EncodeTorch returns the file that torch 2.15 saves for a dict of names to these
+// tensors, in their order, byte for byte, if the file is called adapter_model.bin
+// (the name is inside) and no two tensors share memory: what PEFT writes with
+// safe_serialization=False. torch.load reads it, with weights_only too.
+//
+// Dtypes without a storage class of their own in torch (the unsigned ones but
+// U8, the 8-bit floats) and files of 4 GiB and more are refused.
 func EncodeTorch(tensors []Tensor) ([]byte, error) {
 	if err := checkTorchWritable(tensors); err != nil {
 		return nil, err
 	}
-	w := newTorchZip("adapter_model")
-	w.add("data.pkl", pickleTensors(tensors))
-	w.add("byteorder", []byte("little"))
+	z := torchZip{prefix: "adapter_model/"}
+	z.add("data.pkl", pickleTensors(tensors))
+	z.add(".format_version", []byte("1"))
+	z.add(".storage_alignment", []byte("64"))
+	z.add("byteorder", []byte("little"))
 	for i, t := range tensors {
-		w.add("data/"+strconv.Itoa(i), t.Data)
+		z.add("data/"+strconv.Itoa(i), t.Data)
 	}
-	w.add("version", []byte("3\n"))
-	return w.bytes()
+	z.add("version", []byte("3\n"))
+	z.add(".data/serialization_id", z.serialisationID())
+	return z.finish(), nil
 }
 
-// torchStorageClass names the storage class of a dtype; torch has none for the
-// others, which it saves in another way.
+// torchStorageClass names the storage class of a dtype.
 var torchStorageClass = map[DType]string{
 	F64: "DoubleStorage", F32: "FloatStorage", F16: "HalfStorage", BF16: "BFloat16Storage",
 	I64: "LongStorage", I32: "IntStorage", I16: "ShortStorage", I8: "CharStorage", U8: "ByteStorage",
@@ -35,6 +40,7 @@ var torchStorageClass = map[DType]string{
 
 func checkTorchWritable(tensors []Tensor) error {
 	var found problems
+	total := 0
 	names := make(map[string]bool, len(tensors))
 	for _, t := range tensors {
 		if names[t.Name] {
@@ -48,38 +54,11 @@ func checkTorchWritable(tensors []Tensor) error {
 			found.add(&TensorError{Name: t.Name, Err: &Mismatch{"dtype " + string(t.DType), "one that torch has a storage class for", ErrDType}})
 		}
 		found.add(t.Check())
+		// A name stands in the pickle, an entry's name three times in the zip.
+		if total += len(t.Data) + len(t.Name) + 1024; total > math.MaxUint32 {
+			found.add(fmt.Errorf("%w: a torch file of 4 GiB or more", ErrUnsupported))
+			break
+		}
 	}
 	return found.err()
-}
-
-// torchZip writes the archive.
-type torchZip struct {
-	prefix string
-	buffer bytes.Buffer
-	writer *zip.Writer
-	err    error
-}
-
-func newTorchZip(prefix string) *torchZip {
-	z := &torchZip{prefix: prefix + "/"}
-	z.writer = zip.NewWriter(&z.buffer)
-	return z
-}
-
-func (z *torchZip) add(name string, data []byte) {
-	if z.err != nil {
-		return
-	}
-	w, err := z.writer.CreateHeader(&zip.FileHeader{Name: z.prefix + name, Method: zip.Store})
-	if err == nil {
-		_, err = w.Write(data)
-	}
-	z.err = err
-}
-
-func (z *torchZip) bytes() ([]byte, error) {
-	if z.err == nil {
-		z.err = z.writer.Close()
-	}
-	return z.buffer.Bytes(), z.err
 }
