@@ -26,7 +26,7 @@ func (m Mask) apply(dst, src []float32, first int) {
 		copy(dst, src)
 		return
 	}
-	state, threshold, scale := mix(m.Key), m.threshold(), 1/(1-m.P)
+	state, threshold, scale := mix(m.Key+weyl), m.threshold(), 1/(1-m.P)
 	for i, v := range src {
 		if mix(state+uint64(first+i)*weyl)>>32 < threshold {
 			dst[i] = 0

@@ -48,6 +48,9 @@ func checkCell(i int, c LSTMCell, in int) {
 		}
 	}
 	hidden := Cols(c.HiddenWeight)
+	if hidden == 0 {
+		fail("LSTM", "cell %d: the hidden size is 0", i)
+	}
 	want := [][]int{{4 * hidden, in}, {4 * hidden, hidden}, {1, 4 * hidden}, {1, 4 * hidden}}
 	for n, p := range c.params() {
 		if !slices.Equal(p.Shape(), want[n]) {

@@ -213,3 +213,5 @@ func params(x []mat.Tensor) []*nn.Param {
 	}
 	return p
 }
+
+func tensors(x ...mat.Tensor) []mat.Tensor { return x }

@@ -208,18 +208,3 @@ func TestEmbed(t *testing.T) {
 		t.Error("the rows of a frozen table require a gradient")
 	}
 }
-
-func TestDropout(t *testing.T) {
-	mask := kernel.Mask{P: 0.3, Key: 42}
-	t.Run("gradient", operatorCase{
-		inputs: []input{random("x", 30, 40)},
-		build:  func(x []mat.Tensor) mat.Tensor { return kernel.Dropout(x[0], mask) },
-		reference: func(x [][]float64) []float64 {
-			y := maskOf(mask, len(x[0]))
-			for i := range y {
-				y[i] *= x[0][i]
-			}
-			return y
-		},
-	}.run)
-}

@@ -1,0 +1,107 @@
+package kernel_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/nlpodyssey/spago/nn"
+)
+
+func TestShapeErrors(t *testing.T) {
+	x := func(rows, cols int) *kernel.Tensor { return kernel.New(rows, cols, nil) }
+	p := func(rows, cols int) *nn.Param { return kernel.NewParam(rows, cols, nil) }
+	f := func(n int) []float32 { return make([]float32, n) }
+	weight := kernel.NewWeight(f(6), 2, 3)
+	span := []kernel.Span{{0, 4}}
+	cell := kernel.LSTMCell{InputWeight: p(8, 3), HiddenWeight: p(8, 2), InputBias: p(1, 8), HiddenBias: p(1, 8)}
+	wrong, wide := cell, kernel.LSTMCell{InputWeight: p(12, 3), HiddenWeight: p(12, 3), InputBias: p(1, 12), HiddenBias: p(1, 12)}
+	wrong.HiddenBias = p(8, 1)
+	nan := float32(math.NaN())
+
+	tests := []struct {
+		name, op, says string
+		call           func()
+	}{
+		{"data", "New", "5 values for shape [2 3]", func() { kernel.New(2, 3, f(5)) }},
+		{"negative", "New", "shape [-1 3] is negative", func() { kernel.New(-1, 3, nil) }},
+		{"param data", "New", "5 values", func() { kernel.NewParam(2, 3, f(5)) }},
+		{"gradient", "AccGrad", "gradient is [3 2], the tensor is [2 3]", func() { x(2, 3).AccGrad(x(3, 2)) }},
+		{"weight data", "NewWeight", "5 values for shape [2 3]", func() { kernel.NewWeight(f(5), 2, 3) }},
+		{"linear input", "Linear", "x is [4 2], the weight is [2 3]", func() { kernel.Linear(x(4, 2), weight, nil) }},
+		{"linear bias", "Linear", "bias has 3 values", func() { kernel.Linear(x(4, 3), weight, f(3)) }},
+		{"trained input", "LinearParam", "x is [4 2], w is [2 3]", func() { kernel.LinearParam(x(4, 2), p(2, 3), nil) }},
+		{"trained bias", "LinearParam", "b is [2 1], want [1 2]", func() { kernel.LinearParam(x(4, 3), p(2, 3), p(2, 1)) }},
+		{"residual", "AddLayerNorm", "the residual [3 4]", func() { kernel.AddLayerNorm(x(4, 3), x(3, 4), f(3), f(3), 1) }},
+		{"gamma", "AddLayerNorm", "gamma has 4 values", func() { kernel.AddLayerNorm(x(4, 3), nil, f(4), f(3), 1) }},
+		{"beta", "AddLayerNorm", "beta 2", func() { kernel.AddLayerNorm(x(4, 3), nil, f(3), f(2), 1) }},
+		{"probability 1", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: 1}) }},
+		{"probability NaN", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: nan}) }},
+		{"sum", "Add", "[1 2] and [2 1] differ", func() { kernel.Add(x(1, 2), x(2, 1)) }},
+		{"gather", "Gather", "index 1 is row 4, x has 4 rows", func() { kernel.Gather(x(4, 1), []int{0, 4}) }},
+		{"gather negative", "Gather", "row -1", func() { kernel.Gather(x(4, 1), []int{-1}) }},
+		{"columns", "Columns", "columns [1, 4) of 3", func() { kernel.Columns(x(4, 3), 1, 4) }},
+		{"no columns", "Columns", "columns [1, 1) of 3", func() { kernel.Columns(x(4, 3), 1, 1) }},
+		{"insert spans", "InsertRows", "cover 4 rows of 5", func() { kernel.InsertRows(x(5, 3), span, nil) }},
+		{"insert gap", "InsertRows", "want one that begins at 0", func() { kernel.InsertRows(x(5, 3), []kernel.Span{{1, 5}}, nil) }},
+		{"insert count", "InsertRows", "0 prompts for 1 sequences", func() { kernel.InsertRows(x(4, 3), span, nil) }},
+		{"insert width", "InsertRows", "prompt 0 is [1 2]", func() { kernel.InsertRows(x(4, 3), span, tensors(x(1, 2))) }},
+		{"embed rows", "Embed", "asked for 1 rows, want 2", func() {
+			kernel.Embed(kernel.Lookup{f(4), 2, []int{0, 1}}, kernel.Lookup{f(4), 2, []int{0}})
+		}},
+		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(kernel.Lookup{f(4), 2, []int{2}}) }},
+		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{f(4), 2, []int{0}}) }},
+		{"heads", "Attention", "not three times 2 heads", func() { kernel.Attention(x(4, 9), span, nil, 2, 1, kernel.Mask{}) }},
+		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, 0, 1, kernel.Mask{}) }},
+		{"attention spans", "Attention", "cover 4 rows of 5", func() { kernel.Attention(x(5, 6), span, nil, 2, 1, kernel.Mask{}) }},
+		{"pasts", "Attention", "2 pasts for 1", func() { kernel.Attention(x(4, 6), span, make([]kernel.Past, 2), 2, 1, kernel.Mask{}) }},
+		{"past width", "Attention", "past 0: keys are [2 3]", func() {
+			kernel.Attention(x(4, 6), span, []kernel.Past{{x(2, 3), x(2, 3)}}, 2, 1, kernel.Mask{})
+		}},
+		{"past rows", "Attention", "values [3 2]", func() {
+			kernel.Attention(x(4, 6), span, []kernel.Past{{x(2, 2), x(3, 2)}}, 2, 1, kernel.Mask{})
+		}},
+		{"half a past", "Attention", "keys without values", func() {
+			kernel.Attention(x(4, 6), span, []kernel.Past{{Keys: x(2, 2)}}, 2, 1, kernel.Mask{})
+		}},
+		{"attention dropout", "Attention", "0 ≤ p < 1", func() { kernel.Attention(x(4, 6), span, nil, 2, 1, kernel.Mask{P: -1}) }},
+		{"cells", "LSTM", "0 cells", func() { kernel.LSTM(x(2, 3)) }},
+		{"cell parameter", "LSTM", "cell 0 lacks a parameter", func() { kernel.LSTM(x(2, 3), kernel.LSTMCell{}) }},
+		{"cell shape", "LSTM", "cell 1: hidden bias is [8 1], want [1 8]", func() { kernel.LSTM(x(2, 3), cell, wrong) }},
+		{"hidden sizes", "LSTM", "hidden sizes 2 and 3 differ", func() { kernel.LSTM(x(2, 3), cell, wide) }},
+		{"target count", "CrossEntropy", "1 targets for logits [2 3]", func() { kernel.CrossEntropy(x(2, 3), []int{0}) }},
+		{"target", "CrossEntropy", "target 1 is 3", func() { kernel.CrossEntropy(x(2, 3), []int{0, 3}) }},
+		{"target negative", "CrossEntropy", "target 0 is -1", func() { kernel.CrossEntropy(x(1, 3), []int{-1}) }},
+		{"span logits", "SpanCrossEntropy", "want [R 2]", func() { kernel.SpanCrossEntropy(x(4, 3), span, []int{0}, []int{0}) }},
+		{"span targets", "SpanCrossEntropy", "1 starts and 0 ends", func() { kernel.SpanCrossEntropy(x(4, 2), span, []int{0}, nil) }},
+		{"mse", "MSE", "2 targets for [2 2]", func() { kernel.MSE(x(2, 2), f(2)) }},
+		{"bce", "BCEWithLogits", "2 targets for [2 2]", func() { kernel.BCEWithLogits(x(2, 2), f(2)) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := guarded(tt.call)
+			var shape *kernel.ShapeError
+			if !errors.As(err, &shape) || shape.Op != tt.op || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("error %v, want a ShapeError of %s that says %q", err, tt.op, tt.says)
+			}
+		})
+	}
+}
+
+func guarded(f func()) (err error) {
+	defer kernel.Guard(&err)
+	f()
+	return nil
+}
+
+func TestGuardPassesOtherPanics(t *testing.T) {
+	defer func() {
+		if r := recover(); r != "other" {
+			t.Errorf("recovered %v, want the panic itself", r)
+		}
+	}()
+	_ = guarded(func() { panic("other") })
+	t.Error("the panic was swallowed")
+}
