@@ -80,12 +80,20 @@ func (c operatorCase) execute(t *testing.T, trained func(i int) bool, wrap func(
 			t.Fatal(err)
 		}
 	}
+	owners := map[*float32]string{}
+	if any {
+		owners[&kernel.Data(y.Grad())[0]] = "the result"
+	}
 	for i, leaf := range leaves {
 		if leaf.HasGrad() != trained(i) {
 			t.Fatalf("%s: has a gradient: %v, want %v", c.inputs[i].name, leaf.HasGrad(), trained(i))
 		}
 		if leaf.HasGrad() {
 			result.gradients[i] = kernel.Data(leaf.Grad())
+			if owner, taken := owners[&result.gradients[i][0]]; taken {
+				t.Fatalf("%s and %s share the memory of a gradient", c.inputs[i].name, owner)
+			}
+			owners[&result.gradients[i][0]] = c.inputs[i].name
 		}
 		numtest.SameBits(t, kernel.Data(leaf), c.inputs[i].values)
 	}

@@ -117,7 +117,7 @@ func (o *columns) forward(bool) *Tensor {
 }
 
 func (o *columns) backward(gradient []float32) {
-	part := New(Rows(o.x), o.to-o.from, slices.Clone(gradient))
+	part := New(Rows(o.x), o.to-o.from, gradient) // copied from, never kept
 	accumulateColumns(o.x, part, o.from)
 }
 
