@@ -95,9 +95,19 @@ func (r *ConfigReader) BoolOr(key string, def bool) bool {
 	return optional(r, key, def, "true or false", jsonTruth)
 }
 
+// Strings returns a list of strings that must be there.
+func (r *ConfigReader) Strings(keys ...string) []string {
+	return wanted(r, keys, "a list of strings", jsonStrings)
+}
+
 // StringsOr returns a list of strings, or a default.
 func (r *ConfigReader) StringsOr(key string, def []string) []string {
 	return optional(r, key, def, "a list of strings", jsonStrings)
+}
+
+// Ints returns a list of integers that must be there.
+func (r *ConfigReader) Ints(keys ...string) []int {
+	return wanted(r, keys, "a list of integers", jsonInts)
 }
 
 // IntsOr returns a list of integers, or a default.

@@ -150,7 +150,7 @@ func parseIndex(file string, data []byte) (map[string][]string, error) {
 			continue
 		}
 		seen[tensor] = true
-		if shard != "" && (!fs.ValidPath(shard) || shard == ".") {
+		if v, _ := files.object.get(tensor); v.kind == jsonString && (!fs.ValidPath(shard) || shard == ".") {
 			files.Reject(tensor, "the name of a file in the same directory")
 			continue
 		}

@@ -341,17 +341,95 @@ def save_model_card(out):
     (out.parent / "modelcard.md").write_text(body)
 
 
+def seed(out, target, name, data):
+    """Writes a seed in the corpus format of Go's fuzzing."""
+    directory = out / "fuzz" / target
+    directory.mkdir(parents=True, exist_ok=True)
+    text = "".join(chr(b) if 0x20 <= b < 0x7F and b not in b'"\\' else f"\\x{b:02x}" for b in data)
+    (directory / name).write_text(f'go test fuzz v1\n[]byte("{text}")\n')
+
+
+def save_seeds(out):
+    shutil.rmtree(out / "fuzz", ignore_errors=True)
+
+    def header(text, size=0, length=None):
+        return struct.pack("<Q", len(text) if length is None else length) + text.encode() + bytes(size)
+
+    entry = '"%s":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}'
+    safe = {
+        "plain": (out / "safetensors" / "plain.safetensors").read_bytes(),
+        "mixed": (out / "safetensors" / "mixed.safetensors").read_bytes(),
+        "metadata": (out / "safetensors" / "odd_metadata.safetensors").read_bytes(),
+        "nothing": (out / "safetensors" / "nothing.safetensors").read_bytes(),
+        "zero_size": header("{" + entry % ("a", "F32", "[0,9223372036854775807]", 0, 0) + "," + entry % ("b", "U8", "[1]", 0, 1) + "}", 1),
+        "scalar": header("{" + entry % ("a", "F64", "[]", 0, 8) + "}", 8),
+        "near_2_63": header("{" + entry % ("a", "U8", "[9223372036854775807,2]", 0, 0) + "}"),
+        "length_2_63": header("{}", 0, 2**63 - 1),
+        "length_2_64": header("{}", 0, 2**64 - 8),
+        "offsets_2_63": header('{"a":{"dtype":"U8","shape":[1],"data_offsets":[9223372036854775807,9223372036854775808]}}', 1),
+        "overlap": header("{" + entry % ("a", "U8", "[2]", 0, 2) + "," + entry % ("b", "U8", "[2]", 1, 3) + "}", 3),
+        "duplicate": header("{" + entry % ("a", "U8", "[1]", 0, 1) + "," + entry % ("a", "U8", "[1]", 1, 2) + "}", 2),
+        "deep": header('{"a":{"x":' + "[" * 300 + "]" * 300 + "}}"),
+        "half_byte": header("{" + entry % ("a", "F4", "[2]", 0, 1) + "}", 1),
+        "short": b"\x02\x00",
+    }
+    small = Path(tempfile.mkdtemp())
+    values = {"w": torch.arange(6.0).reshape(2, 3).t(), "h": torch.ones(1).half(), "n": OrderedDict(e=torch.zeros(0)), "i": 2**70}
+    torch.save(values, small / "legacy", _use_new_zipfile_serialization=False)
+    torch.save(values, small / "protocol5", pickle_protocol=5)
+    torch.save({"p": torch.nn.Parameter(torch.ones(2)), "e": torch.ones(1).expand(3)}, small / "zip")
+    torch_seeds = {
+        **{name: (small / name).read_bytes() for name in ("legacy", "protocol5", "zip")},
+        "untyped": (out / "torch" / "untyped.bin").read_bytes(),
+        "system": b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
+        "bytes_2_63": b"\x80\x02\x8e" + struct.pack("<Q", 2**63 - 1) + b".",
+        "zeros": bytes(64),
+        "zip_only": b"PK\x03\x04",
+    }
+    config = {
+        "bert": (out / "models" / "single" / "config.json").read_bytes(),
+        "strange": (out / "json" / "strange_input.json").read_bytes(),
+        "labels": b'{"id2label":{"0":"a","2":"b"},"num_labels":99999999999}',
+        "deep": b'{"a":' * 200 + b"1" + b"}" * 200,
+        "infinity": b'{"time_step_limit":[0.0,Infinity,-Infinity,NaN],"x":1e999}',
+        "big": b'{"hidden_size":9223372036854775808,"n":-9223372036854775809}',
+        "surrogates": b'{"\\ud83d\\ude00":"\\ude00\\ud83d"}',
+        "twice": b'{"a":1,"a":[]}',
+    }
+    adapter = {d.name: (d / "adapter_config.json").read_bytes() for d in sorted((out / "adapters").iterdir())
+               if d.name.split("_")[0] in ("cpt", "cartridge", "multitask", "lora", "prefix", "ptuning")}
+    adapter |= {
+        "wrong_types": b'{"peft_type":"P_TUNING","num_virtual_tokens":"3","encoder_dropout":null,"token_dim":1e3,"modules_to_save":[1]}',
+        "unknown": b'{"peft_type":"NEW_METHOD","x":{"b":1.50,"a":[{}]}}',
+        "literals": b'{"peft_type":"P_TUNING","encoder_dropout":1E-1,"num_layers":0,"token_dim":9223372036854775807}',
+        "twice": b'{"peft_type":"LORA","peft_type":"CPT","r":1,"r":2}',
+        "deep": b'{"peft_type":"X","a":' + b"[" * 200 + b"]" * 200 + b"}",
+    }
+    index = {
+        "real": (out / "models" / "sharded" / "model.safetensors.index.json").read_bytes(),
+        "outside": b'{"weight_map":{"w":"../x","v":"/x","u":"a/../b","t":"","s":"a//b"}}',
+        "twice": b'{"weight_map":{"w":"a","w":"b"}}',
+        "wrong": b'{"metadata":[],"weight_map":{"w":1,"v":null,"u":{}}}',
+        "deep": b'{"weight_map":' * 200 + b"1" + b"}" * 200,
+    }
+    targets = {"SafeTensors": safe, "Torch": torch_seeds, "ModelConfig": config, "AdapterConfig": adapter, "Index": index}
+    for target, seeds in targets.items():
+        for name, data in seeds.items():
+            seed(out, "Fuzz" + target, name, data)
+
+
 README = """# Fixtures of hfio
 
 Made by compat_test/oracle/hfio_fixtures.py, never by gopeft, with
 {versions}.
 
 - safetensors: files of safetensors.torch.save_file and save_model.
-- torch: files of torch.save in both layouts, with the same values as safetensors; written: what EncodeTorch must equal.
+- torch: files of torch.save in both layouts, with the same values as safetensors (legacy.bin differs in each run: its keys are addresses); written: what EncodeTorch must equal.
 - floats.json: SHA-256 of float conversions by torch (NaN replaced by 0; the patterns are in the script).
 - json: what Python's json.dumps makes of odd values. labels.json: id2label by transformers.
 - yaml.json: headers of model cards by huggingface_hub.
 - adapters: directories of PEFT's save_pretrained. old_configs: configs with the keys of older versions, and what PEFT loads them as.
+- fuzz: seeds of the fuzz targets, from the files above and by hand.
 - models: tiny BERT checkpoints, whole, in shards and as torch file.
 """
 
@@ -369,6 +447,7 @@ def main():
     save_model_card(out)
     save_old_configs(out / "old_configs")
     save_models(out / "models")
+    save_seeds(out)
     versions = ", ".join(f"{m.__name__} {m.__version__}" for m in (peft, transformers, torch, safetensors, huggingface_hub))
     (out / "README.md").write_text(README.format(versions=versions))
 
