@@ -1,0 +1,67 @@
+"""forward: what transformers' or PEFT's model returns in evaluation for one unpadded sequence after the other.
+
+Input, one sequence a line: {"input_ids": [...]} with optional token_type_ids, position_ids, labels (SEQ_CLS: an integer, a
+number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of the logits), start_positions and end_positions.
+Output, one line per sequence: transformers' names (logits, start_logits, end_logits, last_hidden_state, pooler_output, loss) and
+its shapes WITHOUT the batch dimension: SEQ_CLS logits are [labels], TOKEN_CLS logits [rows, labels]. The rows are PEFT's: with
+prompt tuning and P-tuning the virtual tokens' rows come first. Numbers are exact: the float32 value printed as a float64.
+"""
+
+import torch
+
+from . import models
+
+
+def forward(args):
+    model = load(args)
+    rows = [answer(model, args.task, example, args.keep_errors) for example in models.read_jsonl(args.input)]
+    models.write_jsonl(args.output, rows)
+
+
+def load(args):
+    options = dict(architecture=args.architecture, problem_type=args.problem_type, dtype=args.dtype)
+    if args.adapter:
+        return models.load_adapter(args.base, args.adapter, args.task, args.allow_warnings, args.num_labels, **options)
+    return models.load_base(args.base, args.task, num_labels=args.num_labels, **options)
+
+
+def answer(model, task, example, keep_errors):
+    try:
+        return values(run(model, task, example))
+    except (ValueError, RuntimeError, TypeError) as error:
+        if not keep_errors:
+            raise
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+@torch.no_grad()
+def run(model, task, example):
+    return model(**tensors(task, example, model.config.problem_type))
+
+
+def tensors(task, example, problem_type=None):
+    """The keyword arguments of a batch of one."""
+    length = len(example["input_ids"])
+    inputs = {"attention_mask": torch.ones(1, length, dtype=torch.long)}
+    for name in ("input_ids", "token_type_ids", "position_ids", "start_positions", "end_positions"):
+        if name in example:
+            inputs[name] = torch.tensor([example[name]], dtype=torch.long)
+    if "labels" in example and task != "FEATURE_EXTRACTION":
+        inputs["labels"] = torch.tensor([example["labels"]], dtype=label_type(task, example["labels"], problem_type))
+    return inputs
+
+
+def label_type(task, labels, problem_type):
+    """Class numbers are integers; regression and multi-label targets are float32."""
+    if task == "SEQ_CLS" and (problem_type in ("regression", "multi_label_classification") or not isinstance(labels, int)):
+        return torch.float32
+    return torch.long
+
+
+def values(output):
+    """The tensors of a model output as nested lists, without their batch dimension. Caches are left out."""
+    return {
+        name: (value if value.dim() == 0 else value[0]).double().tolist()
+        for name, value in output.items()
+        if isinstance(value, torch.Tensor)
+    }

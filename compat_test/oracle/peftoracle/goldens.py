@@ -1,0 +1,98 @@
+"""goldens: one directory with tiny models, adapters of every method for every task, and the numbers Python gets from them.
+
+    DIR/versions.json
+    DIR/CASE/base/                   the base model; CASE is the task, SEQ_CLS also as regression and multi-label
+    DIR/CASE/input.jsonl             sequences with labels
+    DIR/CASE/forward.jsonl           the base model's outputs
+    DIR/CASE/batches.jsonl           the data of the AdamW steps
+    DIR/CASE/METHOD/adapter/         an adapter as PEFT saved it
+    DIR/CASE/METHOD/state.safetensors    its parameters at training time
+    DIR/CASE/METHOD/input.jsonl      as above, with labels of the length that PEFT wants under this method
+    DIR/CASE/METHOD/forward.jsonl    the outputs with the adapter
+    DIR/CASE/METHOD/steps.safetensors    ten AdamW steps: weight decay 0.01, linear schedule with two steps of warm-up, clip 1
+"""
+
+import json
+import random
+from pathlib import Path
+
+from . import adapters, models
+
+VOCABULARY, VIRTUAL_TOKENS, HIDDEN = 64, 3, 16
+SIZES = f"--layers 2 --hidden {HIDDEN} --heads 2 --intermediate 24 --vocab {VOCABULARY} --max-positions 32".split()
+CASES = {  # name: task, further arguments of make-base
+    "SEQ_CLS": ("SEQ_CLS", []),
+    "SEQ_CLS-multi-label": ("SEQ_CLS", ["--set", '{"problem_type": "multi_label_classification"}']),
+    "SEQ_CLS-regression": ("SEQ_CLS", ["--num-labels", "1"]),
+    "TOKEN_CLS": ("TOKEN_CLS", []),
+    "QUESTION_ANS": ("QUESTION_ANS", ["--num-labels", "2"]),
+    "FEATURE_EXTRACTION": ("FEATURE_EXTRACTION", []),
+    "MASKED_LM": ("MASKED_LM", []),
+}
+STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep last".split()
+FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 12}, "ptuning-lstm": {"encoder_hidden_size": 8}, "prefix-projection": {"encoder_hidden_size": 12}}
+
+
+def goldens(args):
+    out = Path(args.dir)
+    out.mkdir(parents=True, exist_ok=True)
+    for number, case in enumerate(CASES):
+        make_case(args.call, out / case, case, seed=args.seed + number)
+    (out / "versions.json").write_text(json.dumps(models.versions(), indent=2) + "\n")
+
+
+def make_case(call, folder, case, seed):
+    task, extra = CASES[case]
+    base = folder / "base"
+    call("make-base", str(base), "--task", task, "--seed", str(seed), *SIZES, *extra)
+    make_inputs(folder, case, random.Random(seed))
+    model = ["--base", str(base), "--task", task]
+    call("forward", *model, "--input", str(folder / "input.jsonl"), "--output", str(folder / "forward.jsonl"))
+    for method in adapters.METHODS if task != "MASKED_LM" else ():
+        make_method(call, folder, folder / method, method, task, model)
+
+
+def make_inputs(folder, case, rng):
+    lengths = [7, 1, 12, 3]
+    models.write_jsonl(folder / "input.jsonl", [example(case, length, rng) for length in lengths])
+    if case != "MASKED_LM":
+        batches = [{"batch": [example(case, rng.randint(2, 9), rng) for _ in range(3)]} for _ in range(10)]
+        models.write_jsonl(folder / "batches.jsonl", batches)
+
+
+def example(case, length, rng):
+    row = {"input_ids": [rng.randrange(VOCABULARY) for _ in range(length)], "token_type_ids": [rng.randrange(2) for _ in range(length)]}
+    return row | targets(case, length, rng)
+
+
+def targets(case, length, rng):
+    if case == "QUESTION_ANS":
+        start = rng.randrange(length)
+        return {"start_positions": start, "end_positions": rng.randrange(start, length)}
+    makers = {
+        "SEQ_CLS": lambda: rng.randrange(3),
+        "SEQ_CLS-multi-label": lambda: [float(rng.randrange(2)) for _ in range(3)],
+        "SEQ_CLS-regression": lambda: round(rng.uniform(-1, 1), 3),
+        "TOKEN_CLS": lambda: [rng.randrange(3)] + [rng.choice([-100, 0, 1, 2]) for _ in range(length - 1)],
+        "FEATURE_EXTRACTION": lambda: [round(rng.uniform(-1, 1), 3) for _ in range(HIDDEN)],
+        "MASKED_LM": lambda: [rng.randrange(VOCABULARY) for _ in range(length)],
+    }
+    return {"labels": makers[case]()}
+
+
+def make_method(call, folder, out, method, task, model):
+    adapter, state = str(out / "adapter"), str(out / "state.safetensors")
+    extra = ["--config", json.dumps(FIELDS.get(method, {})), "--base-name", "tiny-bert", "--n", str(VIRTUAL_TOKENS)]
+    call("make-adapter", *model, "--method", method, "--out", adapter, "--state", state, *extra)
+    rows = [fitting(row, method, task) for row in models.read_jsonl(folder / "input.jsonl")]
+    models.write_jsonl(out / "input.jsonl", rows)
+    call("forward", *model, "--adapter", adapter, "--input", str(out / "input.jsonl"), "--output", str(out / "forward.jsonl"))
+    source = ["--adapter-config", adapter + "/adapter_config.json", "--start", state, "--data", str(folder / "batches.jsonl")]
+    call("steps", *model, *source, "--out", str(out / "steps.safetensors"), *STEPS)
+
+
+def fitting(row, method, task):
+    """PEFT wants token labels for the virtual tokens too."""
+    if task == "TOKEN_CLS" and method in ("prompt", "ptuning-mlp", "ptuning-lstm"):
+        return row | {"labels": [-100] * VIRTUAL_TOKENS + row["labels"]}
+    return row

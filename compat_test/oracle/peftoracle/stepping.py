@@ -1,0 +1,116 @@
+"""steps: AdamW steps of torch on a PEFT model from a given start, dropout off.
+
+Data, one batch a line: {"batch": [sequence, ...]}, sequences as in forward. Step k uses line k. The sequences are run one by
+one, unpadded, and their losses put together. SEQ_CLS and TOKEN_CLS give the loss of the padded batch; QUESTION_ANS cannot, since
+transformers lets the logits of pads compete in the softmax there:
+  SEQ_CLS             mean over the sequences of the model's loss (cross entropy, mean squared error or binary cross entropy)
+  TOKEN_CLS           mean over all labelled tokens of the batch (label -100: not labelled). Labels are given for the real
+                      tokens; with input-level methods the oracle puts -100 before them for the virtual ones, as PEFT does not
+  QUESTION_ANS        mean over the sequences of (start loss + end loss) / 2; positions beyond the logits are an error
+  FEATURE_EXTRACTION  no loss in transformers; here the mean squared difference between labels [hidden] and the mean of the
+                      rows of last_hidden_state (virtual tokens' rows included), mean over the sequences
+A step: gradients; clipping by the norm over all trained parameters, if asked; AdamW with one parameter group; the schedule.
+
+Output, safetensors: start.NAME, step.K.NAME (parameters after step K), grad.1.NAME (before clipping), prompt_embeddings and head
+as save_pretrained would write them after the last step under adapter.NAME, and loss, learning_rate, grad_norm, each [steps].
+"""
+
+from pathlib import Path
+
+import peft
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from . import adapters, forwards, models
+
+
+def steps(args):
+    config = adapters.config_from_file(args.adapter_config)
+    start = load_file(args.start)
+    labels = args.num_labels or head_labels(start)
+    base = models.load_base(args.base, args.task, args.architecture, labels, args.problem_type, new_head=True)
+    model = adapters.wrap(base, config).eval()
+    set_parameters(models.trainable(model), start)
+    batches = [row["batch"] for row in models.read_jsonl(args.data)]
+    if len(batches) < args.steps:
+        raise ValueError(f"{args.data}: {len(batches)} batches, {args.steps} steps wanted")
+    result = train(model, args, batches[: args.steps])
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    save_file(result, args.out, metadata=models.metadata())
+    if args.save_adapter:
+        model.save_pretrained(args.save_adapter)
+
+
+def head_labels(start):
+    return next((t.shape[0] for name, t in start.items() if name.endswith(("classifier.weight", "score.weight"))), None)
+
+
+@torch.no_grad()
+def set_parameters(named, start):
+    if named.keys() != start.keys():
+        raise ValueError(f"start has {sorted(start)}, the model trains {sorted(named)}")
+    for name, parameter in named.items():
+        if parameter.shape != start[name].shape:
+            raise ValueError(f"{name}: start has shape {list(start[name].shape)}, the model {list(parameter.shape)}")
+        parameter.copy_(start[name])
+
+
+def train(model, args, batches):
+    named = models.trainable(model)
+    result = prefixed("start", named)
+    optimizer = torch.optim.AdamW(named.values(), lr=args.lr, betas=(args.beta1, args.beta2), eps=args.eps, weight_decay=args.weight_decay)
+    schedule = transformers.get_scheduler(args.schedule, optimizer, args.warmup_steps, args.total_steps or args.steps)
+    history = {"loss": [], "learning_rate": [], "grad_norm": []}
+    for number, batch in enumerate(batches, start=1):
+        history["loss"].append(accumulate(model, args.task, batch))
+        if number == 1:
+            result |= prefixed("grad.1", {name: gradient(parameter) for name, parameter in named.items()})
+        history["grad_norm"].append(torch.nn.utils.clip_grad_norm_(named.values(), args.clip or float("inf")).item())
+        history["learning_rate"].append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if args.keep == "all" or number == len(batches):
+            result |= prefixed(f"step.{number}", named)
+    result |= prefixed("adapter", peft.get_peft_model_state_dict(model))
+    return result | {name: torch.tensor(numbers, dtype=torch.float64) for name, numbers in history.items()}
+
+
+def prefixed(prefix, named):
+    return {f"{prefix}.{name}": tensor for name, tensor in models.snapshot(named).items()}
+
+
+def gradient(parameter):
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def accumulate(model, task, batch):
+    """Adds the gradients of the batch's loss and returns the loss."""
+    weights = [weight(task, example) for example in batch]
+    total = 0.0
+    for example, own in zip(batch, weights):
+        loss = sequence_loss(model, task, example) * (own / sum(weights))
+        loss.backward()
+        total += loss.item()
+    return total
+
+
+def weight(task, example):
+    """The number of terms that the mean of this sequence's loss runs over, where sequences differ in it."""
+    if task == "TOKEN_CLS":
+        return sum(label != -100 for label in example["labels"])
+    return 1
+
+
+def sequence_loss(model, task, example):
+    if task == "FEATURE_EXTRACTION":
+        mean = model(**forwards.tensors(task, example)).last_hidden_state[0].mean(dim=0)
+        return torch.nn.functional.mse_loss(mean, torch.tensor(example["labels"]))
+    config = model.peft_config["default"]
+    virtual = config.num_virtual_tokens if config.peft_type in adapters.INPUT_LEVEL else 0
+    if task == "TOKEN_CLS":
+        example = {**example, "labels": [-100] * virtual + example["labels"]}
+    if task == "QUESTION_ANS" and max(example["start_positions"], example["end_positions"]) >= virtual + len(example["input_ids"]):
+        raise ValueError(f"span beyond the logits: {example}")
+    return model(**forwards.tensors(task, example, model.config.problem_type)).loss
