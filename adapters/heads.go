@@ -1,0 +1,149 @@
+package adapters
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+)
+
+// headPrefix stands before the name of every head tensor in a prompt's file.
+const headPrefix = "base_model."
+
+// taskModules lists the modules that PEFT trains and saves with a prompt of a task,
+// as far as the base has them.
+// Source: peft 0.21.2, peft_model.py, PeftModelFor*.__init__.
+func taskModules(task hfio.TaskType) []string {
+	switch task {
+	case hfio.SeqCls, hfio.TokenCls:
+		return []string{"classifier", "score"}
+	case hfio.QuestionAns:
+		return []string{"qa_outputs"}
+	}
+	return nil
+}
+
+// headModules are the modules of all tasks.
+var headModules = slices.Concat(taskModules(hfio.SeqCls), taskModules(hfio.QuestionAns))
+
+// newModulesToSave returns modules_to_save as PEFT writes it for a new adapter:
+// the task's modules are added to it twice. A list that already is what PEFT makes
+// of null stays, so that a config taken from a file does not grow.
+func newModulesToSave(cfg hfio.AdapterConfig) []string {
+	names := taskModules(cfg.TaskType)
+	twice := slices.Concat(names, names)
+	if slices.Equal(cfg.ModulesToSave, twice) {
+		return cfg.ModulesToSave
+	}
+	return slices.Concat(cfg.ModulesToSave, twice)
+}
+
+// savedModules is the set of modules that a file must hold if the base has them.
+func savedModules(cfg hfio.AdapterConfig) []string {
+	names := slices.Concat(taskModules(cfg.TaskType), cfg.ModulesToSave)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// inModules tells whether a parameter belongs to one of the modules: PEFT takes
+// every module whose path ends with a listed name.
+func inModules(param string, modules []string) bool {
+	path := strings.Split(param, ".")
+	for i := 1; i < len(path); i++ {
+		module := strings.Join(path[:i], ".")
+		if slices.ContainsFunc(modules, func(name string) bool { return strings.HasSuffix(module, name) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// headParams lists what is trained of a head; none for nil.
+func headParams(head models.Head) []models.NamedParam {
+	if head == nil {
+		return nil
+	}
+	return head.Params()
+}
+
+// headProblems reports the head's tensors that the file lacks, all in one error.
+func headProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, head models.Head) error {
+	var missing []string
+	modules := savedModules(cfg)
+	for _, p := range headParams(head) {
+		if _, ok := file.Tensor(headPrefix + p.Name); !ok && inModules(p.Name, modules) {
+			missing = append(missing, headPrefix+p.Name)
+		}
+	}
+	return missingHead(missing)
+}
+
+func missingHead(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: no tensor %s (PEFT 0.15.2 to 0.16 neither trained nor saved it; 0.17 and later do)",
+		hfio.AdapterWeightsFile, ErrMissingHead, strings.Join(names, ", "))
+}
+
+// headMisfits compares the stored head with the base's.
+func headMisfits(file *hfio.Adapter, head models.Head) []Mismatch {
+	var found []Mismatch
+	for _, p := range headParams(head) {
+		stored, ok := file.Tensor(headPrefix + p.Name)
+		if want := paramShape(p, len(stored.Shape)); ok && !slices.Equal(stored.Shape, want) {
+			found = append(found, Mismatch{headPrefix + p.Name, fmt.Sprint(stored.Shape), fmt.Sprint(want)})
+		}
+	}
+	return found
+}
+
+// paramShape is a parameter's shape as torch has it: a single row may be a vector.
+func paramShape(p models.NamedParam, dimensions int) []int {
+	rows, columns := kernel.Rows(p.Param), kernel.Cols(p.Param)
+	if isVector(p, dimensions) {
+		return []int{columns}
+	}
+	return []int{rows, columns}
+}
+
+// isVector: a bias is a vector in torch and a row here. Where the file has the
+// tensor its dimensions decide, so that a matrix of one row stays one.
+func isVector(p models.NamedParam, dimensions int) bool {
+	return kernel.Rows(p.Param) == 1 && dimensions != 2 && (dimensions == 1 || strings.HasPrefix(lastName(p.Name), "bias"))
+}
+
+func lastName(path string) string { return path[strings.LastIndex(path, ".")+1:] }
+
+// loadHead copies the stored values into the head's parameters.
+func loadHead(file *hfio.Adapter, head models.Head) error {
+	for _, p := range headParams(head) {
+		stored, ok := file.Tensor(headPrefix + p.Name)
+		if !ok {
+			continue
+		}
+		values, err := stored.Float32s()
+		if err != nil {
+			return err
+		}
+		copy(kernel.Data(p.Param), values)
+	}
+	return nil
+}
+
+// outputs are the last matrices of PEFT's heads: a row a label.
+var outputs = []string{"classifier.weight", "classifier.out_proj.weight", "score.weight", "qa_outputs.weight"}
+
+// NumLabels returns how many outputs the stored head has, which is the number of
+// labels that the base must be opened with; 0: no head that is known.
+func NumLabels(file *hfio.Adapter) int {
+	for _, name := range outputs {
+		if t, ok := file.Tensor(headPrefix + name); ok && len(t.Shape) == 2 {
+			return t.Shape[0]
+		}
+	}
+	return 0
+}

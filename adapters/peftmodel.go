@@ -1,0 +1,93 @@
+package adapters
+
+import (
+	"slices"
+
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+// PeftModel is a base model with one adapter on it. Many may share a base; none of
+// them changes it.
+//
+// Forward only reads, so it may be called from several goroutines while nobody
+// trains. To answer requests use [PeftModel.Freeze], which computes the prompt
+// once and keeps no gradients.
+type PeftModel struct {
+	nn.Module
+	Base    *models.Model
+	Adapter Adapter
+	Head    models.Head // the adapter's own; nil: the features are the answer
+	// Config is written to adapter_config.json: as it was read, or as PEFT makes it.
+	Config hfio.AdapterConfig
+	Info   Info
+
+	read *original // what the files held; nil for an adapter made by New
+}
+
+// Forward runs a batch with the prompt before every sequence that brings none of its
+// own, and the adapter's head on top. The prompt is computed once. The answer is
+// that of PEFT's model: token types have no effect where PEFT drops them, virtual
+// tokens' rows come first, and without a task type the prompt is not used.
+func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.Output, err error) {
+	defer models.Guard(&err)
+	prompt, err := m.Adapter.Prompt(batch.Dropout)
+	if err != nil {
+		return nil, models.Output{}, err
+	}
+	out, err = m.Base.Backbone.Forward(prepare(batch, m.Config.TaskType, prompt))
+	if err != nil {
+		return nil, out, err
+	}
+	return answer(m.Head, out, batch.Dropout)
+}
+
+// prepare gives the sequences what PEFT gives them.
+// Source: peft 0.21.2, peft_model.py: PeftModelForQuestionAnswering takes
+// token_type_ids and passes them on nowhere, PeftModelForFeatureExtraction removes
+// them, and a PeftModel of no task calls the base as it is.
+func prepare(batch models.Batch, task hfio.TaskType, prompt *models.Prompt) models.Batch {
+	if task == "" {
+		return batch
+	}
+	batch.Sequences = slices.Clone(batch.Sequences)
+	for i := range batch.Sequences {
+		s := &batch.Sequences[i]
+		if s.Prompt == nil {
+			s.Prompt = prompt
+		}
+		if task == hfio.QuestionAns || task == hfio.FeatureExtraction {
+			s.TypeIDs = nil
+		}
+	}
+	return batch
+}
+
+func answer(head models.Head, out models.Output, dropout *layer.Dropout) (mat.Tensor, models.Output, error) {
+	if head == nil {
+		return nil, out, nil
+	}
+	logits, err := head.Forward(out, dropout)
+	return logits, out, err
+}
+
+// Trained lists everything that training changes, always in the same order:
+// prompt_encoder.… of the method, then base_model.… of the head. It is empty if the
+// adapter is not Continuable.
+func (m *PeftModel) Trained() []models.NamedParam {
+	if !m.Adapter.Continuable() {
+		return nil
+	}
+	var params []models.NamedParam
+	for _, p := range m.Adapter.Trained() {
+		params = append(params, models.NamedParam{Name: "prompt_encoder." + p.Name, Param: p.Param})
+	}
+	for _, p := range headParams(m.Head) {
+		params = append(params, models.NamedParam{Name: headPrefix + p.Name, Param: p.Param})
+	}
+	return params
+}

@@ -1,0 +1,63 @@
+package adapters
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+)
+
+// method is what the package knows about one PEFT method. Everything else about
+// a method is in the file of its name.
+type method struct {
+	peftType hfio.PeftType
+	// cached: the prompt is keys and values of every layer; otherwise it is rows
+	// before the word embeddings.
+	cached bool
+	// check returns what keeps a config from being a new adapter's.
+	check func(cfg hfio.AdapterConfig, init Init) []error
+	// notes returns what is remarkable about the method's fields of a file.
+	notes func(cfg hfio.AdapterConfig) []Finding
+	// create makes a new adapter of a checked config with all sizes filled in.
+	create func(cfg hfio.AdapterConfig, base models.Backbone, init Init) (Adapter, error)
+	// restore makes an adapter of a stored prompt, [rows, columns] as the method's
+	// shape is, and of the encoder it came from, nil where that is not known.
+	restore func(cfg hfio.AdapterConfig, prompt []float32, encoder *encoderTensors) (Adapter, error)
+}
+
+// methods is the table of methods: one line each.
+var methods = []method{
+	{hfio.PromptTuning, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning},
+	{hfio.PTuning, false, checkPTuning, notePTuning, newPTuning, restorePTuning},
+	{hfio.PrefixTuning, true, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning},
+}
+
+func methodOf(peftType hfio.PeftType) (method, error) {
+	var known []string
+	for _, m := range methods {
+		if m.peftType == peftType {
+			return m, nil
+		}
+		known = append(known, string(m.peftType))
+	}
+	return method{}, fmt.Errorf("%w: peft_type is %q, want one of %s", ErrUnknownMethod, peftType, strings.Join(known, ", "))
+}
+
+// Methods lists the PEFT methods that can be loaded and made.
+func Methods() []hfio.PeftType {
+	var types []hfio.PeftType
+	for _, m := range methods {
+		types = append(types, m.peftType)
+	}
+	return types
+}
+
+// promptShape returns the shape of prompt_embeddings for a config whose sizes are
+// all known. Source: peft 0.21.2, get_prompt_embedding_to_save.
+func (m method) promptShape(cfg hfio.AdapterConfig) (rows, columns int) {
+	if m.cached {
+		return cfg.NumVirtualTokens, 2 * cfg.NumLayers * cfg.TokenDim
+	}
+	return cfg.NumVirtualTokens * cfg.NumTransformerSubmodules, cfg.TokenDim
+}
