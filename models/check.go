@@ -1,0 +1,106 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+)
+
+// Check reports everything in a batch that a model of this shape cannot read, each
+// problem with the number of its sequence. Every Backbone calls it first.
+func (s Shape) Check(batch Batch) error {
+	var found []error
+	for i, sequence := range batch.Sequences {
+		for _, err := range []error{s.checkIDs(sequence), s.checkLength(sequence), s.checkPrompt(sequence.Prompt)} {
+			if err != nil {
+				found = append(found, fmt.Errorf("sequence %d: %w", i, err))
+			}
+		}
+	}
+	return errors.Join(found...)
+}
+
+// CheckIDs reports the first of the token ids that has no word embedding.
+func (s Shape) CheckIDs(ids []int) error {
+	outside := func(id int) bool { return id < 0 || id >= s.Vocab }
+	if at := slices.IndexFunc(ids, outside); at >= 0 {
+		return fmt.Errorf("%w: token %d is %d, the vocabulary has %d", ErrTokenID, at, ids[at], s.Vocab)
+	}
+	return nil
+}
+
+func (s Shape) checkIDs(sequence Sequence) error {
+	if err := s.CheckIDs(sequence.IDs); err != nil {
+		return err
+	}
+	types := sequence.TypeIDs
+	if types == nil {
+		return nil
+	}
+	if len(types) != len(sequence.IDs) {
+		return fmt.Errorf("%w: found %d token types for %d tokens", ErrTokenID, len(types), len(sequence.IDs))
+	}
+	outside := func(id int) bool { return id < 0 || id >= s.TypeVocab }
+	if at := slices.IndexFunc(types, outside); at >= 0 {
+		return fmt.Errorf("%w: token type %d is %d, the model has %d", ErrTokenID, at, types[at], s.TypeVocab)
+	}
+	return nil
+}
+
+func (s Shape) checkLength(sequence Sequence) error {
+	tokens, virtual := len(sequence.IDs), sequence.Prompt.Len()
+	if tokens+sequence.Prompt.inputLen() == 0 {
+		return fmt.Errorf("%w: found no token, want at least 1", ErrTokenID)
+	}
+	if s.MaxPositions > 0 && tokens+virtual > s.MaxPositions {
+		return fmt.Errorf("%w: %d tokens and %d virtual tokens, the model has %d positions",
+			ErrTooLong, tokens, virtual, s.MaxPositions)
+	}
+	return nil
+}
+
+func (s Shape) checkPrompt(p *Prompt) error {
+	if p == nil {
+		return nil
+	}
+	if p.Input != nil && kernel.Cols(p.Input) != s.Embedding {
+		return fmt.Errorf("%w: its rows have %d columns, the word embeddings %d", ErrPrompt, kernel.Cols(p.Input), s.Embedding)
+	}
+	if len(p.Past) > 0 && len(p.Past) != s.Layers {
+		return fmt.Errorf("%w: it has keys and values for %d layers, the model has %d", ErrPrompt, len(p.Past), s.Layers)
+	}
+	rows, cols := p.pastLen(), s.KVHeads*s.HeadDim
+	for i, kv := range p.Past {
+		if !slices.Equal(kv.Keys.Shape(), []int{rows, cols}) || !slices.Equal(kv.Values.Shape(), []int{rows, cols}) {
+			return fmt.Errorf("%w: layer %d has keys %v and values %v, want [%d %d]",
+				ErrPrompt, i, kv.Keys.Shape(), kv.Values.Shape(), rows, cols)
+		}
+	}
+	return nil
+}
+
+// Layout returns where the sequences of a batch lie, and the position of each
+// sequence's first row: those after a past are numbered behind it.
+// Source: transformers 5.23, modeling_bert.py, BertEmbeddings with past_key_values_length.
+func Layout(batch Batch) (spans []Span, firstPosition []int) {
+	at := 0
+	for _, sequence := range batch.Sequences {
+		prompt := sequence.Prompt.inputLen()
+		end := at + prompt + len(sequence.IDs)
+		spans = append(spans, Span{at, end, prompt})
+		firstPosition = append(firstPosition, sequence.Prompt.pastLen())
+		at = end
+	}
+	return spans, firstPosition
+}
+
+// KernelSpans returns the spans as the operators take them.
+func KernelSpans(spans []Span) []kernel.Span {
+	rows := make([]kernel.Span, len(spans))
+	for i, s := range spans {
+		rows[i] = kernel.Span{Start: s.Start, End: s.End}
+	}
+	return rows
+}

@@ -1,0 +1,106 @@
+// Package layer holds the blocks that architectures share, and [Weights], through
+// which they read a checkpoint. It knows no architecture.
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gopeft/gopeft/hfio"
+)
+
+// Weights reads a checkpoint by paths, so that a model's code and its tensors'
+// names line up: w.At("encoder", "layer", 3).Linear("output.dense", d, h). A tensor
+// that is missing or has another shape is noted and reading goes on; [Weights.Err]
+// reports all of them.
+type Weights struct {
+	path  string
+	state *weightsState
+}
+
+type weightsState struct {
+	checkpoint *hfio.Checkpoint
+	prefix     string
+	renamed    [][2]string
+	used       map[string]bool
+	problems   []error
+}
+
+// NewWeights returns the root of a checkpoint. A tensor that is not there under its
+// own name is looked for under prefix+name (a checkpoint of a model with a head
+// holds its backbone so), then under the names that renamed gives: pairs of an
+// ending of today and one of older checkpoints.
+func NewWeights(checkpoint *hfio.Checkpoint, prefix string, renamed ...[2]string) *Weights {
+	return &Weights{state: &weightsState{checkpoint: checkpoint, prefix: prefix, renamed: renamed, used: map[string]bool{}}}
+}
+
+// At returns the weights below a path, whose elements are joined with ".".
+func (w *Weights) At(path ...any) *Weights {
+	joined := w.path
+	for _, element := range path {
+		joined += fmt.Sprint(element) + "."
+	}
+	return &Weights{path: joined, state: w.state}
+}
+
+// Has tells whether the checkpoint holds a tensor.
+func (w *Weights) Has(name string) bool {
+	_, ok := w.find(w.path + name)
+	return ok
+}
+
+func (w *Weights) find(name string) (hfio.Tensor, bool) {
+	s := w.state
+	names := []string{name, s.prefix + name}
+	for _, pair := range s.renamed {
+		if stem, ok := strings.CutSuffix(name, pair[0]); ok {
+			names = append(names, stem+pair[1], s.prefix+stem+pair[1])
+		}
+	}
+	for _, candidate := range names {
+		if t, err := s.checkpoint.Tensor(candidate); err == nil {
+			s.used[candidate] = true
+			return t, true
+		}
+	}
+	return hfio.Tensor{}, false
+}
+
+// Values returns a tensor of this shape as float32, which must not be written: it
+// may lie in the file. A missing or misshaped one gives zeros and is noted.
+func (w *Weights) Values(name string, shape ...int) []float32 {
+	size := 1
+	for _, n := range shape {
+		size *= n
+	}
+	t, ok := w.find(w.path + name)
+	if !ok {
+		w.note(name, fmt.Errorf("%w, want %v", hfio.ErrNotFound, shape))
+		return make([]float32, size)
+	}
+	if !slices.Equal(t.Shape, shape) {
+		w.note(name, &hfio.Mismatch{Found: fmt.Sprint(t.Shape), Want: fmt.Sprint(shape), Kind: hfio.ErrShape})
+		return make([]float32, size)
+	}
+	values, err := t.Float32s()
+	if err != nil {
+		w.note(name, err)
+		return make([]float32, size)
+	}
+	return values
+}
+
+func (w *Weights) note(name string, err error) {
+	w.state.problems = append(w.state.problems, &hfio.TensorError{File: w.state.checkpoint.Dir(), Name: w.path + name, Err: err})
+}
+
+// Err returns all problems met so far, joined.
+func (w *Weights) Err() error { return errors.Join(w.state.problems...) }
+
+// Unused returns the names of the checkpoint's tensors that nothing has read, sorted.
+func (w *Weights) Unused() []string {
+	read := func(name string) bool { return w.state.used[name] }
+	return slices.DeleteFunc(w.state.checkpoint.Names(), read)
+}

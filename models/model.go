@@ -1,0 +1,30 @@
+package models
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/hfio"
+)
+
+// Model is a base model with the head of a task.
+type Model struct {
+	Config      hfio.ModelConfig
+	Task        Task
+	Backbone    Backbone
+	Head        Head     // nil: the hidden states are the answer
+	Labels      []string // names of the scores of a classifier
+	ProblemType string   // of SEQ_CLS; "": by the labels
+	NewHead     bool     // the head was not in the checkpoint
+}
+
+// Forward runs a batch without an adapter (unless its sequences bring prompts) and
+// returns the head's scores, nil where there is no head.
+func (m *Model) Forward(batch Batch) (logits mat.Tensor, out Output, err error) {
+	defer Guard(&err)
+	out, err = m.Backbone.Forward(batch)
+	if err != nil || m.Head == nil {
+		return nil, out, err
+	}
+	logits, err = m.Head.Forward(out, batch.Dropout)
+	return logits, out, err
+}

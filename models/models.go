@@ -1,0 +1,134 @@
+// Package models says what every base model promises: a [Backbone] turns token ids
+// and prompts into hidden states, a [Head] turns those into scores. Start at
+// models/auto, which loads one; models/bert shows how an architecture reads.
+//
+// A prompt is a value: models know prompts, not adapters. A batch is ragged: its
+// sequences lie row under row, without padding and without masks.
+//
+// A model is immutable once loaded and safe for concurrent use, except that who
+// trains a head's parameters must do so alone.
+//
+// Letters in the comments: T tokens, P virtual tokens, R packed rows of a batch,
+// B sequences of a batch, d hidden size, H heads, k head size, C scores.
+package models
+
+import (
+	"errors"
+
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+var (
+	// ErrUnknownArchitecture: no code for the model_type of config.json.
+	ErrUnknownArchitecture = errors.New("unknown architecture")
+	// ErrUnsupportedTask: the architecture has no head for the task.
+	ErrUnsupportedTask = errors.New("unsupported task")
+	// ErrTooLong: a sequence and its prompt need more positions than the model has.
+	ErrTooLong = errors.New("sequence too long")
+	// ErrTokenID: a token id or token type outside of the model's tables.
+	ErrTokenID = errors.New("token id out of range")
+	// ErrPrompt: a prompt whose sizes are not those of the model.
+	ErrPrompt = errors.New("prompt does not fit the model")
+	// ErrLabels: labels that do not fit the task or the batch.
+	ErrLabels = errors.New("labels do not fit")
+)
+
+// KV are the keys and values of one layer, [P, H·k] each.
+type KV struct{ Keys, Values mat.Tensor }
+
+// Prompt is what an adapter puts before a sequence. The zero Prompt adds nothing.
+type Prompt struct {
+	Input mat.Tensor // [P, d] rows before the word embeddings; nil: none
+	Past  []KV       // one a layer: a cache that does not start empty; nil: none
+}
+
+// Len returns the number of virtual tokens, P.
+func (p *Prompt) Len() int { return p.inputLen() + p.pastLen() }
+
+func (p *Prompt) inputLen() int {
+	if p == nil || p.Input == nil {
+		return 0
+	}
+	return kernel.Rows(p.Input)
+}
+
+func (p *Prompt) pastLen() int {
+	if p == nil || len(p.Past) == 0 {
+		return 0
+	}
+	return kernel.Rows(p.Past[0].Keys)
+}
+
+// Sequence is one unpadded text, as token ids.
+type Sequence struct {
+	IDs     []int
+	TypeIDs []int   // token types, one a token; nil: all 0
+	Prompt  *Prompt // nil: none. Sequences may share one, and a batch may mix several
+}
+
+// Batch is what a forward pass reads.
+type Batch struct {
+	Sequences []Sequence
+	Dropout   *layer.Dropout // nil: evaluation
+}
+
+// Span is where one sequence lies in the rows of a batch, [Start, End). Its first
+// Prompt rows are those of virtual tokens.
+type Span struct{ Start, End, Prompt int }
+
+// Output is what a backbone makes of a batch.
+type Output struct {
+	Hidden mat.Tensor // [R, d]
+	Spans  []Span     // one a sequence
+}
+
+// Shape is what adapters need to know of a model.
+type Shape struct {
+	ModelType    string
+	Layers       int
+	Hidden       int // d
+	Embedding    int // width of a word embedding; d unless the model widens it
+	Heads        int
+	KVHeads      int // heads of keys and values; Heads unless the query heads are grouped
+	HeadDim      int // k
+	Vocab        int
+	MaxPositions int // 0: unbounded
+	TypeVocab    int // token types; 0: the model knows none
+}
+
+// Backbone is a model without its head.
+type Backbone interface {
+	nn.Model
+	Shape() Shape
+	// Embed returns the word embeddings of ids, [len(ids), d], frozen.
+	Embed(ids []int) (mat.Tensor, error)
+	// Forward returns the last hidden states. It checks the batch before any work: the
+	// errors are ErrTooLong, ErrTokenID and ErrPrompt.
+	Forward(Batch) (Output, error)
+}
+
+// NamedParam is a trained parameter under the name that PEFT gives it.
+type NamedParam struct {
+	Name  string
+	Param *nn.Param
+}
+
+// Head turns hidden states into scores.
+type Head interface {
+	nn.Model
+	// Forward returns [B, C] for a task with an answer a sequence, else [R, C].
+	Forward(Output, *layer.Dropout) (mat.Tensor, error)
+	// Params lists what is trained and saved with an adapter, under the names that
+	// PEFT's modules_to_save gives them: classifier.weight. Always in one order.
+	Params() []NamedParam
+	// Clone copies what is trained and shares what is frozen.
+	Clone() Head
+}
+
+// Guard turns the panic of an operator that was given wrong shapes into an error.
+// Exported functions that run operators defer it; other panics go on.
+func Guard(err *error) { kernel.Guard(err) }
