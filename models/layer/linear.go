@@ -16,9 +16,15 @@ type Linear struct {
 	bias   []float32
 }
 
+// NewLinear returns a linear over weight [out, in], row by row, and bias [out],
+// which are not copied.
+func NewLinear(weight, bias []float32, out, in int) *Linear {
+	return &Linear{kernel.NewWeight(weight, out, in), bias}
+}
+
 // Linear reads name.weight [out, in] and name.bias [out].
 func (w *Weights) Linear(name string, out, in int) *Linear {
-	return &Linear{kernel.NewWeight(w.Values(name+".weight", out, in), out, in), w.Values(name+".bias", out)}
+	return NewLinear(w.Values(name+".weight", out, in), w.Values(name+".bias", out), out, in)
 }
 
 // Stacked reads several linears of one input as one, whose outputs stand beside
@@ -29,7 +35,7 @@ func (w *Weights) Stacked(out, in int, names ...string) *Linear {
 		weight = append(weight, w.Values(name+".weight", out, in)...)
 		bias = append(bias, w.Values(name+".bias", out)...)
 	}
-	return &Linear{kernel.NewWeight(weight, len(names)*out, in), bias}
+	return NewLinear(weight, bias, len(names)*out, in)
 }
 
 // Forward returns [R, out] of x [R, in].
@@ -81,7 +87,9 @@ func newTrainedLinear(out, in int, weight, bias []float32) *TrainedLinear {
 }
 
 // Forward returns [R, out] of x [R, in].
-func (l *TrainedLinear) Forward(x mat.Tensor) mat.Tensor { return kernel.LinearParam(x, l.Weight, l.Bias) }
+func (l *TrainedLinear) Forward(x mat.Tensor) mat.Tensor {
+	return kernel.LinearParam(x, l.Weight, l.Bias)
+}
 
 // Clone returns a copy that is trained by itself.
 func (l *TrainedLinear) Clone() *TrainedLinear {

@@ -51,6 +51,12 @@ func (w *Weights) Has(name string) bool {
 	return ok
 }
 
+// HasShape tells whether the checkpoint holds a tensor of this shape.
+func (w *Weights) HasShape(name string, shape ...int) bool {
+	t, ok := w.find(w.path + name)
+	return ok && slices.Equal(t.Shape, shape)
+}
+
 func (w *Weights) find(name string) (hfio.Tensor, bool) {
 	s := w.state
 	names := []string{name, s.prefix + name}

@@ -1,0 +1,153 @@
+// Package auto loads a base model of any known architecture. Start at [Load].
+package auto
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/bert"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+// architectures is the one table of them, by model_type.
+var architectures = map[string]models.Architecture{
+	"bert": bert.Architecture,
+}
+
+// Options says what to load. The zero value loads the model as config.json describes it.
+type Options struct {
+	// Task chooses the head; "": the one that config.json's architectures names.
+	Task models.Task
+	// Labels name the scores of a classifier; nil: as config.json has them.
+	Labels []string
+	// ProblemType of SEQ_CLS; "": as config.json has it.
+	ProblemType string
+	// Rand draws a head that the checkpoint does not hold; nil: that is an error.
+	Rand *rand.Rand
+	Open *hfio.OpenOptions
+}
+
+// Base is a loaded backbone that any number of heads can be put on. Its weights may
+// lie in mapped files: Close it when no model of it is used any more.
+type Base struct {
+	checkpoint   *hfio.Checkpoint
+	architecture models.Architecture
+	backbone     models.HeadedBackbone
+}
+
+// Open loads a model directory without a head.
+func Open(fsys fs.FS, opts *hfio.OpenOptions) (*Base, error) {
+	checkpoint, err := hfio.OpenModel(fsys, opts)
+	if err != nil {
+		return nil, err
+	}
+	b, err := open(checkpoint)
+	if err != nil {
+		return nil, errors.Join(err, checkpoint.Close())
+	}
+	return b, nil
+}
+
+func open(checkpoint *hfio.Checkpoint) (*Base, error) {
+	config := checkpoint.Config
+	architecture, known := architectures[config.ModelType]
+	if !known {
+		names := strings.Join(slices.Sorted(maps.Keys(architectures)), ", ")
+		return nil, &hfio.FieldError{
+			File: config.File, Field: "model_type",
+			Err: fmt.Errorf("%w: found %q, want one of: %s", models.ErrUnknownArchitecture, config.ModelType, names),
+		}
+	}
+	b := &Base{checkpoint: checkpoint, architecture: architecture}
+	weights := b.weights()
+	backbone, err := architecture.New(config, weights)
+	if err = errors.Join(err, weights.Err()); err != nil {
+		return nil, err
+	}
+	b.backbone = backbone
+	return b, nil
+}
+
+func (b *Base) weights() *layer.Weights {
+	return layer.NewWeights(b.checkpoint, b.architecture.Prefix, b.architecture.Renamed...)
+}
+
+// Config returns the model's config.json.
+func (b *Base) Config() hfio.ModelConfig { return b.checkpoint.Config }
+
+// Shape returns the model's sizes.
+func (b *Base) Shape() models.Shape { return b.backbone.Shape() }
+
+// Close unmaps the weights.
+func (b *Base) Close() error { return b.checkpoint.Close() }
+
+// Model puts a head on the backbone, which all models of a base share.
+func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
+	config := b.checkpoint.Config
+	if spec.Task == "" {
+		task, err := b.ownTask()
+		if err != nil {
+			return nil, err
+		}
+		spec.Task = task
+	}
+	r := config.Reader()
+	if spec.Labels == nil {
+		spec.Labels = r.Labels()
+	}
+	if spec.ProblemType == "" {
+		spec.ProblemType = r.StringOr("problem_type", "")
+	}
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	weights := b.weights()
+	head, isNew, err := b.backbone.NewHead(weights, spec)
+	if err = errors.Join(err, weights.Err()); err != nil {
+		return nil, fmt.Errorf("head of %s: %w", spec.Task, err)
+	}
+	return &models.Model{
+		Config: config, Task: spec.Task, Backbone: b.backbone, Head: head,
+		Labels: spec.Labels, ProblemType: spec.ProblemType, NewHead: isNew,
+	}, nil
+}
+
+// ownTask returns the task of the class that config.json names.
+func (b *Base) ownTask() (models.Task, error) {
+	config := b.checkpoint.Config
+	for _, class := range config.Architectures {
+		if task, ok := b.architecture.Tasks[class]; ok {
+			return task, nil
+		}
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(b.architecture.Tasks)), ", ")
+	return "", &hfio.FieldError{
+		File: config.File, Field: "architectures",
+		Err: fmt.Errorf("%w: found %q, want one of: %s", models.ErrUnsupportedTask, config.Architectures, known),
+	}
+}
+
+// Load opens a model directory and puts the head of a task on it. Close the Base
+// when the model is not used any more.
+func Load(fsys fs.FS, opts *Options) (*models.Model, *Base, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	base, err := Open(fsys, opts.Open)
+	if err != nil {
+		return nil, nil, err
+	}
+	spec := models.HeadSpec{Task: opts.Task, Labels: opts.Labels, ProblemType: opts.ProblemType, Rand: opts.Rand}
+	model, err := base.Model(spec)
+	if err != nil {
+		return nil, nil, errors.Join(err, base.Close())
+	}
+	return model, base, nil
+}

@@ -1,0 +1,185 @@
+// Package bert is BERT (Devlin et al. 2019, arXiv 1810.04805), model_type bert, as
+// transformers computes it. Start at [Architecture], through models/auto.
+package bert
+
+import (
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+// Model is the encoder without pooler and head.
+type Model struct {
+	nn.Module
+	config     config
+	embeddings *embeddings
+	layers     []*encoderLayer
+}
+
+var _ models.Backbone = (*Model)(nil)
+
+// New reads the encoder. Problems of its tensors are noted in the weights.
+func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
+	c, err := readConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{config: c, embeddings: newEmbeddings(c, w.At("embeddings"))}
+	for i := range c.Layers {
+		m.layers = append(m.layers, newEncoderLayer(c, w.At("encoder", "layer", i)))
+	}
+	return m, nil
+}
+
+// Shape returns the model's sizes.
+func (m *Model) Shape() models.Shape { return m.config.Shape }
+
+// Embed returns the word embeddings of ids, [len(ids), d], before positions, types
+// and LayerNorm.
+func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
+	defer models.Guard(&err)
+	if err := m.config.CheckIDs(ids); err != nil {
+		return nil, err
+	}
+	return m.embeddings.words(ids), nil
+}
+
+// Forward returns the last layer's hidden states.
+func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
+	defer models.Guard(&err)
+	if err := m.config.Check(batch); err != nil {
+		return models.Output{}, err
+	}
+	spans, firstPosition := models.Layout(batch)
+	rows := models.KernelSpans(spans)
+	x := m.embeddings.forward(batch, spans, firstPosition) // [R, d]
+	for i, l := range m.layers {
+		x = l.forward(x, rows, pasts(batch, i), batch.Dropout)
+	}
+	return models.Output{Hidden: x, Spans: spans}, nil
+}
+
+// pasts returns the prefixes of the sequences in one layer; nil where there is none.
+func pasts(batch models.Batch, layer int) []kernel.Past {
+	past := make([]kernel.Past, len(batch.Sequences))
+	any := false
+	for i, s := range batch.Sequences {
+		if s.Prompt != nil && len(s.Prompt.Past) > 0 {
+			past[i] = kernel.Past(s.Prompt.Past[layer])
+			any = true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return past
+}
+
+// embeddings are the sum of word, token type and position embeddings, normalised.
+type embeddings struct {
+	width     int
+	word      []float32 // [vocab, d]
+	tokenType []float32 // [types, d]
+	position  []float32 // [positions, d]
+	norm      *layer.Norm
+	dropout   float32
+}
+
+func newEmbeddings(c config, w *layer.Weights) *embeddings {
+	return &embeddings{
+		width:     c.Hidden,
+		word:      w.Values("word_embeddings.weight", c.Vocab, c.Hidden),
+		tokenType: w.Values("token_type_embeddings.weight", c.TypeVocab, c.Hidden),
+		position:  w.Values("position_embeddings.weight", c.MaxPositions, c.Hidden),
+		norm:      w.Norm("LayerNorm", c.Hidden, c.normEps),
+		dropout:   c.hiddenDropout,
+	}
+}
+
+func (e *embeddings) words(ids []int) mat.Tensor {
+	return kernel.Embed(kernel.Lookup{Table: e.word, Width: e.width, Index: ids})
+}
+
+// forward embeds the tokens, puts the prompts' rows before them, and gives every row
+// its token type (a virtual token's is 0) and its position.
+func (e *embeddings) forward(batch models.Batch, spans []models.Span, firstPosition []int) mat.Tensor {
+	var ids, types, positions []int
+	tokens := make([]kernel.Span, len(spans)) // where the sequences lie without prompts
+	prompts := make([]mat.Tensor, len(spans))
+	prompted := false
+	for i, s := range batch.Sequences {
+		tokens[i] = kernel.Span{Start: len(ids), End: len(ids) + len(s.IDs)}
+		ids = append(ids, s.IDs...)
+		if s.Prompt != nil && s.Prompt.Input != nil {
+			prompts[i], prompted = s.Prompt.Input, true
+		}
+		types = append(types, make([]int, spans[i].Prompt)...)
+		if s.TypeIDs == nil {
+			types = append(types, make([]int, len(s.IDs))...)
+		} else {
+			types = append(types, s.TypeIDs...)
+		}
+		for row := range spans[i].End - spans[i].Start {
+			positions = append(positions, firstPosition[i]+row)
+		}
+	}
+	x := e.words(ids) // [ΣT, d]
+	if prompted {
+		x = kernel.InsertRows(x, tokens, prompts) // [R, d]
+	}
+	x = kernel.AddEmbed(
+		x,
+		kernel.Lookup{Table: e.tokenType, Width: e.width, Index: types},
+		kernel.Lookup{Table: e.position, Width: e.width, Index: positions},
+	)
+	return kernel.Dropout(e.norm.Forward(x, nil), batch.Dropout.Mask(e.dropout))
+}
+
+// encoderLayer is self-attention and a feed-forward network, each followed by a
+// residual connection and LayerNorm.
+type encoderLayer struct {
+	heads            int
+	scale            float32
+	qkv              *layer.Linear // queries, keys and values beside each other
+	attentionOutput  *layer.Linear
+	attentionNorm    *layer.Norm
+	intermediate     *layer.Linear
+	activation       layer.Activation
+	output           *layer.Linear
+	outputNorm       *layer.Norm
+	attentionDropout float32
+	hiddenDropout    float32
+}
+
+func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
+	d := c.Hidden
+	return &encoderLayer{
+		heads:            c.Heads,
+		scale:            float32(1 / math.Sqrt(float64(c.HeadDim))),
+		qkv:              w.Stacked(d, d, "attention.self.query", "attention.self.key", "attention.self.value"),
+		attentionOutput:  w.Linear("attention.output.dense", d, d),
+		attentionNorm:    w.Norm("attention.output.LayerNorm", d, c.normEps),
+		intermediate:     w.Linear("intermediate.dense", c.intermediate, d),
+		activation:       c.activation,
+		output:           w.Linear("output.dense", d, c.intermediate),
+		outputNorm:       w.Norm("output.LayerNorm", d, c.normEps),
+		attentionDropout: c.attentionDropout,
+		hiddenDropout:    c.hiddenDropout,
+	}
+}
+
+func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, dropout *layer.Dropout) mat.Tensor {
+	qkv := l.qkv.Forward(x)                                                                     // [R, 3·H·k]
+	a := kernel.Attention(qkv, spans, past, l.heads, l.scale, dropout.Mask(l.attentionDropout)) // [R, H·k]
+	a = kernel.Dropout(l.attentionOutput.Forward(a), dropout.Mask(l.hiddenDropout))             // [R, d]
+	x = l.attentionNorm.Forward(a, x)
+	f := l.activation(l.intermediate.Forward(x)) // [R, intermediate]
+	f = kernel.Dropout(l.output.Forward(f), dropout.Mask(l.hiddenDropout))
+	return l.outputNorm.Forward(f, x)
+}
