@@ -167,24 +167,17 @@ func ParseAdapterConfig(file string, data []byte) (AdapterConfig, error) {
 //
 // A config that was read keeps the keys it had, plus those whose fields were given
 // a value since, and every number that was not changed stays as it was written. A
-// config made in Go has exactly the keys of PEFT 0.21.2 for its method.
+// config made in Go, or given another PeftType, has exactly the keys of PEFT 0.21.2
+// for its method, plus the unknown ones.
 func (c AdapterConfig) Encode() ([]byte, error) {
 	object := jsonValue{kind: jsonObject}
-	var defaults map[string]jsonValue
-	if c.source != nil {
-		defaults = fieldValues(defaultAdapterConfig(c.PeftType))
-	}
+	c.dropSourceOfOtherMethod()
+	defaults := fieldValues(defaultAdapterConfig(c.PeftType))
 	for _, f := range c.fields() {
-		value := f.value()
-		if c.source != nil {
-			standard := defaults[f.key]
-			if old, ok := c.source.get(f.key); !ok && value.equal(&standard) {
-				continue
-			} else if ok && f.same(old) {
-				value = *old
-			}
+		standard := defaults[f.key]
+		if value, ok := c.written(f, &standard); ok {
+			object.fields = append(object.fields, jsonField{f.key, value})
 		}
-		object.fields = append(object.fields, jsonField{f.key, value})
 	}
 	var found problems
 	for _, key := range slices.Sorted(maps.Keys(c.Unknown)) {
@@ -194,4 +187,31 @@ func (c AdapterConfig) Encode() ([]byte, error) {
 	}
 	found.add(c.checkRaw())
 	return appendPythonJSON(nil, &object, 0), found.err()
+}
+
+// written returns what stands in the file for a field; ok is false where it is left out.
+func (c *AdapterConfig) written(f configField, standard *jsonValue) (value jsonValue, ok bool) {
+	value = f.value()
+	if c.source == nil {
+		return value, true
+	}
+	old, ok := c.source.get(f.key)
+	if !ok {
+		return value, !value.equal(standard)
+	}
+	if f.same(old) {
+		return *old, true
+	}
+	return value, true
+}
+
+// dropSourceOfOtherMethod forgets the values read if the method was changed since:
+// the keys of the old one mean nothing to the new one.
+func (c *AdapterConfig) dropSourceOfOtherMethod() {
+	if c.source == nil {
+		return
+	}
+	if method, _ := c.source.get("peft_type"); method == nil || method.text != string(c.PeftType) {
+		c.source = nil
+	}
 }

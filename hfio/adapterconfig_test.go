@@ -136,6 +136,20 @@ func TestChangedConfigKeepsTheRest(t *testing.T) {
 	}
 }
 
+// TestChangedMethodHasTheKeysOfTheNewOne turns PEFT's P_TUNING adapter into a
+// PROMPT_TUNING one: PEFT's own PROMPT_TUNING config of the same model must come out.
+func TestChangedMethodHasTheKeysOfTheNewOne(t *testing.T) {
+	config, err := ParseAdapterConfig("x", fixture(t, "adapters/ptuning_bert_mlp/adapter_config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.PeftType, config.PromptTuningInit = PromptTuning, "RANDOM"
+	got, err := config.Encode()
+	if want := fixture(t, "adapters/prompt_bert_seq_cls/adapter_config.json"); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("Encode() = %s, %v, want %s", got, err, want)
+	}
+}
+
 func TestWrongAdapterConfigs(t *testing.T) {
 	text := `{"task_type": "FOO", "num_virtual_tokens": "3", "token_dim": -1, "num_layers": 2.0, "modules_to_save": "a",
 		"peft_type": "PROMPT_TUNING", "tokenizer_kwargs": 3, "inference_mode": 1}`

@@ -53,7 +53,11 @@ func TestConfigReader(t *testing.T) {
 		string(r.RawOr("raw", nil)),
 	}
 	want := []any{
-		"bert", []string{"BertModel"}, 8, 9, 8, 5, 6, 1e-12, 0.5, 8.0, "gelu", "none", true, true, []int{1, 2}, []int{3},
+		"bert",
+		[]string{"BertModel"},
+		8, 9, 8, 5, 6, 1e-12, 0.5, 8.0, "gelu", "none", true, true,
+		[]int{1, 2},
+		[]int{3},
 		true, 7, false, 4, false, true, "{\n  \"a\": [\n    Infinity\n  ],\n  \"b\": 1\n}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || r.Err() != nil {

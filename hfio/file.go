@@ -1,6 +1,7 @@
 package hfio
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -85,16 +86,26 @@ func (o *OpenOptions) open(fsys fs.FS, name string) (*contents, error) {
 		}
 		return &contents{data: mapped, mapped: mapped}, nil
 	}
-	data, err := io.ReadAll(file)
+	data, err := readWhole(file, info.Size())
 	if err != nil {
 		return nil, fileError(fsys, name, err)
 	}
 	return &contents{data: data}, nil
 }
 
+// readWhole reads a file; the size is a hint, which only the disk's own is trusted for.
+func readWhole(file fs.File, size int64) ([]byte, error) {
+	var buffer bytes.Buffer
+	if _, ok := file.(*os.File); ok && size < math.MaxInt-bytes.MinRead {
+		buffer.Grow(int(size) + bytes.MinRead)
+	}
+	_, err := buffer.ReadFrom(file)
+	return buffer.Bytes(), err
+}
+
 // maxTextFile bounds JSON and text files: the largest index of a real checkpoint
-// has a few megabytes.
-const maxTextFile = 256 << 20
+// has about ten megabytes.
+const maxTextFile = 64 << 20
 
 // readText reads a JSON or text file whole.
 func readText(fsys fs.FS, name string) ([]byte, error) {

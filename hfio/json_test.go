@@ -63,6 +63,7 @@ func TestMalformedJSON(t *testing.T) {
 		"mark of UTF-8":     {"\ufeff{}", "want a value"},
 		"deep list":         {strings.Repeat("[", 1e6), "nested deeper"},
 		"deep object":       {strings.Repeat(`{"a":`, 1e6), "nested deeper"},
+		"too many values":   {"[" + strings.Repeat("0,", maxJSONValues) + "0]", "more than"},
 		"single quotes":     {"{'a': 1}", "a key in quotes"},
 	} {
 		if _, err := parseJSON("x", []byte(tt.text)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tt.want) {

@@ -7,8 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxJSONDepth bounds the nesting of JSON files; real ones have less than ten levels.
-const maxJSONDepth = 128
+// Bounds of JSON files. Real ones have less than ten levels; the longest index
+// names some hundred thousand tensors.
+const (
+	maxJSONDepth  = 128
+	maxJSONValues = 1 << 21
+)
 
 // parseJSON reads what Python's json.loads reads of a file: JSON, and the numbers
 // NaN, Infinity and -Infinity, which configs of state-space models hold. (That is
@@ -44,8 +48,9 @@ func parseJSONObject(file string, data []byte) (jsonValue, error) {
 }
 
 type jsonParser struct {
-	src string
-	at  int
+	src    string
+	at     int
+	values int
 }
 
 func (p *jsonParser) problem(want string) error {
@@ -74,6 +79,9 @@ func (p *jsonParser) take(text string) bool {
 func (p *jsonParser) value(depth int) (jsonValue, error) {
 	if depth > maxJSONDepth {
 		return jsonValue{}, fmt.Errorf("nested deeper than %d levels", maxJSONDepth)
+	}
+	if p.values++; p.values > maxJSONValues {
+		return jsonValue{}, fmt.Errorf("more than %d values", maxJSONValues)
 	}
 	p.blanks()
 	switch {

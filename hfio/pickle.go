@@ -20,7 +20,7 @@ type (
 
 // Bounds of a pickle. Those that torch writes for real checkpoints stay far below.
 const (
-	maxPickle      = 64 << 20
+	maxPickle      = 32 << 20
 	maxPickleStack = 1 << 20
 	maxPickleMemo  = 1 << 22
 	maxPickleLong  = 255 // bytes of an integer

@@ -202,9 +202,10 @@ func (t *torchTensor) materialise(f *flattener) (Tensor, error) {
 		out.Data = data[start : start+size : start+size]
 		return out, nil
 	}
-	if f.budget -= size; size > f.budget+size || f.budget < 0 {
+	if size > f.budget {
 		return out, fmt.Errorf("%w: views that repeat their storage too often to be written out", ErrUnsupported)
 	}
+	f.budget -= size
 	out.Data = make([]byte, 0, size)
 	for at := range t.offsets() {
 		out.Data = append(out.Data, data[at*width:(at+1)*width]...)
