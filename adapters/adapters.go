@@ -122,7 +122,11 @@ func FromFile(file *hfio.Adapter, base *models.Model) (_ *PeftModel, err error) 
 	if err := checkLoaded(file, cfg, base, m); err != nil {
 		return nil, err
 	}
-	return restore(file, cfg, base, m)
+	encoder, err := storedEncoder(file)
+	if err != nil {
+		return nil, err
+	}
+	return restore(file, cfg, base, m, encoder)
 }
 
 // Save writes the adapter's directory: what PEFT's save_pretrained writes, and

@@ -89,13 +89,10 @@ type original struct {
 	prompt [32]byte // digest of the method's parameters as they were read
 }
 
-// restore makes the model of a checked file.
-func restore(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model, m method) (*PeftModel, error) {
+// restore makes the model of a checked file and of the encoder of its prompt, which
+// is nil where that is not known.
+func restore(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model, m method, encoder *encoderTensors) (_ *PeftModel, err error) {
 	p := &PeftModel{Base: base, Config: file.Config, read: &original{file: ownCopy(file)}}
-	encoder, err := storedEncoder(file)
-	if err != nil {
-		return nil, err
-	}
 	if p.Adapter, err = restoreAdapter(file, cfg, m, encoder); err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (m *PeftModel) Trained() []models.NamedParam {
 	}
 	var params []models.NamedParam
 	for _, p := range m.Adapter.Trained() {
-		params = append(params, models.NamedParam{Name: "prompt_encoder." + p.Name, Param: p.Param})
+		params = append(params, models.NamedParam{Name: modulePrefix + p.Name, Param: p.Param})
 	}
 	for _, p := range headParams(m.Head) {
 		params = append(params, models.NamedParam{Name: headPrefix + p.Name, Param: p.Param})

@@ -59,7 +59,7 @@ func (m *PeftModel) baseHead(p models.NamedParam) bool {
 }
 
 func (m *PeftModel) writeState(file *hfio.Adapter) (err error) {
-	if m.read != nil && sameTensors(file.Tensors, m.read.file.Tensors) {
+	if m.unchangedPrompt() && sameTensors(file.Tensors, m.read.file.Tensors) {
 		file.State = ownCopy(m.read.file).State
 		return nil
 	}
