@@ -198,7 +198,16 @@ func (u *unpickler) global() (any, error) {
 		return nil, err
 	}
 	name, err := u.line()
-	return pyGlobal(module + "." + name), err
+	return newGlobal(module, name), err
+}
+
+// newGlobal gives Python 2's names, which protocols up to 2 are written with, in
+// those of Python 3.
+func newGlobal(module, name string) pyGlobal {
+	if module == "__builtin__" {
+		module = "builtins"
+	}
+	return pyGlobal(module + "." + name)
 }
 
 func (u *unpickler) line() (string, error) {

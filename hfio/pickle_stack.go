@@ -221,7 +221,7 @@ func (u *unpickler) stackGlobal() error {
 	if !ok1 || !ok2 {
 		return fmt.Errorf("%w: the name of a class is %s", ErrFormat, pyKind(name))
 	}
-	return u.push(pyGlobal(m + "." + n))
+	return u.push(newGlobal(m, n))
 }
 
 // reduce applies a function to its arguments, if call knows it.

@@ -101,7 +101,7 @@ func torchCall(function pyGlobal, args pyTuple) (any, error) {
 		}
 	case "torch._tensor._rebuild_from_type_v2":
 		return rebuildFromType(args)
-	case "torch.Size", "torch.device", "builtins.set", "collections.Counter":
+	case "torch.Size", "torch.device", "builtins.set", "builtins.bytearray", "collections.Counter", "_codecs.encode":
 		return args, nil // values that are no tensors, and so are left out
 	default:
 		return nil, fmt.Errorf("%w: %s is not among the functions that make a tensor", ErrUnsupported, function)

@@ -67,7 +67,7 @@ func TestOpenTorchMaps(t *testing.T) {
 // TestEncodeTorchIsByteForByte reads files of torch.save and writes them again.
 func TestEncodeTorchIsByteForByte(t *testing.T) {
 	for _, name := range []string{
-		"torch/written/one", "torch/written/dtypes", "torch/written/nothing", "adapters/prompt_bert_bin",
+		"torch/written/one", "torch/written/dtypes", "torch/written/nothing", "torch/written/digits", "torch/written/wide", "adapters/prompt_bert_bin",
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := fixture(t, name+"/adapter_model.bin")

@@ -75,6 +75,8 @@ def torch_values():
     base = torch.randn(4, 6)
     tiny = torch.tensor([5e-324, -2.5e-310, -0.0, float("nan"), float("-inf")], dtype=torch.float64)
     square = torch.arange(16.0).reshape(4, 4)
+    attribute = torch.ones(2)
+    attribute.note = "kept by torch"
     nested = OrderedDict(inner=torch.tensor([1, 2, 3]), deeper={"leaf": torch.tensor(True)})
     return {
         "base": base,
@@ -107,6 +109,14 @@ def torch_values():
         "none": None,
         "list": [1, (2, 3)],
         "big": 2**80,
+        "size": torch.Size([1, 2]),
+        "device": torch.device("cpu"),
+        "dtype": torch.float16,
+        "set": {1, 2},
+        "bytes": b"x",
+        "bytearray": bytearray(b"y"),
+        7: torch.tensor([7]),
+        "attribute": attribute,
         "größe": torch.ones(1, 1, 1, 1, 2),
     }
 
@@ -115,9 +125,9 @@ def flatten(values, prefix=""):
     flat = {}
     for name, value in values.items():
         if isinstance(value, torch.Tensor):
-            flat[prefix + name] = value.detach().clone(memory_format=torch.contiguous_format)
+            flat[prefix + str(name)] = value.detach().clone(memory_format=torch.contiguous_format)
         elif isinstance(value, dict):
-            flat.update(flatten(value, prefix + name + "."))
+            flat.update(flatten(value, prefix + str(name) + "."))
     return flat
 
 
@@ -150,6 +160,8 @@ def save_torch(out):
             "c": torch.ones(1, dtype=torch.complex64), "scalar": torch.tensor(1.0), "none": torch.zeros(0),
             "none2": torch.zeros(2, 0, 3), "four": torch.ones(1, 2, 1, 2), "größe": torch.ones(300),
         },
+        "digits": {"0": torch.ones(1), "a": torch.ones(2), "1": torch.ones(1), "a2": torch.ones(1), "\xe9": torch.ones(1), "\u4f60": torch.ones(1)},
+        "wide": {"w": torch.zeros(0, 2**31, 2**7), "v": torch.zeros(300, 0, 65536, 2**31 - 1)},
         "nothing": {},
         "many": {f"layer.{i}.weight": torch.full((1,), float(i)) for i in range(1003)},
     }
