@@ -6,7 +6,7 @@ import (
 )
 
 // modelCardBody is the text of the card: the default template of huggingface_hub
-// 1.x (Apache-2.0) with nothing filled in, as PEFT 0.21.2 writes it.
+// 2.4 (Apache-2.0) with nothing filled in, as PEFT 0.21.2 writes it.
 //
 //go:embed modelcard.md
 var modelCardBody string
