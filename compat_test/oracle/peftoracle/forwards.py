@@ -36,10 +36,10 @@ def answer(model, task, example, keep_errors):
 
 @torch.no_grad()
 def run(model, task, example):
-    return model(**tensors(task, example, model.config.problem_type))
+    return model(**tensors(task, example, model))
 
 
-def tensors(task, example, problem_type=None):
+def tensors(task, example, model):
     """The keyword arguments of a batch of one."""
     length = len(example["input_ids"])
     inputs = {"attention_mask": torch.ones(1, length, dtype=torch.long)}
@@ -47,14 +47,15 @@ def tensors(task, example, problem_type=None):
         if name in example:
             inputs[name] = torch.tensor([example[name]], dtype=torch.long)
     if "labels" in example and task != "FEATURE_EXTRACTION":
-        inputs["labels"] = torch.tensor([example["labels"]], dtype=label_type(task, example["labels"], problem_type))
+        inputs["labels"] = torch.tensor([example["labels"]], dtype=label_type(task, example["labels"], model))
     return inputs
 
 
-def label_type(task, labels, problem_type):
-    """Class numbers are integers; regression and multi-label targets are float32."""
-    if task == "SEQ_CLS" and (problem_type in ("regression", "multi_label_classification") or not isinstance(labels, int)):
-        return torch.float32
+def label_type(task, labels, model):
+    """Class numbers are integers; regression and multi-label targets have the type of the model."""
+    numbers = model.config.problem_type in ("regression", "multi_label_classification") or not isinstance(labels, int)
+    if task == "SEQ_CLS" and numbers:
+        return model.dtype
     return torch.long
 
 

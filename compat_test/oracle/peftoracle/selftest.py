@@ -58,7 +58,8 @@ def check_steps(case, folder, task, name):
     for key, value in state.items():
         require(torch.equal(result["start." + key], value), f"{name}: {key} does not start at the state")
         require(not torch.equal(result["step.10." + key], value), f"{name}: {key} did not move")
-        require(result["grad.1." + key].abs().max() > 0, f"{name}: {key} has no gradient")
+        if key not in stepping.ROUNDING_ONLY:
+            require(result["grad.1." + key].abs().max() > 0, f"{name}: {key} has no gradient")
 
 
 def check_padded_loss(case, folder, task, name):
