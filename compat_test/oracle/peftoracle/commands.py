@@ -170,7 +170,10 @@ def add_selftest(commands):
 
 
 def batch(args):
-    """Reads one command a line, a JSON array of arguments, runs it, and answers {"ok": true} or {"error": text} on a line of standard output. Starting Python and its libraries costs seconds; a test with many commands pays them once."""
+    """Reads one command a line, a JSON array of arguments, runs it, and answers {"ok": true} or {"error": text} on a line.
+
+    Starting Python and its libraries costs seconds; a test with many commands pays them once.
+    """
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 
