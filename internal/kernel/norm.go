@@ -45,7 +45,7 @@ func (o *layerNorm) forward(tracked bool) *Tensor {
 	if o.residual != nil {
 		residual = Data(o.residual)
 	}
-	parallel(rows, rowGrain(d), func(from, to int) {
+	eachRow(rows, d, func(from, to int) {
 		spare := make([]float32, d)
 		for r := from; r < to; r++ {
 			normal := spare
@@ -68,7 +68,7 @@ func (o *layerNorm) forward(tracked bool) *Tensor {
 func (o *layerNorm) backward(gradient []float32) {
 	rows, d := Rows(o.x), Cols(o.x)
 	gx := New(rows, d, nil)
-	parallel(rows, rowGrain(d), func(from, to int) {
+	eachRow(rows, d, func(from, to int) {
 		for r := from; r < to; r++ {
 			layerNormBackwardRow(gx.data[r*d:][:d], gradient[r*d:][:d], o.normal[r*d:][:d], o.gamma, o.inverse[r])
 		}

@@ -1,65 +1,110 @@
 package kernel
 
-import (
-	"math"
-)
+import "math"
+
+// All products of matrices, softmaxes, norms and activations of this package are
+// made by the functions of this file, and nowhere else. They are plain Go;
+// vector kernels go behind these functions, without a change to an operator.
 
 // packed is a matrix prepared for multiply.
 type packed struct {
-	w         view
-	transpose bool
+	w          view
+	transposed bool
 }
 
+// packTransposed prepares w [out, in] for a·wᵀ.
 func packTransposed(w view) *packed { return &packed{w, true} }
-func pack(w view) *packed           { return &packed{w, false} }
 
+// pack prepares w [in, out] for a·w.
+func pack(w view) *packed { return &packed{w, false} }
+
+// multiply sets dst to a times the packed matrix, plus bias in every row.
 func multiply(dst, a view, b *packed, bias []float32) {
-	if b.transpose {
+	if b.transposed {
 		multiplyNT(dst, a, b.w, bias)
 		return
 	}
 	multiplyNN(dst, a, b.w)
 }
 
+// multiplyNT sets dst [m, n] to a [m, k] times the transpose of b [n, k], plus
+// bias, which may be nil, in every row.
 func multiplyNT(dst, a, b view, bias []float32) {
-	for i := range a.rows {
-		x := a.row(i)
-		for j := range b.rows {
-			var s float32
-			for k, v := range b.row(j) {
-				s += v * x[k]
+	divide(dst, a.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			d, x := dst.row(i), a.row(i)
+			j := 0
+			for ; j+4 <= b.rows; j += 4 {
+				d[j], d[j+1], d[j+2], d[j+3] = dot4(x, b.row(j), b.row(j+1), b.row(j+2), b.row(j+3))
+			}
+			for ; j < b.rows; j++ {
+				d[j] = dot(x, b.row(j))
 			}
 			if bias != nil {
-				s += bias[j]
+				addTo(d, bias)
 			}
-			dst.row(i)[j] = s
 		}
-	}
+	})
 }
 
+// multiplyNN sets dst [m, n] to a [m, k] times b [k, n].
 func multiplyNN(dst, a, b view) {
-	for i := range a.rows {
-		d := dst.row(i)
-		clear(d)
-		for k, v := range a.row(i) {
-			for j, w := range b.row(k) {
-				d[j] += v * w
+	divide(dst, a.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			d := dst.row(i)
+			clear(d)
+			for k, v := range a.row(i) {
+				addScaled(d, b.row(k), v)
 			}
 		}
-	}
+	})
 }
 
+// multiplyTN sets dst [m, n] to the transpose of a [k, m] times b [k, n].
 func multiplyTN(dst, a, b view) {
-	for i := range a.cols {
-		clear(dst.row(i))
-	}
-	for k := range a.rows {
-		for i, v := range a.row(k) {
+	divide(dst, a.rows, func(from, to int) {
+		for i := from; i < to; i++ {
 			d := dst.row(i)
-			for j, w := range b.row(k) {
-				d[j] += v * w
+			clear(d)
+			for k := range a.rows {
+				addScaled(d, b.row(k), a.data[k*a.stride+i])
 			}
 		}
+	})
+}
+
+// divide calls f for ranges of the rows of dst that are worth a goroutine each;
+// an element of dst is a sum of inner products.
+func divide(dst view, inner int, f func(from, to int)) {
+	const worth = 1 << 20 // products
+	parallel(dst.rows, max(1, worth/max(1, dst.cols*inner)), f)
+}
+
+func dot(x, y []float32) (sum float32) {
+	y = y[:len(x)]
+	for i, v := range x {
+		sum += v * y[i]
+	}
+	return sum
+}
+
+// dot4 is four products of one x, added in the order in which dot adds.
+func dot4(x, a, b, c, d []float32) (s, t, u, v float32) {
+	a, b, c, d = a[:len(x)], b[:len(x)], c[:len(x)], d[:len(x)]
+	for i, e := range x {
+		s += e * a[i]
+		t += e * b[i]
+		u += e * c[i]
+		v += e * d[i]
+	}
+	return s, t, u, v
+}
+
+// addScaled adds factor·x to dst.
+func addScaled(dst, x []float32, factor float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] += factor * x[i]
 	}
 }
 
@@ -84,16 +129,6 @@ func addTo(dst, src []float32) {
 		dst[i] += v
 	}
 }
-
-func parallel(n, grain int, f func(from, to int)) {
-	if n > 0 {
-		f(0, n)
-	}
-}
-
-func elementwise(n int, f func(from, to int)) { parallel(n, 4096, f) }
-
-func rowGrain(cols int) int { return max(1, 4096/max(1, cols)) }
 
 func softmaxRows(v view, scale float32) {
 	for r := range v.rows {
