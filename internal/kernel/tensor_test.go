@@ -137,3 +137,17 @@ func TestFrozenOperandsMakeNoOperator(t *testing.T) {
 		t.Error("StopGrad does not stop the gradient")
 	}
 }
+
+// After ZeroGrad nothing is left of which columns a partial gradient had reached.
+func TestZeroGradForgetsColumns(t *testing.T) {
+	x := kernel.NewParam(1, 2, nil)
+	part := kernel.Columns(x, 0, 1)
+	part.AccGrad(kernel.New(1, 1, []float32{9}))
+	if err := ag.Backward(part); err != nil {
+		t.Fatal(err)
+	}
+	x.ZeroGrad()
+	x.AccGrad(kernel.New(1, 2, []float32{1, 2}))
+	x.AccGrad(kernel.New(1, 2, []float32{10, 20}))
+	numtest.SameBits(t, kernel.Data(x.Grad()), []float32{11, 22})
+}
