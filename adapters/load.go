@@ -120,7 +120,7 @@ func restoreAdapter(file *hfio.Adapter, cfg hfio.AdapterConfig, m method, encode
 	if err != nil {
 		return nil, err
 	}
-	return m.restore(cfg, clone(values), encoder)
+	return m.restore(cfg, slices.Clone(values), encoder)
 }
 
 // ownCopy copies what views of mapped files are in it.

@@ -3,6 +3,7 @@ package adapters
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
@@ -51,20 +52,11 @@ func foreignModules(cfg hfio.AdapterConfig, head models.Head) []error {
 	var found []error
 	task := taskModules(cfg.TaskType)
 	for _, name := range savedModules(cfg) {
-		if !containsAny(name, task) && !coversHead(name, head) {
+		if !slices.Contains(task, name) && !coversHead(name, head) {
 			found = append(found, fieldError("modules_to_save", "%q, want only modules of the head (%s)", name, strings.Join(task, ", ")))
 		}
 	}
 	return found
-}
-
-func containsAny(name string, names []string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 func coversHead(module string, head models.Head) bool {

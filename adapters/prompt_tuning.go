@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
@@ -100,7 +101,7 @@ func newPromptTuning(cfg hfio.AdapterConfig, base models.Backbone, init Init) (A
 	if err != nil {
 		return nil, fmt.Errorf("word embeddings for the prompt: %w", err)
 	}
-	return promptTuning(cfg, clone(kernel.Data(embedded))), nil
+	return promptTuning(cfg, slices.Clone(kernel.Data(embedded))), nil
 }
 
 func restorePromptTuning(cfg hfio.AdapterConfig, prompt []float32, _ *encoderTensors) (Adapter, error) {

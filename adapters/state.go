@@ -127,7 +127,7 @@ func (e *encoderTensors) param(name string, rows, columns int, shape []int) *nn.
 	default:
 		var values []float32
 		if values, err = stored.Float32s(); err == nil {
-			return kernel.NewParam(rows, columns, clone(values))
+			return kernel.NewParam(rows, columns, slices.Clone(values))
 		}
 	}
 	e.problems = append(e.problems, &hfio.TensorError{File: hfio.StateFile, Name: encoderPrefix + name, Err: err})

@@ -41,11 +41,9 @@ func uniform(random *rand.Rand, n int, bound float64) []float32 {
 	return values
 }
 
-func clone(values []float32) []float32 { return slices.Clone(values) }
-
 // frozen returns a copy of x that takes no part in training.
 func frozen(x mat.Tensor) mat.Tensor {
-	return kernel.New(kernel.Rows(x), kernel.Cols(x), clone(kernel.Data(x)))
+	return kernel.New(kernel.Rows(x), kernel.Cols(x), slices.Clone(kernel.Data(x)))
 }
 
 // storedPrompt is the tensor that PEFT keeps of a prompt.
