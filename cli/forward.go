@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/predict"
+)
+
+func forwardCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "forward",
+		Usage:     "print what the model returns for token ids",
+		ArgsUsage: " ",
+		Description: `Reads {"input_ids": [...]} a line, with optional token_type_ids, labels, start_positions and end_positions, and prints,
+for each, what PEFT's model returns for a batch of that one unpadded sequence in evaluation, under transformers' names and
+in its shapes: logits, start_logits, end_logits, last_hidden_state, and loss where labels were given. With prompt tuning
+the rows of the virtual tokens come first.`,
+		Flags: []cli.Flag{
+			baseFlag(),
+			&cli.StringFlag{Name: "adapter", Usage: "an adapter directory (default: the base alone)"},
+			&cli.StringFlag{Name: "input", Usage: "a JSONL file", Value: "-", DefaultText: "standard input"},
+			&cli.StringFlag{Name: "task-type", Usage: "of the base alone: SEQ_CLS, TOKEN_CLS, QUESTION_ANS, FEATURE_EXTRACTION or MASKED_LM (default: by config.json)"},
+		},
+		Action: runForward,
+	}
+}
+
+func baseFlag() cli.Flag {
+	return &cli.StringFlag{Name: "base", Usage: "the base model's directory", Required: true}
+}
+
+func runForward(c *cli.Context) error {
+	if _, err := wantArgs(c); err != nil {
+		return err
+	}
+	base, predictor, err := openPredictor(c)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	return withInput(c, c.String("input"), func(name string, r io.Reader) error {
+		return eachLine(name, r, func(line []byte) error {
+			var in predict.TokenInput
+			if err := json.Unmarshal(line, &in); err != nil {
+				return err
+			}
+			out, err := predictor.Forward(in)
+			if err != nil {
+				return err
+			}
+			return printJSON(c.App.Writer, out)
+		})
+	})
+}
+
+// openPredictor opens --base, with --adapter on it where that is given.
+func openPredictor(c *cli.Context) (*predict.Base, *predict.Predictor, error) {
+	base, err := predict.OpenBase(hfio.Dir(c.String("base")), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	var predictor *predict.Predictor
+	if adapter := c.String("adapter"); adapter != "" {
+		predictor, err = base.Adapter(hfio.Dir(adapter))
+	} else {
+		predictor, err = base.Alone(models.Task(c.String("task-type")))
+	}
+	if err != nil {
+		_ = base.Close()
+		return nil, nil, err
+	}
+	return base, predictor, nil
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/predict"
+)
+
+func predictCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "predict",
+		Usage:     "answer with an adapter: labels and probabilities, tags, answers",
+		ArgsUsage: "[FILE]",
+		Description: `Reads FILE or standard input, a text a line, or with --jsonl an object a line:
+{"text": ..., "pair": ...} for SEQ_CLS, {"words": [...]} for TOKEN_CLS, {"question": ..., "context": ...} for QUESTION_ANS.`,
+		Flags: []cli.Flag{
+			baseFlag(),
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", Required: true},
+			&cli.BoolFlag{Name: "jsonl", Usage: "read JSON objects"},
+			jsonFlag("print one JSON object a line, with the probability of every label"),
+		},
+		Action: runPredict,
+	}
+}
+
+// predictInput is a line of input.
+type predictInput struct {
+	Text     *string  `json:"text"`
+	Pair     string   `json:"pair"`
+	Words    []string `json:"words"`
+	Question *string  `json:"question"`
+	Context  *string  `json:"context"`
+}
+
+func runPredict(c *cli.Context) error {
+	if c.NArg() > 1 {
+		return usagef("predict: found %d arguments, want at most one FILE", c.NArg())
+	}
+	base, predictor, err := openPredictor(c)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	var inputs []predictInput
+	err = withInput(c, c.Args().First(), func(name string, r io.Reader) error {
+		return eachLine(name, r, func(line []byte) error {
+			input, err := parsePredictInput(line, c.Bool("jsonl"), predictor.Task)
+			inputs = append(inputs, input)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	p := predictions{c, predictor, newTable(c.App.Writer)}
+	switch predictor.Task {
+	case models.SeqCls:
+		err = p.classify(inputs)
+	case models.TokenCls:
+		err = p.tag(inputs)
+	case models.QuestionAns:
+		err = p.answer(inputs)
+	default:
+		return fmt.Errorf("the adapter is for %s, which has no answers to print; see gopeft forward", predictor.Task)
+	}
+	return errors.Join(err, p.table.flush())
+}
+
+// parsePredictInput reads a line and checks that it holds what the task needs.
+func parsePredictInput(line []byte, isJSON bool, task models.Task) (predictInput, error) {
+	if !isJSON {
+		if task == models.QuestionAns {
+			return predictInput{}, errors.New(`want --jsonl with {"question": ..., "context": ...} a line`)
+		}
+		text := string(line)
+		return predictInput{Text: &text, Words: strings.Fields(text)}, nil
+	}
+	var input predictInput
+	if err := json.Unmarshal(line, &input); err != nil {
+		return input, err
+	}
+	switch {
+	case task == models.SeqCls && input.Text == nil:
+		return input, errors.New(`field "text": missing`)
+	case task == models.TokenCls && input.Words == nil:
+		return input, errors.New(`field "words": missing`)
+	case task == models.QuestionAns && (input.Question == nil || input.Context == nil):
+		return input, errors.New(`fields "question" and "context": want both`)
+	}
+	return input, nil
+}
+
+// predictions prints answers, as a table or as JSON.
+type predictions struct {
+	c         *cli.Context
+	predictor *predict.Predictor
+	table     *table
+}
+
+// print prints one answer.
+func (p *predictions) print(answer any, cells ...string) error {
+	if p.c.Bool("json") {
+		return printJSON(p.c.App.Writer, answer)
+	}
+	p.table.row(cells...)
+	return nil
+}
+
+func (p *predictions) classify(inputs []predictInput) error {
+	texts := make([]predict.Text, len(inputs))
+	for i, input := range inputs {
+		texts[i] = predict.Text{Text: *input.Text, Pair: input.Pair}
+	}
+	answers, err := p.predictor.Classify(p.c.Context, texts)
+	if err != nil {
+		return err
+	}
+	for i, answer := range answers {
+		line := struct {
+			Text  string             `json:"text"`
+			Pair  string             `json:"pair,omitempty"`
+			Label string             `json:"label,omitempty"`
+			Score float64            `json:"score"`
+			All   map[string]float64 `json:"scores"`
+		}{texts[i].Text, texts[i].Pair, answer.Label, answer.Score, map[string]float64{}}
+		for l, score := range answer.Scores {
+			line.All[p.predictor.Labels[l]] = score
+		}
+		if err := p.print(line, answer.Label, fmt.Sprintf("%.4f", answer.Score), texts[i].Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *predictions) tag(inputs []predictInput) error {
+	texts := make([][]string, len(inputs))
+	for i, input := range inputs {
+		texts[i] = input.Words
+	}
+	answers, err := p.predictor.Tag(p.c.Context, texts)
+	if err != nil {
+		return err
+	}
+	for i, tags := range answers {
+		line := struct {
+			Words []string      `json:"words"`
+			Tags  []predict.Tag `json:"tags"`
+		}{texts[i], tags}
+		words := make([]string, len(tags))
+		for w, tag := range tags {
+			words[w] = texts[i][w] + "/" + tag.Label
+		}
+		if err := p.print(line, strings.Join(words, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *predictions) answer(inputs []predictInput) error {
+	questions := make([]predict.Question, len(inputs))
+	for i, input := range inputs {
+		questions[i] = predict.Question{Question: *input.Question, Context: *input.Context}
+	}
+	answers, err := p.predictor.Answer(p.c.Context, questions)
+	if err != nil {
+		return err
+	}
+	for i, answer := range answers {
+		line := struct {
+			Question string `json:"question"`
+			predict.Answer
+		}{questions[i].Question, answer}
+		if err := p.print(line, answer.Text, fmt.Sprintf("%.3f", answer.Score), questions[i].Question); err != nil {
+			return err
+		}
+	}
+	return nil
+}

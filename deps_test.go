@@ -1,0 +1,123 @@
+package gopeft_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gopeft/gopeft"
+
+// lattice says which packages of this module each package may import. It is
+// policy: change it in a commit of its own that says why. compat_test, which
+// holds tests only, may import anything and is imported by nothing.
+var lattice = map[string][]string{
+	".":                    {},
+	"hfio":                 {},
+	"tokenize":             {},
+	"internal/simd":        {},
+	"internal/numtest":     {},
+	"internal/kernel":      {"internal/simd"},
+	"models/layer":         {"hfio", "internal/kernel"},
+	"models":               {"hfio", "internal/kernel", "models/layer"},
+	"models/bert":          {"hfio", "internal/kernel", "models", "models/layer"},
+	"models/auto":          {"hfio", "models", "models/bert", "models/layer"},
+	"models/modeltest":     {"hfio", "internal/kernel", "internal/numtest", "models", "models/layer"},
+	"adapters":             {"hfio", "internal/kernel", "models", "models/layer"},
+	"adapters/adaptertest": {"adapters", "hfio", "internal/kernel", "internal/numtest", "models", "models/layer"},
+	"convert":              {"hfio"},
+	"train":                {"adapters", "hfio", "internal/kernel", "internal/simd", "models", "models/layer", "tokenize"},
+	"train/report":         {"train"},
+	"predict":              {"adapters", "hfio", "models", "models/auto", "tokenize"},
+	"cli":                  {"adapters", "convert", "hfio", "models", "models/auto", "predict", "tokenize", "train", "train/report"},
+	"cmd/gopeft":           {"cli"},
+	"examples/classify":    {"hfio", "predict"},
+}
+
+// onlyIn lists foreign modules that stay behind one package of ours.
+var onlyIn = map[string][]string{
+	"github.com/sugarme/tokenizer":   {"tokenize"},
+	"github.com/nlpodyssey/spago/ag": {"internal/kernel", "train"},
+	"github.com/urfave/cli":          {"cli"},
+	"gonum.org/v1/plot":              {"train/report"},
+	"github.com/parquet-go":          {"train"},
+	"github.com/edsrzf/mmap-go":      {"hfio"},
+}
+
+type goPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
+	GoFiles      []string
+}
+
+func TestImportLattice(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name := relative(p.ImportPath)
+		if name == "compat_test" {
+			if len(p.GoFiles) > 0 {
+				t.Errorf("compat_test holds tests only, found %v", p.GoFiles)
+			}
+			continue
+		}
+		allowed, known := lattice[name]
+		if !known {
+			t.Errorf("%s is not in the import lattice: add it, with what it may import", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			checkImport(t, name, imported, allowed)
+		}
+	}
+}
+
+func checkImport(t *testing.T, name, imported string, allowed []string) {
+	t.Helper()
+	if imported == module || strings.HasPrefix(imported, module+"/") {
+		if !slices.Contains(allowed, relative(imported)) {
+			t.Errorf("%s imports %s, which the lattice does not allow", name, relative(imported))
+		}
+		return
+	}
+	for foreign, homes := range onlyIn {
+		if strings.HasPrefix(imported, foreign) && !slices.Contains(homes, name) {
+			t.Errorf("%s imports %s, which belongs in %s only", name, imported, strings.Join(homes, ", "))
+		}
+	}
+}
+
+func relative(importPath string) string {
+	if importPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(importPath, module+"/")
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,GoFiles,TestGoFiles,XTestGoFiles", "./...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatalf("go list output: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}

@@ -1,0 +1,119 @@
+package predict
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/gopeft/gopeft/models"
+)
+
+// TokenInput is one unpadded sequence of token ids, as transformers' models take it.
+type TokenInput struct {
+	InputIDs        []int `json:"input_ids"`
+	TokenTypeIDs    []int `json:"token_type_ids"`
+	DecoderInputIDs []int `json:"decoder_input_ids"`
+	// Labels is a class, the values of a regression or of several labels, or a class
+	// for every row.
+	Labels         json.RawMessage `json:"labels"`
+	StartPositions *int            `json:"start_positions"`
+	EndPositions   *int            `json:"end_positions"`
+}
+
+// ModelOutput is what transformers' or PEFT's model returns for a batch of that one
+// sequence, under its names and in its shapes.
+type ModelOutput struct {
+	Loss            *float32      `json:"loss,omitempty"`
+	Logits          any           `json:"logits,omitempty"`            // [1, C] or [1, R, C]
+	StartLogits     [][]float32   `json:"start_logits,omitempty"`      // [1, R]
+	EndLogits       [][]float32   `json:"end_logits,omitempty"`        // [1, R]
+	LastHiddenState [][][]float32 `json:"last_hidden_state,omitempty"` // [1, R, d]
+}
+
+// Forward runs one sequence in evaluation. As in PEFT, labels and positions are not
+// shifted for virtual tokens.
+func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
+	if in.DecoderInputIDs != nil {
+		return nil, fmt.Errorf("field \"decoder_input_ids\": %w: %s has no decoder", models.ErrUnsupportedTask, p.Task)
+	}
+	batch := models.Batch{Sequences: []models.Sequence{{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs}}}
+	logits, out, err := p.forward(batch)
+	if err != nil {
+		return nil, err
+	}
+	if logits == nil {
+		return &ModelOutput{LastHiddenState: [][][]float32{rowsOf(models.Values(out.Hidden), out.Hidden.Shape()[1])}}, nil
+	}
+	rows := rowsOf(models.Values(logits), logits.Shape()[1])
+	output := &ModelOutput{}
+	switch p.Task {
+	case models.SeqCls:
+		output.Logits = rows
+	case models.QuestionAns:
+		output.StartLogits, output.EndLogits = [][]float32{column(rows, 0)}, [][]float32{column(rows, 1)}
+	default:
+		output.Logits = [][][]float32{rows}
+	}
+	labels, ok, err := in.labels(p.Task, p.ProblemType, len(rows[0]))
+	if err != nil || !ok {
+		return output, err
+	}
+	loss, err := models.Loss(p.Task, p.ProblemType, logits, out, labels)
+	if err != nil {
+		return nil, err
+	}
+	output.Loss = &models.Values(loss)[0]
+	return output, nil
+}
+
+func rowsOf(values []float32, columns int) [][]float32 {
+	rows := make([][]float32, 0, len(values)/columns)
+	for ; len(values) > 0; values = values[columns:] {
+		rows = append(rows, values[:columns])
+	}
+	return rows
+}
+
+func column(rows [][]float32, at int) []float32 {
+	values := make([]float32, len(rows))
+	for i, row := range rows {
+		values[i] = row[at]
+	}
+	return values
+}
+
+// labels reads the labels of a task; ok is false where there are none.
+func (in TokenInput) labels(task models.Task, problemType string, scores int) (_ models.Labels, ok bool, err error) {
+	if task == models.QuestionAns {
+		if in.StartPositions == nil || in.EndPositions == nil {
+			return models.Labels{}, false, nil
+		}
+		return models.Labels{Starts: []int{*in.StartPositions}, Ends: []int{*in.EndPositions}}, true, nil
+	}
+	if len(in.Labels) == 0 || string(in.Labels) == "null" {
+		return models.Labels{}, false, nil
+	}
+	if task != models.SeqCls {
+		var classes []int
+		err := decodeLabels(in.Labels, &classes, "a class for every row")
+		return models.Labels{Tokens: [][]int{classes}}, true, err
+	}
+	var class int
+	if problemType != models.Regression && problemType != models.MultiLabel && scores > 1 &&
+		json.Unmarshal(in.Labels, &class) == nil {
+		return models.Labels{Classes: []int{class}}, true, nil
+	}
+	var value float32
+	if json.Unmarshal(in.Labels, &value) == nil {
+		return models.Labels{Values: [][]float32{{value}}}, true, nil
+	}
+	var values []float32
+	err = decodeLabels(in.Labels, &values, "a class, a value or a list of values")
+	return models.Labels{Values: [][]float32{values}}, true, err
+}
+
+func decodeLabels(raw json.RawMessage, into any, want string) error {
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("field \"labels\": found %s, want %s", raw, want)
+	}
+	return nil
+}

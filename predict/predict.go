@@ -1,0 +1,206 @@
+// Package predict answers with adapters: one frozen base model, loaded once, and
+// any number of adapters over it. Start at [OpenBase], then [Base.Adapter], then
+// the method of the adapter's task: [Predictor.Classify], [Predictor.Tag],
+// [Predictor.Answer]. It never trains and never writes.
+//
+// A Base and its Predictors are safe for concurrent use.
+package predict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/tokenize"
+)
+
+// ErrTask: the method called is not that of the adapter's task.
+var ErrTask = errors.New("wrong task")
+
+// Options says how a base is opened.
+type Options struct {
+	Open *hfio.OpenOptions
+}
+
+// Base is a frozen base model with its tokenizer.
+type Base struct {
+	model        *auto.Base
+	tokenizer    *tokenize.Tokenizer
+	tokenizerErr error // why there is none: a base without a tokenizer still runs on token ids
+}
+
+// OpenBase loads a model directory. Close the Base when nothing uses it any more.
+func OpenBase(fsys fs.FS, opts *Options) (*Base, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	model, err := auto.Open(fsys, opts.Open)
+	if err != nil {
+		return nil, err
+	}
+	b := &Base{model: model}
+	b.tokenizer, b.tokenizerErr = tokenize.Load(fsys)
+	return b, nil
+}
+
+// Close gives the base's mapped files back.
+func (b *Base) Close() error { return b.model.Close() }
+
+// Shape returns the base's sizes.
+func (b *Base) Shape() models.Shape { return b.model.Shape() }
+
+// Tokenizer returns the base's tokenizer.
+func (b *Base) Tokenizer() (*tokenize.Tokenizer, error) { return b.tokenizer, b.tokenizerErr }
+
+// Predictor is a base with one adapter, or without.
+type Predictor struct {
+	Task        models.Task
+	ProblemType string   // of SEQ_CLS; "": single label, or a regression where there is one label
+	Labels      []string // names of the scores
+	MaxLength   int      // of a text in tokens, special tokens included; longer ones are cut
+
+	base    *Base
+	forward func(models.Batch) (mat.Tensor, models.Output, error)
+}
+
+// Adapter loads an adapter directory over the base.
+func (b *Base) Adapter(fsys fs.FS) (*Predictor, error) {
+	file, err := hfio.OpenAdapter(fsys, nil)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.adapter(file)
+	return p, errors.Join(err, file.Close())
+}
+
+func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
+	model, err := b.ModelFor(file)
+	if err != nil {
+		return nil, err
+	}
+	tuned, err := adapters.FromFile(file, model)
+	if err != nil {
+		return nil, err
+	}
+	frozen, err := tuned.Freeze()
+	if err != nil {
+		return nil, err
+	}
+	p := b.predictor(model, frozen.Forward)
+	p.limit(frozen.Config.NumVirtualTokens)
+	if length := frozen.Info.MaxLength; length > 0 && (p.MaxLength == 0 || length < p.MaxLength) {
+		p.MaxLength = length
+	}
+	if len(frozen.Info.Labels) == len(p.Labels) {
+		p.Labels = frozen.Info.Labels
+	}
+	if frozen.Info.ProblemType != "" {
+		p.ProblemType = frozen.Info.ProblemType
+	}
+	return p, nil
+}
+
+// ModelFor puts the head on the base that an adapter needs: of its task, with as
+// many scores as the file holds. Without a task type the head is the one that the
+// base's own config.json names.
+func (b *Base) ModelFor(file *hfio.Adapter) (*models.Model, error) {
+	// The adapter's own head takes the place of one that is drawn here.
+	spec := models.HeadSpec{Task: models.Task(file.Config.TaskType), Rand: rand.New(rand.NewPCG(0, 0))}
+	if file.Config.TaskType == "" {
+		spec.Rand = nil
+		return b.model.Model(spec)
+	}
+	r := b.model.Config().Reader()
+	labels := r.Labels()
+	if n := adapters.NumLabels(file); n > 0 && n != len(labels) && (spec.Task == models.SeqCls || spec.Task == models.TokenCls) {
+		labels = make([]string, n)
+		for i := range labels {
+			labels[i] = fmt.Sprintf("LABEL_%d", i)
+		}
+	}
+	spec.Labels = labels
+	return b.model.Model(spec)
+}
+
+// Alone returns the base without an adapter, with the head that the checkpoint holds.
+// With no task it is the one that config.json names.
+func (b *Base) Alone(task models.Task) (*Predictor, error) {
+	model, err := b.model.Model(models.HeadSpec{Task: task})
+	if err != nil {
+		return nil, err
+	}
+	p := b.predictor(model, model.Forward)
+	p.limit(0)
+	return p, nil
+}
+
+func (b *Base) predictor(model *models.Model, forward func(models.Batch) (mat.Tensor, models.Output, error)) *Predictor {
+	return &Predictor{Task: model.Task, ProblemType: model.ProblemType, Labels: model.Labels, base: b, forward: forward}
+}
+
+// limit leaves room for the virtual tokens in the model's positions.
+func (p *Predictor) limit(virtualTokens int) {
+	if positions := p.base.Shape().MaxPositions; positions > 0 {
+		p.MaxLength = max(1, positions-virtualTokens)
+	}
+}
+
+// Text is a text, or a pair of texts.
+type Text struct{ Text, Pair string }
+
+// batchSize is how many sequences are computed at once.
+const batchSize = 32
+
+// run encodes inputs and runs them in batches; each is given the rows of every
+// batch's answer.
+func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(T) (tokenize.Encoding, error),
+	each func(index int, encoding tokenize.Encoding, rows []float32, columns int),
+) error {
+	for from := 0; from < len(inputs); from += batchSize {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := inputs[from:min(from+batchSize, len(inputs))]
+		encodings := make([]tokenize.Encoding, len(part))
+		batch := models.Batch{Sequences: make([]models.Sequence, len(part))}
+		for i, input := range part {
+			encoding, err := encode(input)
+			if err != nil {
+				return fmt.Errorf("input %d: %w", from+i, err)
+			}
+			encodings[i] = encoding
+			batch.Sequences[i] = models.Sequence{IDs: encoding.IDs, TypeIDs: encoding.TypeIDs}
+		}
+		logits, out, err := p.forward(batch)
+		if err != nil {
+			return err
+		}
+		columns := logits.Shape()[1]
+		values := models.Values(logits)
+		for i := range part {
+			rows := values[i*columns : (i+1)*columns]
+			if p.Task != models.SeqCls {
+				// The rows of virtual tokens belong to no text.
+				span := out.Spans[i]
+				rows = values[(span.Start+span.Prompt)*columns : span.End*columns]
+			}
+			each(from+i, encodings[i], rows, columns)
+		}
+	}
+	return nil
+}
+
+func (p *Predictor) want(task models.Task) error {
+	if p.Task != task {
+		return fmt.Errorf("%w: the adapter is for %s, want one for %s", ErrTask, p.Task, task)
+	}
+	return p.base.tokenizerErr
+}
