@@ -117,7 +117,7 @@ def add_steps(commands):
     command.add_argument("--total-steps", type=int, help="length of the schedule; default: --steps")
     command.add_argument("--problem-type", help="regression, single_label_classification or multi_label_classification")
     command.add_argument("--dtype", choices=models.DTYPES, default="float32", help="float64 shows what rounding does to the float32 run")
-    command.add_argument("--keep", choices=("all", "last"), default="all", help="which steps' parameters to write")
+    command.add_argument("--keep", choices=("all", "last", "end"), default="all", help="which steps' parameters to write; end: the last step's, and no start")
     command.add_argument("--save-adapter", metavar="DIR", help="save_pretrained after the last step")
 
 

@@ -1,15 +1,18 @@
 """goldens: one directory with tiny models, adapters of every method for every task, and the numbers Python gets from them.
 
     DIR/versions.json
-    DIR/CASE/base/                   the base model; CASE is the task, SEQ_CLS also as regression and multi-label
+    DIR/README.md                    the model card that PEFT put into every adapter directory, moved here: all are the same
+    DIR/CASE/base/                   the base model; CASE is the task, SEQ_CLS also as regression and multi-label; null is none
     DIR/CASE/input.jsonl             sequences with labels
     DIR/CASE/forward.jsonl           the base model's outputs
     DIR/CASE/batches.jsonl           the data of the AdamW steps
     DIR/CASE/METHOD/adapter/         an adapter as PEFT saved it
     DIR/CASE/METHOD/state.safetensors    its parameters at training time
-    DIR/CASE/METHOD/input.jsonl      as above, with labels of the length that PEFT wants under this method
+    DIR/CASE/METHOD/input.jsonl      as above, with labels of the length that PEFT wants under this method, where it differs
     DIR/CASE/METHOD/forward.jsonl    the outputs with the adapter
     DIR/CASE/METHOD/steps.safetensors    ten AdamW steps: weight decay 0.01, linear schedule with two steps of warm-up, clip 1
+
+MASKED_LM has no adapters. null has no batches and no steps: there the prompt is not used, so nothing trains it.
 """
 
 import json
@@ -18,8 +21,8 @@ from pathlib import Path
 
 from . import adapters, models
 
-VOCABULARY, VIRTUAL_TOKENS, HIDDEN = 64, 3, 16
-SIZES = f"--layers 2 --hidden {HIDDEN} --heads 2 --intermediate 24 --vocab {VOCABULARY} --max-positions 32".split()
+VOCABULARY, VIRTUAL_TOKENS, HIDDEN = 40, 3, 12  # no multiples of a vector register
+SIZES = f"--layers 2 --hidden {HIDDEN} --heads 2 --intermediate 20 --vocab {VOCABULARY} --max-positions 32".split()
 CASES = {  # name: task, further arguments of make-base
     "SEQ_CLS": ("SEQ_CLS", []),
     "SEQ_CLS-multi-label": ("SEQ_CLS", ["--set", '{"problem_type": "multi_label_classification"}']),
@@ -28,9 +31,10 @@ CASES = {  # name: task, further arguments of make-base
     "QUESTION_ANS": ("QUESTION_ANS", ["--num-labels", "2"]),
     "FEATURE_EXTRACTION": ("FEATURE_EXTRACTION", []),
     "MASKED_LM": ("MASKED_LM", []),
+    "null": ("SEQ_CLS", []),
 }
-STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep last".split()
-FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 12}, "ptuning-lstm": {"encoder_hidden_size": 8}, "prefix-projection": {"encoder_hidden_size": 12}}
+STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep end".split()
+FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 10}, "ptuning-lstm": {"encoder_hidden_size": 4}, "prefix-projection": {"encoder_hidden_size": 10}}
 
 
 def goldens(args):
@@ -48,14 +52,23 @@ def make_case(call, folder, case, seed):
     make_inputs(folder, case, random.Random(seed))
     model = ["--base", str(base), "--task", task]
     call("forward", *model, "--input", str(folder / "input.jsonl"), "--output", str(folder / "forward.jsonl"))
+    if case == "null":
+        model = ["--base", str(base), "--task", "null", "--architecture", "BertForSequenceClassification"]
     for method in adapters.METHODS if task != "MASKED_LM" else ():
         make_method(call, folder, folder / method, method, task, model)
+        move_card(folder / method / "adapter" / "README.md", folder.parent / "README.md")
+
+
+def move_card(own, common):
+    if common.exists() and common.read_bytes() != own.read_bytes():
+        raise AssertionError(f"{own} is not the model card of the other adapters")
+    own.replace(common)
 
 
 def make_inputs(folder, case, rng):
-    lengths = [7, 1, 12, 3]
+    lengths = [7, 1, 12, 3] if case != "MASKED_LM" else [7, 1]
     models.write_jsonl(folder / "input.jsonl", [example(case, length, rng) for length in lengths])
-    if case != "MASKED_LM":
+    if case not in ("MASKED_LM", "null"):
         batches = [{"batch": [example(case, rng.randint(2, 9), rng) for _ in range(3)]} for _ in range(10)]
         models.write_jsonl(folder / "batches.jsonl", batches)
 
@@ -71,6 +84,7 @@ def targets(case, length, rng):
         return {"start_positions": start, "end_positions": rng.randrange(start, length)}
     makers = {
         "SEQ_CLS": lambda: rng.randrange(3),
+        "null": lambda: rng.randrange(3),
         "SEQ_CLS-multi-label": lambda: [float(rng.randrange(2)) for _ in range(3)],
         "SEQ_CLS-regression": lambda: round(rng.uniform(-1, 1), 3),
         "TOKEN_CLS": lambda: [rng.randrange(3)] + [rng.choice([-100, 0, 1, 2]) for _ in range(length - 1)],
@@ -83,12 +97,24 @@ def targets(case, length, rng):
 def make_method(call, folder, out, method, task, model):
     adapter, state = str(out / "adapter"), str(out / "state.safetensors")
     extra = ["--config", json.dumps(FIELDS.get(method, {})), "--base-name", "tiny-bert", "--n", str(VIRTUAL_TOKENS)]
-    call("make-adapter", *model, "--method", method, "--out", adapter, "--state", state, *extra)
-    rows = [fitting(row, method, task) for row in models.read_jsonl(folder / "input.jsonl")]
-    models.write_jsonl(out / "input.jsonl", rows)
-    call("forward", *model, "--adapter", adapter, "--input", str(out / "input.jsonl"), "--output", str(out / "forward.jsonl"))
+    trains = "null" not in model
+    call("make-adapter", *model, "--method", method, "--out", adapter, *(["--state", state] if trains else []), *extra)
+    inputs = fitting_inputs(folder / "input.jsonl", out / "input.jsonl", method, task)
+    call("forward", *model, "--adapter", adapter, "--input", str(inputs), "--output", str(out / "forward.jsonl"))
+    if not trains:
+        return
     source = ["--adapter-config", adapter + "/adapter_config.json", "--start", state, "--data", str(folder / "batches.jsonl")]
     call("steps", *model, *source, "--out", str(out / "steps.safetensors"), *STEPS)
+
+
+def fitting_inputs(common, own, method, task):
+    """The file with the inputs of a method: its own only where it differs from the task's."""
+    rows = models.read_jsonl(common)
+    fitted = [fitting(row, method, task) for row in rows]
+    if fitted == rows:
+        return common
+    models.write_jsonl(own, fitted)
+    return own
 
 
 def fitting(row, method, task):

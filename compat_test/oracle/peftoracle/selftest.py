@@ -18,7 +18,7 @@ def selftest(args):
         args.call("goldens", str(folder / "a"))
         args.call("goldens", str(folder / "b"))
         same_files(folder / "a", folder / "b")
-        cells = [(case, method) for case in goldens.CASES if case != "MASKED_LM" for method in adapters.METHODS]
+        cells = [(case, method) for case in goldens.CASES if case not in ("MASKED_LM", "null") for method in adapters.METHODS]
         for case, method in cells:
             check_cell(args.call, folder / "a" / case, method, goldens.CASES[case][0], folder / "resaved" / case / method)
         check_text(args.call, folder)
@@ -56,7 +56,6 @@ def check_steps(case, folder, task, name):
     require(len(result["loss"]) == 10 and result["loss"].isfinite().all(), f"{name}: losses {result['loss']}")
     require({k.removeprefix("adapter.") for k in result if k.startswith("adapter.")} == saved.keys(), f"{name}: names of the saved tensors")
     for key, value in state.items():
-        require(torch.equal(result["start." + key], value), f"{name}: {key} does not start at the state")
         require(not torch.equal(result["step.10." + key], value), f"{name}: {key} did not move")
         if key not in stepping.ROUNDING_ONLY:
             require(result["grad.1." + key].abs().max() > 0, f"{name}: {key} has no gradient")

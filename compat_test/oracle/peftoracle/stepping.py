@@ -64,7 +64,7 @@ def set_parameters(named, start):
 
 def train(model, args, batches):
     named = models.trainable(model)
-    result = prefixed("start", named)
+    result = prefixed("start", named) if args.keep != "end" else {}
     optimizer = torch.optim.AdamW(named.values(), lr=args.lr, betas=(args.beta1, args.beta2), eps=args.eps, weight_decay=args.weight_decay)
     schedule = transformers.get_scheduler(args.schedule, optimizer, args.warmup_steps, args.total_steps or args.steps)
     history = {"loss": [], "learning_rate": [], "grad_norm": []}
