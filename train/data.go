@@ -1,0 +1,216 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gopeft/gopeft/models"
+)
+
+// Format is how a data file is written.
+type Format string
+
+// The formats of data files.
+const (
+	CSV     Format = "csv"
+	TSV     Format = "tsv"   // tabs between columns; quotes have no meaning inside a field
+	JSONL   Format = "jsonl" // a JSON object a line
+	Parquet Format = "parquet"
+	// Labelled is a label, a space and a text in each line, as in TREC:
+	// "LOC:other Where is Inca country ?".
+	Labelled Format = "labelled"
+	// CoNLL is a word a line with columns beside it, and an empty line, or one that
+	// starts with #doc or -DOCSTART-, between texts.
+	CoNLL Format = "conll"
+)
+
+// Header says whether the first line of a CSV or TSV file names the columns.
+type Header int
+
+// GuessHeader takes the first line for a header if it holds a name that Columns
+// gives, or one of those that are guessed for a role.
+const (
+	GuessHeader Header = iota
+	WithHeader
+	NoHeader
+)
+
+// Roles are what a column can be; DataOptions.Columns and Data.Columns are keyed by
+// them. A question answering example has its question in Text and its context in Pair.
+const (
+	RoleText    = "text"
+	RolePair    = "pair"
+	RoleLabel   = "label"
+	RoleWords   = "words"
+	RoleTags    = "tags"
+	RoleAnswers = "answers"
+)
+
+// DataOptions says how a file is read. Nil and the zero value guess everything and
+// read for SEQ_CLS.
+type DataOptions struct {
+	Task    models.Task // "": SEQ_CLS
+	Format  Format      // "": by the file's name
+	Header  Header
+	Columns map[string]string // role to column: its name, or its number from 0
+	// LabelSeparator cuts labels before its first occurrence: ":" makes HUM of HUM:ind.
+	LabelSeparator string
+	// Labels are the names that may occur, in the order of the outputs; nil: all that
+	// occur, sorted.
+	Labels []string
+	// ProblemType of SEQ_CLS: labels are numbers for models.Regression, and lists of
+	// names for models.MultiLabel (a JSON list, or names separated with commas).
+	ProblemType string
+	// Unlabelled reads texts alone.
+	Unlabelled bool
+}
+
+// Data is a file that was read.
+type Data struct {
+	Examples []Example
+	Format   Format
+	// Columns is the column of each role, as it was given or guessed: its name, or
+	// its number from 0 in a file without names.
+	Columns map[string]string
+	// Labels are the label names: as given, or those that occur, sorted (as numbers if
+	// all are integers). Nil for a regression and without labels.
+	Labels []string
+}
+
+// Example is a text with what is to be learnt of it.
+type Example struct {
+	Text, Pair string   // Pair: the second text, or the context of a question
+	Words      []string // TOKEN_CLS: the text
+	Label      string   // SEQ_CLS: a name, or the number of a regression
+	Labels     []string // SEQ_CLS with several labels
+	Tags       []string // TOKEN_CLS: one a word
+	Answers    []Answer // QUESTION_ANS: all right ones; none: there is no answer
+	Line       int      // of the file, from 1; the row of a Parquet file
+}
+
+// Answer is a piece of the context.
+type Answer struct {
+	Text  string
+	Start int // in characters of the context
+}
+
+// ReadFile reads a data file. What is wrong in it is reported together, up to
+// [MaxProblems] problems, each a *DataError.
+func ReadFile(path string, opts *DataOptions) (*Data, error) {
+	o := withTask(opts)
+	if o.Format == "" {
+		o.Format = formatOf(path, o)
+	}
+	read, ok := map[Format]func(string, DataOptions) (*table, error){
+		CSV: readDelimited, TSV: readDelimited, JSONL: readJSONL,
+		Parquet: readParquet, Labelled: readLabelled, CoNLL: readCoNLL,
+	}[o.Format]
+	if !ok {
+		return nil, &DataError{File: path, Found: "format " + quote(string(o.Format)), Want: "csv, tsv, jsonl, parquet, labelled or conll"}
+	}
+	t, err := read(path, o)
+	if err != nil {
+		return nil, err
+	}
+	return t.data(path, o)
+}
+
+func withTask(opts *DataOptions) DataOptions {
+	var o DataOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Task == "" {
+		o.Task = models.SeqCls
+	}
+	return o
+}
+
+func formatOf(path string, o DataOptions) Format {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".csv":
+		return CSV
+	case ".tsv", ".tab":
+		return TSV
+	case ".jsonl", ".ndjson", ".json":
+		return JSONL
+	case ".parquet":
+		return Parquet
+	case ".conll", ".bio", ".iob", ".iob2":
+		return CoNLL
+	case ".txt":
+		if o.Task == models.TokenCls {
+			return CoNLL
+		}
+		return Labelled
+	}
+	return Format(strings.TrimPrefix(filepath.Ext(path), "."))
+}
+
+// data makes the examples of a table.
+func (t *table) data(path string, o DataOptions) (*Data, error) {
+	if len(t.rows) == 0 {
+		return nil, &DataError{File: path, Found: "no examples", Want: "at least one"}
+	}
+	columns, err := t.choose(path, o)
+	if err != nil {
+		return nil, err
+	}
+	d := &Data{Format: o.Format, Columns: map[string]string{}}
+	for role, c := range columns {
+		d.Columns[role] = t.name(c)
+	}
+	p := &problems{file: path}
+	for _, r := range t.rows {
+		reader := &rowReader{table: t, row: r, columns: columns, problems: p}
+		d.Examples = append(d.Examples, reader.example(o))
+	}
+	d.Labels = d.collectLabels(o, p)
+	return d, p.err()
+}
+
+// collectLabels returns the label names in order and checks given ones.
+func (d *Data) collectLabels(o DataOptions, p *problems) []string {
+	if o.Unlabelled || o.ProblemType == models.Regression || o.Task == models.QuestionAns || o.Task == models.FeatureExtraction {
+		return nil
+	}
+	found := map[string]int{} // to its first line
+	for _, e := range d.Examples {
+		for _, label := range e.names(o) {
+			if _, seen := found[label]; !seen {
+				found[label] = e.Line
+			}
+		}
+	}
+	names := sortedLabels(found)
+	if o.Labels == nil {
+		return names
+	}
+	for _, label := range names {
+		if !slices.Contains(o.Labels, label) {
+			p.add(found[label], "", "label "+quote(label), "one of "+strings.Join(o.Labels, ", "))
+		}
+	}
+	return slices.Clone(o.Labels)
+}
+
+// names returns the labels of an example, whatever its task.
+func (e Example) names(o DataOptions) []string {
+	switch {
+	case o.Task == models.TokenCls:
+		return e.Tags
+	case o.ProblemType == models.MultiLabel:
+		return e.Labels
+	}
+	return []string{e.Label}
+}
+
+// quote shortens a value for a message.
+func quote(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		s = string(r[:40]) + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,247 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gopeft/gopeft/models"
+)
+
+// rowReader takes the cells of one row by role and notes what is wrong with them.
+type rowReader struct {
+	table    *table
+	row      row
+	columns  map[string]int
+	problems *problems
+}
+
+func (r *rowReader) example(o DataOptions) Example {
+	e := Example{Line: r.row.line}
+	if o.Task == models.TokenCls {
+		r.words(&e, o)
+		return e
+	}
+	e.Text = r.text(RoleText)
+	if _, ok := r.columns[RolePair]; ok {
+		e.Pair = r.text(RolePair)
+	}
+	switch {
+	case o.Unlabelled || o.Task == models.FeatureExtraction:
+	case o.Task == models.QuestionAns:
+		e.Answers = r.answers(e.Pair)
+	case o.ProblemType == models.MultiLabel:
+		e.Labels = r.labels(o)
+	default:
+		e.Label = r.label(o)
+	}
+	return e
+}
+
+func (r *rowReader) problem(role, found, want string) {
+	r.problems.add(r.row.line, r.table.name(r.columns[role]), found, want)
+}
+
+func (r *rowReader) cell(role string) any {
+	if c := r.columns[role]; c < len(r.row.cells) {
+		return r.row.cells[c]
+	}
+	return nil
+}
+
+func (r *rowReader) text(role string) string {
+	s, ok := r.cell(role).(string)
+	if !ok {
+		r.problem(role, kindOf(r.cell(role)), "a text")
+	}
+	return s
+}
+
+func (r *rowReader) label(o DataOptions) string {
+	s, ok := scalar(r.cell(RoleLabel))
+	switch {
+	case !ok || s == "":
+		r.problem(RoleLabel, kindOf(r.cell(RoleLabel)), "a label")
+	case o.ProblemType == models.Regression:
+		if _, err := strconv.ParseFloat(s, 32); err != nil {
+			r.problem(RoleLabel, quote(s), "a number")
+		}
+		return s
+	}
+	return r.named(RoleLabel, cut(s, o.LabelSeparator))
+}
+
+// named gives a number of a column whose labels have names its name.
+func (r *rowReader) named(role, label string) string {
+	names := r.table.labelNames[r.table.name(r.columns[role])]
+	if names == nil {
+		return label
+	}
+	i, err := strconv.Atoi(label)
+	if err != nil || i < 0 || i >= len(names) {
+		r.problem(role, quote(label), fmt.Sprintf("a number from 0 to %d", len(names)-1))
+		return label
+	}
+	return names[i]
+}
+
+func (r *rowReader) labels(o DataOptions) []string {
+	list, ok := r.list(RoleLabel, ",")
+	if !ok {
+		r.problem(RoleLabel, kindOf(r.cell(RoleLabel)), "a list of labels")
+	}
+	for i, s := range list {
+		list[i] = r.named(RoleLabel, cut(s, o.LabelSeparator))
+	}
+	return list
+}
+
+func (r *rowReader) words(e *Example, o DataOptions) {
+	var ok bool
+	if e.Words, ok = r.list(RoleWords, " "); !ok || len(e.Words) == 0 {
+		r.problem(RoleWords, kindOf(r.cell(RoleWords)), "a list of words")
+		return
+	}
+	if o.Unlabelled {
+		return
+	}
+	if e.Tags, ok = r.list(RoleTags, " "); !ok || len(e.Tags) != len(e.Words) {
+		r.problem(RoleTags, fmt.Sprintf("%d tags", len(e.Tags)), fmt.Sprintf("%d, one a word", len(e.Words)))
+		return
+	}
+	for i, tag := range e.Tags {
+		e.Tags[i] = r.named(RoleTags, cut(tag, o.LabelSeparator))
+	}
+}
+
+// list reads a list of scalars: a JSON list, one written into a text, or a text with separators.
+func (r *rowReader) list(role, separator string) ([]string, bool) {
+	cell := r.cell(role)
+	if s, ok := cell.(string); ok {
+		var list []any
+		if json.Unmarshal([]byte(s), &list) != nil {
+			return splitList(s, separator), true
+		}
+		cell = list
+	}
+	items, ok := cell.([]any)
+	list := make([]string, len(items))
+	for i, item := range items {
+		s, isScalar := scalar(item)
+		list[i], ok = s, ok && isScalar
+	}
+	return list, ok
+}
+
+func splitList(s, separator string) []string {
+	if separator == " " {
+		return strings.Fields(s)
+	}
+	list := []string{}
+	for _, item := range strings.Split(s, separator) {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// answers reads SQuAD's object of two lists, or the original SQuAD's list of objects.
+func (r *rowReader) answers(context string) []Answer {
+	cell := r.cell(RoleAnswers)
+	if s, ok := cell.(string); ok { // a table's cell that holds JSON
+		var parsed any
+		if json.Unmarshal([]byte(s), &parsed) == nil {
+			cell = parsed
+		}
+	}
+	found, ok := parseAnswers(cell)
+	if !ok {
+		r.problem(RoleAnswers, kindOf(cell), `{"text": [...], "answer_start": [...]} of equal length`)
+	}
+	length := utf8.RuneCountInString(context)
+	for _, a := range found {
+		if end := a.Start + utf8.RuneCountInString(a.Text); a.Start < 0 || end > length {
+			r.problem(RoleAnswers, fmt.Sprintf("an answer from %d to %d", a.Start, end), fmt.Sprintf("one inside the context of %d characters", length))
+		}
+	}
+	return found
+}
+
+func parseAnswers(cell any) ([]Answer, bool) {
+	if object, ok := cell.(map[string]any); ok {
+		texts, isList := object["text"].([]any)
+		starts, _ := object["answer_start"].([]any)
+		if !isList { // one answer
+			texts, starts = []any{object["text"]}, []any{object["answer_start"]}
+		}
+		return zipAnswers(texts, starts)
+	}
+	list, ok := cell.([]any)
+	var texts, starts []any
+	for _, item := range list {
+		object, isObject := item.(map[string]any)
+		ok = ok && isObject
+		texts, starts = append(texts, object["text"]), append(starts, object["answer_start"])
+	}
+	if !ok {
+		return nil, false
+	}
+	return zipAnswers(texts, starts)
+}
+
+func zipAnswers(texts, starts []any) ([]Answer, bool) {
+	if len(texts) != len(starts) {
+		return nil, false
+	}
+	var answers []Answer
+	for i := range texts {
+		text, isText := texts[i].(string)
+		number, _ := scalar(starts[i])
+		start, err := strconv.Atoi(number)
+		if !isText || err != nil {
+			return nil, false
+		}
+		answers = append(answers, Answer{Text: text, Start: start})
+	}
+	return answers, true
+}
+
+// scalar writes a cell as a label is named.
+func scalar(cell any) (string, bool) {
+	switch v := cell.(type) {
+	case string:
+		return strings.TrimSpace(v), true
+	case bool, json.Number, int32, int64, uint32, uint64:
+		return fmt.Sprint(v), true
+	case float32:
+		return strconv.FormatFloat(float64(v), 'g', -1, 32), true
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64), true
+	}
+	return "", false
+}
+
+func cut(label, separator string) string {
+	if separator == "" {
+		return label
+	}
+	before, _, _ := strings.Cut(label, separator)
+	return before
+}
+
+func kindOf(cell any) string {
+	switch v := cell.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return quote(v)
+	case []any:
+		return fmt.Sprintf("a list of %d", len(v))
+	case map[string]any:
+		return "an object"
+	}
+	return fmt.Sprint(cell)
+}
