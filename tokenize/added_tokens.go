@@ -1,0 +1,192 @@
+package tokenize
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// addedToken is a token that is looked for in the text before anything else happens to it.
+type addedToken struct {
+	id         int
+	content    string
+	singleWord bool // only where no word character touches it
+	lstrip     bool // takes the white space before it along
+	rstrip     bool // takes the white space after it along
+	normalized bool // looked for in the normalised text
+	special    bool // left out by Decode on request
+}
+
+type addedTokens struct {
+	ids         map[string]int
+	contents    map[int]addedToken
+	beyondModel int // how many of them the model does not know
+	raw         matcher
+	normalized  matcher
+}
+
+// match is a place of a text: an added token, or the text before or between them.
+type match struct {
+	start, end int // bytes
+	token      int // -1: no added token
+}
+
+// matcher finds the leftmost, longest patterns of a set, one after the other.
+type matcher struct {
+	first [256]bool
+	nodes []trieNode
+	known map[int]addedToken
+}
+
+type trieNode struct {
+	next  map[byte]int32
+	token int // -1: no pattern ends here
+}
+
+func newMatcher(known map[int]addedToken) matcher {
+	return matcher{nodes: []trieNode{{token: -1}}, known: known}
+}
+
+func (m *matcher) add(pattern string, token int) {
+	if pattern == "" {
+		return
+	}
+	m.first[pattern[0]] = true
+	at := int32(0)
+	for i := range len(pattern) {
+		next, ok := m.nodes[at].next[pattern[i]]
+		if !ok {
+			next = int32(len(m.nodes))
+			m.nodes = append(m.nodes, trieNode{token: -1})
+			if m.nodes[at].next == nil {
+				m.nodes[at].next = map[byte]int32{}
+			}
+			m.nodes[at].next[pattern[i]] = next
+		}
+		at = next
+	}
+	if m.nodes[at].token < 0 {
+		m.nodes[at].token = token
+	}
+}
+
+func (m *matcher) empty() bool { return len(m.nodes) == 1 }
+
+// longest returns the longest pattern that s starts with and its length; -1 for none.
+func (m *matcher) longest(s string) (token, length int) {
+	token = -1
+	at := int32(0)
+	for i := range len(s) {
+		next, ok := m.nodes[at].next[s[i]]
+		if !ok {
+			break
+		}
+		if at = next; m.nodes[at].token >= 0 {
+			token, length = m.nodes[at].token, i+1
+		}
+	}
+	return token, length
+}
+
+// split appends the places of s to matches, which cover all of s in order.
+func (m *matcher) split(matches []match, s string) []match {
+	done := 0
+	for i := 0; i < len(s) && !m.empty(); {
+		if !m.first[s[i]] {
+			i++
+			continue
+		}
+		id, length := m.longest(s[i:])
+		if id < 0 {
+			i++
+			continue
+		}
+		start, end := i, i+length
+		i = end
+		token := m.known[id]
+		if token.singleWord && (endsWithWord(s[:start]) || startsWithWord(s[end:])) {
+			continue
+		}
+		if token.lstrip {
+			start = max(len(strings.TrimRightFunc(s[:start], isWhite)), done)
+		}
+		if token.rstrip {
+			end = len(s) - len(strings.TrimLeftFunc(s[end:], isWhite))
+		}
+		if done < start {
+			matches = append(matches, match{done, start, -1})
+		}
+		// A token right after the white space that the one before took along
+		// gives that space back: it was found where it stands.
+		matches = append(matches, match{start, end, id})
+		done = end
+	}
+	if done < len(s) {
+		matches = append(matches, match{done, len(s), -1})
+	}
+	return matches
+}
+
+func endsWithWord(s string) bool {
+	r, size := utf8.DecodeLastRuneInString(s)
+	return size > 0 && isWordCharacter(r)
+}
+
+func startsWithWord(s string) bool {
+	r, size := utf8.DecodeRuneInString(s)
+	return size > 0 && isWordCharacter(r)
+}
+
+// newAddedTokens numbers the tokens as the reference does: a token the model
+// knows keeps the model's id, another one takes the next free id, whatever id the file gives.
+func newAddedTokens(tokens []addedToken, m model, n normalizer) *addedTokens {
+	a := &addedTokens{ids: map[string]int{}, contents: map[int]addedToken{}}
+	highest := -1
+	for _, token := range tokens {
+		if token.content == "" {
+			continue
+		}
+		id, known := a.ids[token.content]
+		if !known {
+			id, known = m.id(token.content)
+		}
+		if !known {
+			id = max(highest+1, m.size())
+			a.beyondModel++
+		}
+		highest = max(highest, id)
+		token.id = id
+		a.ids[token.content], a.contents[id] = id, token
+	}
+	a.index(n)
+	return a
+}
+
+// index makes the matchers. Tokens that the normaliser makes equal have the lowest id.
+func (a *addedTokens) index(n normalizer) {
+	a.raw, a.normalized = newMatcher(a.contents), newMatcher(a.contents)
+	for _, id := range slices.Sorted(maps.Keys(a.contents)) {
+		token := a.contents[id]
+		if token.normalized {
+			a.normalized.add(normalizeString(n, token.content), id)
+		} else {
+			a.raw.add(token.content, id)
+		}
+	}
+}
+
+func normalizeString(n normalizer, s string) string {
+	if n == nil {
+		return s
+	}
+	var in, out text
+	in.load(s, 0)
+	n.normalize(&in, &out)
+	return string(out.bytes)
+}
+
+func (a *addedTokens) isSpecial(token string) bool {
+	id, ok := a.ids[token]
+	return ok && a.contents[id].special
+}

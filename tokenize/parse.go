@@ -1,0 +1,106 @@
+package tokenize
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Parse reads one tokenizer.json; file is its name in messages. Components and
+// fields that are unknown here are errors of type *FieldError, all of them in
+// one errors.Join. The truncation and padding of the file are ignored.
+func Parse(file string, data []byte) (*Tokenizer, error) {
+	log := &problems{file: file}
+	if err := checkJSON(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	root := newObject("", data, log)
+	if root == nil {
+		return nil, log.err()
+	}
+	t := parseRoot(root)
+	if err := log.err(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// checkJSON gives syntax errors their place in the file.
+func checkJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	var raw json.RawMessage
+	if err := d.Decode(&raw); err != nil {
+		return fmt.Errorf("byte %d: %w", d.InputOffset(), err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("byte %d: more after the end of the JSON value", d.InputOffset())
+	}
+	return nil
+}
+
+func parseRoot(root *object) *Tokenizer {
+	if version := root.string("version"); version != "1.0" && version != "" {
+		root.wrong("version", quoted(version), `"1.0"`)
+	}
+	// transformers sets both anew for every call.
+	root.raw("truncation")
+	root.raw("padding")
+	t := &Tokenizer{
+		normalizer:   component(root, "normalizer", normalizers),
+		preTokenizer: component(root, "pre_tokenizer", preTokenizers),
+		template:     component(root, "post_processor", postProcessors),
+		decoder:      component(root, "decoder", decoders),
+		model:        readModel(root),
+	}
+	listed := readAddedTokens(root)
+	root.done()
+	if t.model == nil || len(root.log.errs) > 0 {
+		return nil
+	}
+	t.added = newAddedTokens(listed, t.model, t.normalizer)
+	t.special = t.specialIDs(bertRoles)
+	return t
+}
+
+// readModel reads the model, whose type old files leave out.
+func readModel(root *object) model {
+	raw := root.raw("model")
+	part := newObject("model", raw, root.log)
+	if part == nil {
+		return nil
+	}
+	if _, ok := part.fields["type"]; ok {
+		return readKind(part, part.string("type"), models)
+	}
+	// Only word pieces have this limit.
+	if _, ok := part.fields["max_input_chars_per_word"]; ok {
+		return readKind(part, "WordPiece", models)
+	}
+	return readKind(part, "", models)
+}
+
+func readAddedTokens(root *object) []addedToken {
+	if isNull(root.raw("added_tokens")) {
+		return nil
+	}
+	var tokens []addedToken
+	for _, item := range root.list("added_tokens") {
+		token := readAddedToken(item)
+		token.id = item.int("id")
+		item.done()
+		tokens = append(tokens, token)
+	}
+	return tokens
+}
+
+func readAddedToken(item *object) addedToken {
+	return addedToken{
+		content:    item.string("content"),
+		singleWord: item.bool("single_word"),
+		lstrip:     item.bool("lstrip"),
+		rstrip:     item.bool("rstrip"),
+		normalized: item.bool("normalized"),
+		special:    item.bool("special"),
+	}
+}

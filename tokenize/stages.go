@@ -1,0 +1,50 @@
+package tokenize
+
+// normalizer rewrites a text: it reads in and appends to the empty out.
+type normalizer interface {
+	normalize(in, out *text)
+}
+
+// preTokenizer cuts each of t.words into smaller ones. It may rewrite t.
+type preTokenizer interface {
+	preTokenize(t *text)
+}
+
+// piece is a part of a word that has an id.
+type piece struct {
+	id         int32
+	start, end int32 // bytes of the word
+}
+
+// model appends the pieces of a word, which is not empty, to pieces.
+type model interface {
+	tokenize(pieces []piece, word []byte) ([]piece, error)
+	id(token string) (int, bool)
+	token(id int) (string, bool)
+	size() int
+}
+
+// decoder turns each token into the text it stands for, given its neighbours.
+type decoder interface {
+	decode(tokens []string) []string
+}
+
+// The kinds a tokenizer.json can name. A new kind is one file and one line here.
+var (
+	normalizers = map[string]func(*object) normalizer{
+		"BertNormalizer": readBertNormalizer,
+	}
+	preTokenizers = map[string]func(*object) preTokenizer{
+		"BertPreTokenizer": readBertPreTokenizer,
+	}
+	models = map[string]func(*object) model{
+		"WordPiece": readWordPiece,
+	}
+	postProcessors = map[string]func(*object) *template{
+		"TemplateProcessing": readTemplate,
+		"BertProcessing":     readBertProcessing,
+	}
+	decoders = map[string]func(*object) decoder{
+		"WordPiece": readWordPieceDecoder,
+	}
+)

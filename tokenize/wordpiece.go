@@ -1,0 +1,121 @@
+package tokenize
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	sugarme "github.com/sugarme/tokenizer/model"
+	"github.com/sugarme/tokenizer/model/wordpiece"
+)
+
+// wordPiece finds the longest known piece at the start of a word, then the
+// longest known continuation, and so on; a word that does not come out is unknown.
+type wordPiece struct {
+	pieces   wordpiece.WordPiece
+	ids      map[string]int
+	tokens   map[int]string
+	unknown  int32 // -1: the vocabulary has none
+	name     string
+	maxChars int
+	cache    wordCache
+}
+
+func readWordPiece(o *object) model {
+	vocab := decodeField[map[string]int](o, "vocab", "an object of tokens and ids")
+	unknown := o.string("unk_token")
+	prefix := o.string("continuing_subword_prefix")
+	maxChars := o.int("max_input_chars_per_word")
+	tokens, ok := invert(o, vocab)
+	if !ok {
+		return nil
+	}
+	return newWordPiece(vocab, tokens, unknown, prefix, maxChars)
+}
+
+// invert returns the tokens by id, and whether the ids are in range and distinct.
+func invert(o *object, vocab map[string]int) (map[int]string, bool) {
+	tokens := make(map[int]string, len(vocab))
+	ok := true
+	for token, id := range vocab {
+		other, taken := tokens[id]
+		switch {
+		case id < 0 || id > maxID:
+			o.wrong("vocab", fmt.Sprintf("id %d of %q", id, token), "0 or more, below 2^31")
+			ok = false
+		case taken:
+			o.wrong("vocab", fmt.Sprintf("id %d for both %q and %q", id, min(token, other), max(token, other)), "one token an id")
+			ok = false
+		}
+		tokens[id] = token
+	}
+	return tokens, ok
+}
+
+func newWordPiece(vocab map[string]int, tokens map[int]string, unknown, prefix string, maxChars int) *wordPiece {
+	m := &wordPiece{ids: vocab, tokens: tokens, unknown: -1, name: unknown, maxChars: maxChars}
+	if id, ok := vocab[unknown]; ok {
+		m.unknown = int32(id)
+	}
+	known := sugarme.Vocab(vocab)
+	m.pieces = wordpiece.NewWordPieceBuilder().Vocab(&known).UnkToken(unknown).
+		ContinuingSubwordPrefix(prefix).MaxInputCharsPerWord(maxChars).Build()
+	return m
+}
+
+func (m *wordPiece) tokenize(pieces []piece, word []byte) ([]piece, error) {
+	if cached, ok := m.cache.get(word); ok {
+		return append(pieces, cached...), nil
+	}
+	before := len(pieces)
+	pieces, err := m.split(pieces, word)
+	if err != nil {
+		return pieces, err
+	}
+	m.cache.put(word, pieces[before:])
+	return pieces, nil
+}
+
+// split asks sugarme's model, which must never take the process down.
+func (m *wordPiece) split(pieces []piece, word []byte) (_ []piece, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("word %q: %v", word, reason)
+		}
+	}()
+	if utf8.RuneCount(word) > m.maxChars {
+		return m.unknownWord(pieces, word)
+	}
+	found, err := m.pieces.Tokenize(string(word))
+	if err != nil {
+		return m.unknownWord(pieces, word)
+	}
+	at := 0
+	for _, f := range found {
+		start := at
+		for range f.Offsets[1] - f.Offsets[0] {
+			_, size := utf8.DecodeRune(word[at:])
+			at += size
+		}
+		pieces = append(pieces, piece{int32(f.Id), int32(start), int32(at)})
+	}
+	return pieces, nil
+}
+
+func (m *wordPiece) unknownWord(pieces []piece, word []byte) ([]piece, error) {
+	if m.unknown < 0 {
+		return pieces, fmt.Errorf("word %q: unknown, and the vocabulary has no %q", word, m.name)
+	}
+	return append(pieces, piece{m.unknown, 0, int32(len(word))}), nil
+}
+
+func (m *wordPiece) id(token string) (int, bool) {
+	id, ok := m.ids[token]
+	return id, ok
+}
+
+func (m *wordPiece) token(id int) (string, bool) {
+	token, ok := m.tokens[id]
+	return token, ok
+}
+
+func (m *wordPiece) size() int { return len(m.ids) }
