@@ -1,10 +1,16 @@
 package kernel
 
-import "github.com/nlpodyssey/spago/mat"
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/internal/simd"
+)
 
 // GELU returns x·Φ(x), with the exact normal distribution function Φ:
 // torch.nn.GELU() and transformers' "gelu".
-func GELU(x mat.Tensor) mat.Tensor { return run(&activation{x: x, f: geluForward, df: geluBackward}) }
+func GELU(x mat.Tensor) mat.Tensor {
+	return run(&activation{x: x, f: simd.GELU, df: simd.GELUGradient})
+}
 
 // Tanh returns the hyperbolic tangent of every element.
 func Tanh(x mat.Tensor) mat.Tensor {

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/internal/simd"
 )
 
 // Past is what a sequence can attend to before its own first row: P keys and
@@ -103,7 +105,9 @@ func (o *attention) forward(tracked bool) *Tensor {
 			probabilities = o.probabilities(s, h)
 		}
 		multiplyNT(probabilities, o.head(Data(o.qkv), 0, s, h), w.keys, nil)
-		softmaxRows(probabilities, o.scale)
+		for r := range probabilities.rows {
+			simd.SoftmaxRow(probabilities.row(r), o.scale)
+		}
 		multiplyNN(o.output(y.data, s, h), o.dropped(s, h, w, probabilities), w.values)
 	})
 	return y

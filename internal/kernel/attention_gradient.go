@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gopeft/gopeft/internal/simd"
+
 // attentionGradients collects the gradients of one attention. The heads write
 // disjoint parts in parallel; what the sequences add to a shared past is kept
 // apart by sequence until deliver sums it in the order of the sequences.
@@ -26,7 +28,9 @@ func (o *attention) backward(gradient []float32) {
 		}
 		multiplyNT(w.scores, dOut, w.values, nil)
 		o.drop.apply(w.scores.data, w.scores.data, o.element(s, h))
-		softmaxBackwardRows(w.scores, probabilities, o.scale)
+		for r := range w.scores.rows {
+			simd.SoftmaxBackwardRow(w.scores.row(r), probabilities.row(r), o.scale)
+		}
 		if g.dQKV != nil {
 			multiplyNN(o.head(g.dQKV.data, 0, s, h), w.scores, w.keys)
 		}

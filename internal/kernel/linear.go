@@ -5,6 +5,8 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/internal/simd"
 )
 
 // Weight is a frozen weight of a torch Linear, [out, in]. It is packed for the
@@ -14,7 +16,7 @@ type Weight struct {
 	data    []float32
 	out, in int
 	once    sync.Once
-	packed  *packed
+	packed  *simd.Matrix
 }
 
 // NewWeight returns a weight over data, row by row, which is not copied and
@@ -35,7 +37,7 @@ func (w *Weight) In() int { return w.in }
 func (w *Weight) view() view { return view{w.data, w.out, w.in, w.in} }
 
 // forward returns the weight packed for x·Wᵀ.
-func (w *Weight) forward() *packed {
+func (w *Weight) forward() *simd.Matrix {
 	w.once.Do(func() { w.packed = packTransposed(w.view()) })
 	return w.packed
 }
