@@ -1,0 +1,157 @@
+package compat_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+)
+
+const goldens = "testdata/goldens"
+
+// taskCase is a task with the kind of its labels. Its name is the folder of the goldens.
+type taskCase struct {
+	name   string
+	task   models.Task // of the base model; PEFT's task is null in the case null
+	kind   string      // the problem type that the labels of SEQ_CLS make
+	labels int         // scores of the head
+	steps  bool        // an adapter of this case can be trained
+}
+
+var cases = []taskCase{
+	{name: "SEQ_CLS", task: models.SeqCls, kind: models.SingleLabel, labels: 3, steps: true},
+	{name: "SEQ_CLS-multi-label", task: models.SeqCls, kind: models.MultiLabel, labels: 3, steps: true},
+	{name: "SEQ_CLS-regression", task: models.SeqCls, kind: models.Regression, labels: 1, steps: true},
+	{name: "TOKEN_CLS", task: models.TokenCls, labels: 3, steps: true},
+	{name: "QUESTION_ANS", task: models.QuestionAns, labels: 2, steps: true},
+	{name: "FEATURE_EXTRACTION", task: models.FeatureExtraction, steps: true},
+	{name: "null", task: models.SeqCls, kind: models.SingleLabel, labels: 3},
+}
+
+var methods = []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefix-projection"}
+
+// ask is what compareForward needs of a model in this case. The loss goes by the base's problem type, as in transformers.
+func (c taskCase) ask(f forward) tuned { return tuned{forward: f, task: c.task, problemType: c.kind} }
+
+// TestGoldenVersions wants goldens of the versions that the oracle is pinned to.
+func TestGoldenVersions(t *testing.T) {
+	made, err := os.ReadFile(filepath.Join(goldens, "versions.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pins, err := os.ReadFile("oracle/requirements.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, version := range decode[map[string]string](t, made) {
+		if !slices.Contains(strings.Fields(string(pins)), name+"=="+version) {
+			t.Errorf("the goldens were made with %s %s, which is not what oracle/requirements.txt pins", name, version)
+		}
+	}
+}
+
+// TestGoldenBase compares the base models alone.
+func TestGoldenBase(t *testing.T) {
+	alone := append([]taskCase{{name: "MASKED_LM", task: models.MaskedLM}}, cases...)
+	for _, c := range alone {
+		t.Run(c.name, func(t *testing.T) {
+			folder := filepath.Join(goldens, c.name)
+			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{Task: c.task}, 0)
+			compareForward(t, c.ask(base.Forward), readLines[example](t, filepath.Join(folder, "input.jsonl")),
+				readAnswers(t, filepath.Join(folder, "forward.jsonl")))
+		})
+	}
+}
+
+// TestGoldenAdapters compares every method in every task, as loaded and frozen.
+func TestGoldenAdapters(t *testing.T) {
+	eachGolden(t, func(t *testing.T, c taskCase, folder string, base *models.Model) {
+		m := loadAdapter(t, filepath.Join(folder, "adapter"), base)
+		frozen, err := m.Freeze()
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples, want := goldenExamples(t, folder), readAnswers(t, filepath.Join(folder, "forward.jsonl"))
+		compareForward(t, c.ask(m.Forward), examples, want)
+		compareForward(t, c.ask(frozen.Forward), examples, want)
+	})
+}
+
+// TestGoldenFiles loads every adapter and saves it: the same files, the same bytes.
+func TestGoldenFiles(t *testing.T) {
+	eachGolden(t, func(t *testing.T, _ taskCase, folder string, base *models.Model) {
+		// All adapters have one model card, which is kept once.
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join(folder, "adapter"))); err != nil {
+			t.Fatal(err)
+		}
+		card, err := os.ReadFile(filepath.Join(goldens, hfio.ReadmeFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, hfio.ReadmeFile), card, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again := t.TempDir()
+		if err := adapters.Save(again, loadAdapter(t, dir, base)); err != nil {
+			t.Fatal(err)
+		}
+		sameFiles(t, again, dir)
+	})
+}
+
+// TestGoldenSteps repeats ten AdamW steps of torch.
+func TestGoldenSteps(t *testing.T) {
+	plan := plan{learningRate: 0.02, weightDecay: 0.01, clip: 1, warmup: 2, linear: true}
+	eachGolden(t, func(t *testing.T, c taskCase, folder string, base *models.Model) {
+		if !c.steps {
+			t.Skip("without a task type the prompt is not used, and nothing can train it")
+		}
+		config := loadAdapter(t, filepath.Join(folder, "adapter"), base).Config
+		m, err := adapters.New(base, config, adapters.Init{Rand: seeded(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		setParameters(t, m, openTensors(t, filepath.Join(folder, "state.safetensors")))
+		batches := readLines[batchLine](t, filepath.Join(folder, "..", "batches.jsonl"))
+		run := takeSteps(t, m, c.ask(m.Forward), batches, plan)
+		compareSteps(t, m, run, openTensors(t, filepath.Join(folder, "steps.safetensors")))
+	})
+}
+
+// eachGolden runs a test for every method in every task.
+func eachGolden(t *testing.T, test func(t *testing.T, c taskCase, folder string, base *models.Model)) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			folder := filepath.Join(goldens, c.name)
+			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{Task: c.task}, 0)
+			for _, method := range methods {
+				t.Run(method, func(t *testing.T) { test(t, c, filepath.Join(folder, method), base) })
+			}
+		})
+	}
+}
+
+// goldenExamples reads the method's own inputs, or those of the task.
+func goldenExamples(t *testing.T, folder string) []example {
+	t.Helper()
+	path := filepath.Join(folder, "input.jsonl")
+	if _, err := os.Stat(path); err != nil {
+		path = filepath.Join(folder, "..", "input.jsonl")
+	}
+	return readLines[example](t, path)
+}
+
+func loadAdapter(t testing.TB, dir string, base *models.Model) *adapters.PeftModel {
+	t.Helper()
+	m, err := adapters.Load(hfio.Dir(dir), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

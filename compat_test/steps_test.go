@@ -1,0 +1,269 @@
+package compat_test
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nlpodyssey/spago/ag"
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+)
+
+// roundingOnly has a true gradient of zero: it shifts all start (or end) scores alike. AdamW makes
+// whole steps of its rounding errors, in which no two implementations agree.
+const roundingOnly = "base_model.qa_outputs.bias"
+
+// plan is how steps are taken. The betas and epsilon are torch's defaults.
+type plan struct {
+	learningRate, weightDecay float64
+	clip                      float64 // greatest norm of the gradient; 0: none
+	warmup                    int
+	linear                    bool // the schedule falls to zero, else it is constant
+}
+
+// batchLine is a line of the data of the oracle's command steps.
+type batchLine struct {
+	Batch []example `json:"batch"`
+}
+
+// steps is what a run leaves behind beside the changed parameters.
+type steps struct {
+	losses, norms []float64
+	first         map[string][]float32 // gradients of the first step before clipping, by state name
+}
+
+// stateName is a parameter's name in the oracle's state files, which hold the
+// prompt encoder's parameters under PEFT's names without a prefix.
+func stateName(p models.NamedParam) string { return strings.TrimPrefix(p.Name, "prompt_encoder.") }
+
+// setParameters gives a model the parameters of a state file, which must hold
+// exactly what the model trains.
+func setParameters(t testing.TB, m *adapters.PeftModel, state *hfio.SafeTensors) {
+	t.Helper()
+	var names, stored []string
+	for _, p := range m.Trained() {
+		names = append(names, stateName(p))
+	}
+	for _, tensor := range state.Tensors {
+		stored = append(stored, tensor.Name)
+	}
+	slices.Sort(names)
+	slices.Sort(stored)
+	if !slices.Equal(names, stored) {
+		t.Fatalf("gopeft trains %v, PEFT %v", names, stored)
+	}
+	for _, p := range m.Trained() {
+		values := floats(t, state, stateName(p))
+		if n := copy(kernel.Data(p.Param), values); n != len(values) || n != p.Param.Value().Size() {
+			t.Fatalf("%s has %d values, want PEFT's %d", p.Name, p.Param.Value().Size(), len(values))
+		}
+	}
+}
+
+// state returns the parameters as a state file holds them.
+func state(m *adapters.PeftModel) []hfio.Tensor {
+	var tensors []hfio.Tensor
+	for _, p := range m.Trained() {
+		shape := p.Param.Shape()
+		if strings.Contains(p.Name, "bias") { // a vector in torch, a matrix of one row here
+			shape = shape[1:]
+		}
+		tensors = append(tensors, hfio.NewFloat32(stateName(p), shape, kernel.Data(p.Param)))
+	}
+	return tensors
+}
+
+// takeSteps trains the model, a step a line.
+func takeSteps(t *testing.T, m *adapters.PeftModel, ask tuned, lines []batchLine, plan plan) steps {
+	t.Helper()
+	run := steps{first: map[string][]float32{}}
+	params := m.Trained()
+	optimiser := newOptimiser(params, plan, len(lines))
+	for number, line := range lines {
+		run.losses = append(run.losses, gradients(t, m, ask, line.Batch))
+		if number == 0 {
+			for _, p := range params {
+				run.first[stateName(p)] = slices.Clone(gradient(p))
+			}
+		}
+		run.norms = append(run.norms, optimiser.step())
+	}
+	return run
+}
+
+func gradient(p models.NamedParam) []float32 {
+	if !p.Param.HasGrad() {
+		return make([]float32, p.Param.Value().Size())
+	}
+	return kernel.Data(p.Param.Grad())
+}
+
+// gradients computes the loss of a batch and its gradients.
+func gradients(t *testing.T, m *adapters.PeftModel, ask tuned, batch []example) float64 {
+	t.Helper()
+	logits, out, err := ask.forward(models.Batch{Sequences: sequences(batch...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ask.task == models.FeatureExtraction {
+		return featureGradients(t, out, batch)
+	}
+	wanted := labels(t, ask, batch...)
+	for i := range wanted.Tokens { // the oracle too gives the virtual tokens' rows no class
+		virtual := slices.Repeat([]int{models.Ignored}, out.Spans[i].Prompt)
+		wanted.Tokens[i] = append(virtual, wanted.Tokens[i]...)
+	}
+	loss, err := models.Loss(ask.task, ask.problemType, logits, out, wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backward(t, loss)
+	return float64(models.Values(loss)[0])
+}
+
+// featureGradients is the loss that the oracle gives features, since transformers
+// has none: the mean square between the labels [d] and the mean of a sequence's rows.
+func featureGradients(t *testing.T, out models.Output, batch []example) float64 {
+	t.Helper()
+	d := kernel.Cols(out.Hidden)
+	grad := make([]float32, kernel.Rows(out.Hidden)*d)
+	loss, count := 0.0, float64(len(batch)*d)
+	for i, span := range out.Spans {
+		target := decode[[]float64](t, batch[i].Labels)
+		values, n := rows(out.Hidden, span.Start, span.End), span.End-span.Start
+		for column := range d {
+			mean := 0.0
+			for row := range n {
+				mean += values[row*d+column] / float64(n)
+			}
+			difference := mean - target[column]
+			loss += difference * difference / count
+			for row := range n {
+				grad[(span.Start+row)*d+column] = float32(2 * difference / count / float64(n))
+			}
+		}
+	}
+	out.Hidden.AccGrad(kernel.New(kernel.Rows(out.Hidden), d, grad))
+	backward(t, out.Hidden)
+	return loss
+}
+
+func backward(t *testing.T, from mat.Tensor) {
+	t.Helper()
+	if err := ag.Backward(from); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// compareSteps wants the losses, the norms, the first gradients, the parameters at
+// the end and the saved tensors of the oracle's command steps.
+func compareSteps(t *testing.T, m *adapters.PeftModel, run steps, want *hfio.SafeTensors) {
+	t.Helper()
+	closeTo(t, "the losses", run.losses, floats(t, want, "loss"), 0, 1e-4)
+	closeTo(t, "the gradients' norms", run.norms, floats(t, want, "grad_norm"), 1e-4, 1e-4)
+	gradients, moved := 0.0, 0.0
+	last := stepName(len(run.losses))
+	for _, p := range m.Trained() {
+		name := stateName(p)
+		gradients = max(gradients, closeTo(t, "the gradient of "+name, run.first[name], floats(t, want, "grad.1."+name), gradientRTol, gradientATol))
+		if name != roundingOnly {
+			moved = max(moved, closeTo(t, name+" after the last step", kernel.Data(p.Param), floats(t, want, last+name), stepRTol, stepATol))
+		}
+	}
+	moved = max(moved, compareSaved(t, m, want))
+	t.Logf("greatest difference of the first gradients %.2g, after the last step %.2g", gradients, moved)
+}
+
+// compareSaved compares what is written of the model with what PEFT would write.
+func compareSaved(t *testing.T, m *adapters.PeftModel, want *hfio.SafeTensors) float64 {
+	t.Helper()
+	file, err := m.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := 0
+	for _, tensor := range want.Tensors {
+		if strings.HasPrefix(tensor.Name, "adapter.") {
+			saved++
+		}
+	}
+	if saved != len(file.Tensors) {
+		t.Errorf("gopeft saves %d tensors, PEFT %d", len(file.Tensors), saved)
+	}
+	worst := 0.0
+	for _, tensor := range file.Tensors {
+		values, err := tensor.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tensor.Name != roundingOnly {
+			worst = max(worst, closeTo(t, "saved "+tensor.Name, values, floats(t, want, "adapter."+tensor.Name), stepRTol, stepATol))
+		}
+	}
+	return worst
+}
+
+// optimiser is torch's AdamW with transformers' schedules.
+type optimiser struct {
+	params        []models.NamedParam
+	plan          plan
+	total, number int
+	first, second [][]float64
+}
+
+func newOptimiser(params []models.NamedParam, plan plan, total int) *optimiser {
+	o := &optimiser{params: params, plan: plan, total: total}
+	for _, p := range params {
+		o.first = append(o.first, make([]float64, p.Param.Value().Size()))
+		o.second = append(o.second, make([]float64, p.Param.Value().Size()))
+	}
+	return o
+}
+
+// step changes the parameters, forgets the gradients and returns their norm before clipping.
+func (o *optimiser) step() float64 {
+	square := 0.0
+	for _, p := range o.params {
+		for _, g := range gradient(p) {
+			square += float64(g) * float64(g)
+		}
+	}
+	norm, scale := math.Sqrt(square), 1.0
+	if o.plan.clip > 0 {
+		scale = min(1, o.plan.clip/(norm+1e-6))
+	}
+	rate := o.rate()
+	o.number++
+	n := float64(o.number)
+	for i, p := range o.params {
+		values := kernel.Data(p.Param)
+		for j, g := range gradient(p) {
+			g := float64(g) * scale
+			o.first[i][j] = 0.9*o.first[i][j] + 0.1*g
+			o.second[i][j] = 0.999*o.second[i][j] + 0.001*g*g
+			mean, root := o.first[i][j]/(1-math.Pow(0.9, n)), math.Sqrt(o.second[i][j]/(1-math.Pow(0.999, n)))
+			values[j] = float32(float64(values[j])*(1-rate*o.plan.weightDecay) - rate*mean/(root+1e-8))
+		}
+		p.Param.ZeroGrad()
+	}
+	return norm
+}
+
+func (o *optimiser) rate() float64 {
+	switch {
+	case !o.plan.linear:
+		return o.plan.learningRate
+	case o.number < o.plan.warmup:
+		return o.plan.learningRate * float64(o.number) / float64(o.plan.warmup)
+	}
+	return o.plan.learningRate * float64(o.total-o.number) / float64(o.total-o.plan.warmup)
+}
+
+func stepName(number int) string { return "step." + strconv.Itoa(number) + "." }
