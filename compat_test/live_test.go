@@ -1,0 +1,356 @@
+package compat_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+)
+
+const virtualTokens = 4
+
+// variant is a method with fields of its config.
+type variant struct {
+	name   string
+	method string         // in the oracle's words
+	fields map[string]any // beyond the method's own
+	rate   float64        // of the ten steps; encoders amplify rounding, see oracle/README.md
+	always bool           // run in every task, else in SEQ_CLS only
+}
+
+var variants = []variant{
+	{name: "prompt", method: "prompt", rate: 1e-2, always: true},
+	{name: "prompt-vocab", method: "prompt", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB"}, rate: 1e-2},
+	{name: "ptuning-mlp", method: "ptuning-mlp", fields: map[string]any{"encoder_hidden_size": 24}, rate: 1e-4, always: true},
+	{name: "ptuning-mlp-deep", method: "ptuning-mlp", fields: map[string]any{"encoder_num_layers": 3}, rate: 1e-4},
+	{name: "ptuning-lstm", method: "ptuning-lstm", fields: map[string]any{"encoder_hidden_size": 12}, rate: 1e-4, always: true},
+	{name: "ptuning-lstm-one-layer", method: "ptuning-lstm", fields: map[string]any{"encoder_num_layers": 1, "encoder_hidden_size": 20, "encoder_dropout": 0.1}, rate: 1e-4},
+	{name: "prefix", method: "prefix", rate: 1e-2, always: true},
+	{name: "prefix-zero", method: "prefix", fields: map[string]any{"init_weights": "zero"}, rate: 1e-2},
+	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, rate: 1e-4, always: true},
+}
+
+// liveBase is a base model on the disk that a case runs on.
+type liveBase struct {
+	dir          string
+	labels       int    // scores of the head that the adapter brings; 0: the base has its own head
+	vocab        int    // ids are drawn below it
+	hidden       int    // d
+	architecture string // of transformers, for the null task
+}
+
+// TestLiveTiny compares everything on tiny random models, whose every weight matters.
+func TestLiveTiny(t *testing.T) {
+	o := needOracle(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			base := liveBase{dir: t.TempDir(), vocab: 90, hidden: 24, architecture: "BertForSequenceClassification"}
+			sizes := strings.Fields("--layers 3 --hidden 24 --heads 3 --intermediate 40 --vocab 90 --max-positions 40")
+			more := []string{"--task", string(c.task), "--num-labels", strconv.Itoa(max(c.labels, 1))}
+			if c.kind == models.MultiLabel {
+				more = append(more, "--set", `{"problem_type": "multi_label_classification"}`)
+			}
+			o.call(t, append(append([]string{"make-base", base.dir}, sizes...), more...)...)
+			eachVariant(t, c, func(t *testing.T, v variant) { roundTrip(t, o, c, base, v) })
+		})
+	}
+}
+
+// TestLiveMiniLM compares the same on a real model.
+func TestLiveMiniLM(t *testing.T) {
+	o := needOracle(t)
+	dir := miniLM(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			base := liveBase{dir: dir, labels: c.labels, vocab: 30522, hidden: 384}
+			if c.name == "null" { // the model has no head, and an adapter without a task brings none
+				c.task, c.kind, base.labels, base.architecture = models.FeatureExtraction, "", 0, "BertModel"
+			}
+			eachVariant(t, c, func(t *testing.T, v variant) { roundTrip(t, o, c, base, v) })
+		})
+	}
+}
+
+func eachVariant(t *testing.T, c taskCase, test func(*testing.T, variant)) {
+	for _, v := range variants {
+		if v.always || c.name == string(models.SeqCls) {
+			t.Run(v.name, func(t *testing.T) { test(t, v) })
+		}
+	}
+}
+
+// miniLM returns the directory of all-MiniLM-L6-v2.
+func miniLM(t *testing.T) string {
+	t.Helper()
+	printed, err := exec.Command("oracle/minilm.sh").Output()
+	if err != nil {
+		t.Fatalf("oracle/minilm.sh: %v", err)
+	}
+	return strings.TrimSpace(string(printed))
+}
+
+// roundTrip is one cell of the table method × variant × task × base.
+func roundTrip(t *testing.T, o *oracle, c taskCase, base liveBase, v variant) {
+	cell := cell{oracle: o, taskCase: c, base: base, variant: v, folder: t.TempDir()}
+	cell.model = openBase(t, base.dir, models.HeadSpec{Task: c.task, ProblemType: c.kind}, base.labels)
+	cell.examples = drawExamples(c, base, seeded(5), 9, 1, 14)
+	made := cell.path("made")
+	cell.pythonMakes(t, made)
+	t.Run("Python makes, Go loads", func(t *testing.T) { cell.goLoads(t, made) })
+	if c.steps {
+		t.Run("Go trains, Python loads", func(t *testing.T) { cell.goTrains(t, made) })
+	}
+}
+
+type cell struct {
+	oracle *oracle
+	taskCase
+	base     liveBase
+	variant  variant
+	folder   string
+	model    *models.Model
+	examples []example
+}
+
+func (c cell) path(name string) string { return filepath.Join(c.folder, name) }
+
+// arguments are those that all commands of the oracle take on a model.
+func (c cell) arguments(command string, more ...string) []string {
+	task := string(c.task)
+	arguments := []string{command, "--base", c.base.dir}
+	if c.name == "null" {
+		task = "null"
+		arguments = append(arguments, "--architecture", c.base.architecture)
+	} else if c.base.labels > 0 {
+		arguments = append(arguments, "--num-labels", strconv.Itoa(c.base.labels))
+	}
+	return append(append(arguments, "--task", task), more...)
+}
+
+// problem tells the commands that compute a loss which one.
+func (c cell) problem() []string {
+	if c.kind == models.MultiLabel {
+		return []string{"--problem-type", c.kind}
+	}
+	return nil
+}
+
+func (c cell) pythonMakes(t *testing.T, dir string) {
+	t.Helper()
+	fields, err := json.Marshal(c.variant.fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.variant.fields == nil {
+		fields = []byte("{}")
+	}
+	c.oracle.call(t, c.arguments("make-adapter", "--method", c.variant.method, "--out", dir, "--n", strconv.Itoa(virtualTokens),
+		"--config", string(fields), "--base-name", "some/base")...)
+}
+
+// pythonAnswers asks PEFT's model of an adapter directory.
+func (c cell) pythonAnswers(t *testing.T, dir string, examples []example) []answer {
+	t.Helper()
+	input, output := c.path("input.jsonl"), c.path("output.jsonl")
+	writeLines(t, input, examples)
+	c.oracle.call(t, append(c.arguments("forward", "--adapter", dir, "--input", input, "--output", output), c.problem()...)...)
+	return readAnswers(t, output)
+}
+
+// goLoads loads what Python made: valid, the same answers, and saved again the same bytes.
+func (c cell) goLoads(t *testing.T, made string) {
+	m := loadAdapter(t, made, c.model)
+	noErrors(t, made, c.model)
+	examples := c.padLabels(m, c.examples)
+	compareForward(t, c.ask(m.Forward), examples, c.pythonAnswers(t, made, examples))
+	again := c.path("again")
+	if err := adapters.Save(again, m); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, again, made)
+}
+
+// goTrains makes an adapter of the same config in Go, trains it, and wants of Python
+// the same start directory, the same end of the same steps, the same answers of the
+// trained adapter, and its tensors unchanged when PEFT saves it.
+func (c cell) goTrains(t *testing.T, made string) {
+	m, err := adapters.New(c.model, c.newConfig(t, made), adapters.Init{Rand: seeded(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, data, result, trained := c.path("start.safetensors"), c.path("data.jsonl"), c.path("steps.safetensors"), c.path("trained")
+	writeState(t, start, m)
+	batches := c.drawBatches()
+	writeLines(t, data, batches)
+	run := takeSteps(t, m, c.ask(m.Forward), batches, plan{learningRate: c.variant.rate, weightDecay: 0.01})
+	if err := adapters.Save(trained, m); err != nil {
+		t.Fatal(err)
+	}
+	sameButWeights(t, trained, made)
+	c.oracle.call(t, append(c.arguments("steps", "--adapter-config", filepath.Join(trained, hfio.AdapterConfigFile), "--start", start,
+		"--data", data, "--out", result, "--keep", "last", "--lr", strconv.FormatFloat(c.variant.rate, 'g', -1, 64)), c.problem()...)...)
+	compareSteps(t, m, run, openTensors(t, result))
+	examples := c.padLabels(m, c.examples)
+	compareForward(t, c.ask(m.Forward), examples, c.pythonAnswers(t, trained, examples))
+	c.pythonResaves(t, trained)
+}
+
+// pythonResaves lets PEFT load and save a directory of gopeft's: the weights file stays the same.
+func (c cell) pythonResaves(t *testing.T, dir string) {
+	t.Helper()
+	again := c.path("resaved")
+	c.oracle.call(t, c.arguments("resave", "--adapter", dir, "--out", again)...)
+	own, python := readDir(t, dir), readDir(t, again)
+	if own[hfio.AdapterWeightsFile] != python[hfio.AdapterWeightsFile] {
+		t.Error("PEFT saved other weights than it loaded")
+	}
+}
+
+// newConfig is the config that a user of the library gives: method, task and the
+// variant's fields, no sizes. Python's file is read for the fields' values only.
+func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
+	t.Helper()
+	file, err := hfio.OpenAdapter(hfio.Dir(made), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	python := file.Config
+	config := hfio.NewAdapterConfig(python.PeftType)
+	config.TaskType = hfio.TaskType(c.task)
+	config.NumVirtualTokens = virtualTokens
+	config.BaseModelNameOrPath = "some/base"
+	config.PromptTuningInit = python.PromptTuningInit
+	config.EncoderReparameterizationType = python.EncoderReparameterizationType
+	config.PrefixProjection = python.PrefixProjection
+	config.InitWeights = python.InitWeights
+	if hidden, ok := c.variant.fields["encoder_hidden_size"].(int); ok {
+		config.EncoderHiddenSize = hidden
+	}
+	if layers, ok := c.variant.fields["encoder_num_layers"].(int); ok {
+		config.EncoderNumLayers = layers
+	}
+	if dropout, ok := c.variant.fields["encoder_dropout"].(float64); ok {
+		config.EncoderDropout = dropout
+	}
+	return config
+}
+
+// padLabels gives the virtual tokens' rows no class: PEFT wants a label for every row.
+func (c cell) padLabels(m *adapters.PeftModel, examples []example) []example {
+	if c.task != models.TokenCls || m.Config.PeftType == hfio.PrefixTuning {
+		return examples
+	}
+	padded := make([]example, len(examples))
+	for i, e := range examples {
+		padded[i] = e
+		none := strings.Repeat("-100,", virtualTokens)
+		padded[i].Labels = json.RawMessage("[" + none + strings.TrimPrefix(string(e.Labels), "["))
+	}
+	return padded
+}
+
+func (c cell) drawBatches() []batchLine {
+	random := seeded(11)
+	lines := make([]batchLine, 10)
+	for i := range lines {
+		lines[i].Batch = drawExamples(c.taskCase, c.base, random, 2+random.IntN(9), 2+random.IntN(9), 2+random.IntN(9))
+	}
+	return lines
+}
+
+// drawExamples draws sequences of the given lengths with labels of the task.
+func drawExamples(c taskCase, base liveBase, random *rand.Rand, lengths ...int) []example {
+	list := make([]example, len(lengths))
+	for i, length := range lengths {
+		e := example{IDs: make([]int, length), TypeIDs: make([]int, length)}
+		for j := range e.IDs {
+			e.IDs[j], e.TypeIDs[j] = random.IntN(base.vocab), random.IntN(2)
+		}
+		if c.task == models.QuestionAns {
+			start := random.IntN(length)
+			end := start + random.IntN(length-start)
+			e.Start, e.End = &start, &end
+		} else {
+			e.Labels = drawLabels(c, base, random, length)
+		}
+		list[i] = e
+	}
+	return list
+}
+
+func drawLabels(c taskCase, base liveBase, random *rand.Rand, length int) json.RawMessage {
+	var value any
+	switch {
+	case c.kind == models.SingleLabel:
+		value = random.IntN(c.labels)
+	case c.kind == models.MultiLabel:
+		value = []float64{float64(random.IntN(2)), float64(random.IntN(2)), 1}
+	case c.kind == models.Regression:
+		value = float64(random.IntN(200))/100 - 1
+	case c.task == models.TokenCls:
+		classes := make([]int, length)
+		for i := range classes[1:] { // the first has a class, so that there is a loss
+			classes[i+1] = []int{models.Ignored, 0, 1, 2}[random.IntN(4)]
+		}
+		value = classes
+	default:
+		targets := make([]float64, base.hidden)
+		for i := range targets {
+			targets[i] = float64(random.IntN(200))/100 - 1
+		}
+		value = targets
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+func writeState(t *testing.T, path string, m *adapters.PeftModel) {
+	t.Helper()
+	data, err := hfio.EncodeSafeTensors(nil, state(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// noErrors wants no error among the findings about a directory of PEFT's.
+func noErrors(t *testing.T, dir string, base *models.Model) {
+	t.Helper()
+	file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	shape := base.Backbone.Shape()
+	for _, finding := range adapters.Validate(file, &shape) {
+		if finding.Severity == adapters.Error {
+			t.Errorf("Validate: %s", finding)
+		}
+	}
+}
+
+// sameButWeights wants PEFT's own files beside the weights, byte for byte. gopeft's side files may be there too.
+func sameButWeights(t *testing.T, got, want string) {
+	t.Helper()
+	files, python := readDir(t, got), readDir(t, want)
+	delete(python, hfio.AdapterWeightsFile)
+	for name, data := range python {
+		if files[name] != data {
+			t.Errorf("%s: gopeft wrote\n%s\nand PEFT\n%s", name, files[name], data)
+		}
+	}
+}
