@@ -207,7 +207,9 @@ func TestTrainingEqualsPEFT(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, p := range m.Trained() {
-				if !numtest.Close(t, kernel.Data(p.Param.Grad()), floats(t, golden, "grad."+p.Name), 1e-4, 1e-6) {
+				// Gradients of up to 0.3 are sums of float32 products in another order than torch's:
+				// small ones among them carry the rounding of the large.
+				if !numtest.Close(t, kernel.Data(p.Param.Grad()), floats(t, golden, "grad."+p.Name), 1e-4, 1e-5) {
 					t.Errorf("that was the gradient of %s", p.Name)
 				}
 			}

@@ -1,7 +1,7 @@
 package simd
 
 // GELU sets y to x·Φ(x), the GELU by erf, Φ being the distribution function of the
-// normal distribution. |error| ≤ 5e-7 for |x| ≤ 10.
+// normal distribution. |error| ≤ 2e-7·max(1, |x|).
 func GELU(y, x []float32) {
 	x = x[:len(y)]
 	whole := len(y) / active.lanes * active.lanes

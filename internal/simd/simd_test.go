@@ -146,10 +146,10 @@ func TestGELU(t *testing.T) {
 			phi := 0.5 * math.Erfc(-v/math.Sqrt2)
 			want := v * phi
 			slope := 2 * (phi + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi))
-			if math.Abs(float64(y[i])-want) > 5e-7*max(1, math.Abs(v)) {
+			if math.Abs(float64(y[i])-want) > 2e-7*max(1, math.Abs(v)) {
 				t.Fatalf("GELU(%v) = %v, want %v", v, y[i], want)
 			}
-			if math.Abs(float64(gx[i])-slope) > 2e-6 {
+			if math.Abs(float64(gx[i])-slope) > 6e-7 {
 				t.Fatalf("2·GELU'(%v) = %v, want %v", v, gx[i], slope)
 			}
 		}

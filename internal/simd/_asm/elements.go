@@ -18,9 +18,13 @@ const (
 	one        = expHalf + 1
 	expLow     = one + 1 // below it e^x counts as e^expLow, the least normal number
 	invSqrt2   = expLow + 1
-	erfP       = invSqrt2 + 1
-	erf0       = erfP + 1 // five coefficients, the highest power first
-	invSqrt2Pi = erf0 + 5
+	erfHigh    = invSqrt2 + 1
+	erfLow     = erfHigh + 1
+	erfP0      = erfLow + 1 // seven coefficients of the numerator, the highest power first
+	erfQ0      = erfP0 + 7  // five coefficients of the denominator
+	half       = erfQ0 + 5
+	minusHalf  = half + 1
+	invSqrt2Pi = minusHalf + 1
 )
 
 // registers of the element-wise functions: 16 suffice for both instruction sets.
@@ -50,13 +54,7 @@ func (e elementwise) exp(x, t, u, k reg.VecPhysical) {
 	e.VFMADD231PS(k, t, x)
 	e.load(minusLn2Low, k)
 	e.VFMADD231PS(k, t, x)
-	e.load(exp0, u)
-	for i := exp0 + 1; i < exp0+5; i++ {
-		e.load(i, k)
-		e.VFMADD213PS(k, x, u)
-	}
-	e.load(expHalf, k)
-	e.VFMADD213PS(k, x, u)
+	e.polynomial(exp0, 6, x, u, k)
 	e.load(one, k)
 	e.VFMADD213PS(k, x, u)
 	e.VFMADD213PS(k, x, u)
@@ -114,36 +112,33 @@ func (e elementwise) expScaled() {
 	e.RET()
 }
 
-// normal computes of x (r[0], kept) the distribution function Φ(x) into r[7] and e^(-x²/2) into r[1], by
-// erf's formula 7.1.26 of Abramowitz and Stegun, |error| ≤ 1.5e-7.
+// normal computes of x (r[0], kept) the distribution function Φ(x) = (1 + erf(x/√2))/2 into r[7]; r[1] to r[5]
+// are scratch. erf is a quotient of polynomials in the square, an odd minimax approximation on [-4, 4], beyond which
+// it is ±1 in float32 (the coefficients of Eigen's and XLA's erf).
 func (e elementwise) normal() {
 	r := e.regs
 	e.load(invSqrt2, r[2])
-	e.VMULPS(r[2], r[0], r[6]) // x/√2
-	e.zero(e.Context, r[8])
-	e.VMULPS(r[6], r[6], r[1])
-	e.VSUBPS(r[1], r[8], r[1])
-	e.exp(r[1], r[3], r[4], r[5]) // e^(-x²/2)
-	e.VSUBPS(r[6], r[8], r[3])
-	e.VMAXPS(r[6], r[3], r[6]) // |x|/√2
-	e.load(one, r[9])
-	e.VMOVAPS(r[9], r[3])
-	e.load(erfP, r[4])
-	e.VFMADD231PS(r[4], r[6], r[3])
-	e.VDIVPS(r[3], r[9], r[3]) // t = 1/(1+p·|x|/√2)
-	e.load(erf0, r[4])
-	for i := erf0 + 1; i < erf0+5; i++ {
-		e.load(i, r[5])
-		e.VFMADD213PS(r[5], r[3], r[4])
-	}
-	e.VMULPS(r[3], r[4], r[4])
-	e.VMULPS(r[1], r[4], r[4]) // half of 1 - erf(|x|/√2): the coefficients are halved
-	e.VSUBPS(r[4], r[9], r[7]) // Φ(|x|)
-	if e.width == 16 {
-		e.VPMOVD2M(r[0], reg.K1)
-		e.VMOVAPS(r[4], reg.K1, r[7])
-	} else {
-		e.VBLENDVPS(r[0], r[4], r[7], r[7])
+	e.VMULPS(r[2], r[0], r[1])
+	e.load(erfHigh, r[2])
+	e.VMINPS(r[1], r[2], r[1])
+	e.load(erfLow, r[2])
+	e.VMAXPS(r[1], r[2], r[1])
+	e.VMULPS(r[1], r[1], r[3])
+	e.polynomial(erfP0, 7, r[3], r[4], r[2])
+	e.polynomial(erfQ0, 5, r[3], r[5], r[2])
+	e.VMULPS(r[1], r[4], r[4])
+	e.VDIVPS(r[5], r[4], r[4]) // erf
+	e.load(half, r[7])
+	e.VFMADD213PS(r[7], r[7], r[4]) // erf/2 + 1/2
+	e.VMOVAPS(r[4], r[7])
+}
+
+// polynomial sets y to the polynomial in x of n coefficients, the highest power first.
+func (e elementwise) polynomial(first, n int, x, y, k reg.VecPhysical) {
+	e.load(first, y)
+	for i := first + 1; i < first+n; i++ {
+		e.load(i, k)
+		e.VFMADD213PS(k, x, y)
 	}
 }
 
@@ -177,8 +172,12 @@ func (e elementwise) geluGradient() {
 	e.loop("geluGradientLoop"+e.name, []reg.GPPhysical{reg.RDI, reg.RDX, reg.RSI}, func() {
 		e.VMOVUPS(operand.Mem{Base: reg.RSI}, r[0])
 		e.normal()
-		e.load(invSqrt2Pi, r[2])
+		e.load(minusHalf, r[2])
+		e.VMULPS(r[0], r[0], r[1])
 		e.VMULPS(r[2], r[1], r[1])
+		e.exp(r[1], r[3], r[4], r[5]) // e^(-x²/2)
+		e.load(invSqrt2Pi, r[2])
+		e.VMULPS(r[2], r[1], r[1]) // φ(x)
 		e.VFMADD231PS(r[1], r[0], r[7])
 		e.VMULPS(operand.Mem{Base: reg.RDX}, r[7], r[7])
 		e.VMOVUPS(r[7], operand.Mem{Base: reg.RDI})
