@@ -22,20 +22,19 @@ type variant struct {
 	name   string
 	method string         // in the oracle's words
 	fields map[string]any // beyond the method's own
-	rate   float64        // of the ten steps; encoders amplify rounding, see oracle/README.md
 	always bool           // run in every task, else in SEQ_CLS only
 }
 
 var variants = []variant{
-	{name: "prompt", method: "prompt", rate: 1e-2, always: true},
-	{name: "prompt-vocab", method: "prompt", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB"}, rate: 1e-2},
-	{name: "ptuning-mlp", method: "ptuning-mlp", fields: map[string]any{"encoder_hidden_size": 24}, rate: 1e-4, always: true},
-	{name: "ptuning-mlp-deep", method: "ptuning-mlp", fields: map[string]any{"encoder_num_layers": 3}, rate: 1e-4},
-	{name: "ptuning-lstm", method: "ptuning-lstm", fields: map[string]any{"encoder_hidden_size": 12}, rate: 1e-4, always: true},
-	{name: "ptuning-lstm-one-layer", method: "ptuning-lstm", fields: map[string]any{"encoder_num_layers": 1, "encoder_hidden_size": 20, "encoder_dropout": 0.1}, rate: 1e-4},
-	{name: "prefix", method: "prefix", rate: 1e-2, always: true},
-	{name: "prefix-zero", method: "prefix", fields: map[string]any{"init_weights": "zero"}, rate: 1e-2},
-	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, rate: 1e-4, always: true},
+	{name: "prompt", method: "prompt", always: true},
+	{name: "prompt-vocab", method: "prompt", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB"}},
+	{name: "ptuning-mlp", method: "ptuning-mlp", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
+	{name: "ptuning-mlp-deep", method: "ptuning-mlp", fields: map[string]any{"encoder_num_layers": 3}},
+	{name: "ptuning-lstm", method: "ptuning-lstm", fields: map[string]any{"encoder_hidden_size": 12}, always: true},
+	{name: "ptuning-lstm-one-layer", method: "ptuning-lstm", fields: map[string]any{"encoder_num_layers": 1, "encoder_hidden_size": 20, "encoder_dropout": 0.1}},
+	{name: "prefix", method: "prefix", always: true},
+	{name: "prefix-zero", method: "prefix", fields: map[string]any{"init_weights": "zero"}},
+	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
 }
 
 // liveBase is a base model on the disk that a case runs on.
@@ -45,6 +44,7 @@ type liveBase struct {
 	vocab        int    // ids are drawn below it
 	hidden       int    // d
 	architecture string // of transformers, for the null task
+	real         bool   // not a tiny one
 }
 
 // TestLiveTiny compares everything on tiny random models, whose every weight matters.
@@ -70,7 +70,7 @@ func TestLiveMiniLM(t *testing.T) {
 	dir := miniLM(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			base := liveBase{dir: dir, labels: c.labels, vocab: 30522, hidden: 384}
+			base := liveBase{dir: dir, labels: c.labels, vocab: 30522, hidden: 384, real: true}
 			if c.name == "null" { // the model has no head, and an adapter without a task brings none
 				c.task, c.kind, base.labels, base.architecture = models.FeatureExtraction, "", 0, "BertModel"
 			}
@@ -118,6 +118,19 @@ type cell struct {
 	folder   string
 	model    *models.Model
 	examples []example
+}
+
+// learningRate is that of the ten steps. On a real model the gradients of some parameters are as
+// small as their own rounding errors, of which AdamW makes whole steps, and the encoders amplify
+// them: the difference grows with the rate, in torch against torch as well. README.md has the numbers.
+func (c cell) learningRate() float64 {
+	switch encoder := strings.HasPrefix(c.variant.method, "ptuning") || c.variant.method == "prefix-projection"; {
+	case !c.base.real:
+		return 1e-2
+	case encoder:
+		return 1e-4
+	}
+	return 1e-3
 }
 
 func (c cell) path(name string) string { return filepath.Join(c.folder, name) }
@@ -190,13 +203,13 @@ func (c cell) goTrains(t *testing.T, made string) {
 	writeState(t, start, m)
 	batches := c.drawBatches()
 	writeLines(t, data, batches)
-	run := takeSteps(t, m, c.ask(m.Forward), batches, plan{learningRate: c.variant.rate, weightDecay: 0.01})
+	run := takeSteps(t, m, c.ask(m.Forward), batches, plan{learningRate: c.learningRate(), weightDecay: 0.01})
 	if err := adapters.Save(trained, m); err != nil {
 		t.Fatal(err)
 	}
 	sameButWeights(t, trained, made)
 	c.oracle.call(t, append(c.arguments("steps", "--adapter-config", filepath.Join(trained, hfio.AdapterConfigFile), "--start", start,
-		"--data", data, "--out", result, "--keep", "last", "--lr", strconv.FormatFloat(c.variant.rate, 'g', -1, 64)), c.problem()...)...)
+		"--data", data, "--out", result, "--keep", "last", "--lr", strconv.FormatFloat(c.learningRate(), 'g', -1, 64)), c.problem()...)...)
 	compareSteps(t, m, run, openTensors(t, result))
 	examples := c.padLabels(m, c.examples)
 	compareForward(t, c.ask(m.Forward), examples, c.pythonAnswers(t, trained, examples))
