@@ -1,0 +1,199 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/models"
+)
+
+// Evaluation is how well an adapter does on data.
+type Evaluation struct {
+	Loss     float64 // mean over the data
+	Examples int
+	// Metrics by name: accuracy, f1_macro, f1_micro, mcc, and f1 of class 1 where there
+	// are two; mse and pearson of a regression; of tokens precision, recall and f1 of
+	// entities and the accuracy; of answers exact_match and f1, from 0 to 100.
+	Metrics map[string]float64
+}
+
+// Evaluate measures a model on labelled features, without dropout. The batch size has
+// no influence but rounding; 0 means 32.
+func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, batchSize int) (Evaluation, error) {
+	if batchSize <= 0 {
+		batchSize = defaultBatch
+	}
+	if len(features) == 0 {
+		return Evaluation{}, errors.New("evaluation: found no examples, want at least one")
+	}
+	frozen, err := m.Freeze()
+	if err != nil {
+		return Evaluation{}, err
+	}
+	a := newAnswers(m)
+	for batch := range slices.Chunk(features, batchSize) {
+		if err := ctx.Err(); err != nil {
+			return Evaluation{}, fmt.Errorf("evaluation interrupted: %w", err)
+		}
+		logits, out, err := frozen.Forward(models.Batch{Sequences: sequences(batch)})
+		if err != nil {
+			return Evaluation{}, err
+		}
+		loss, err := models.Loss(a.task, a.problem, logits, out, labelsOf(a.task, batch, out))
+		if err != nil {
+			return Evaluation{}, err
+		}
+		if n := counted(a.task, batch); n > 0 {
+			a.loss += float64(n) * float64(models.Values(loss)[0])
+			a.terms += n
+		}
+		a.add(batch, models.Values(logits), out.Spans)
+	}
+	return Evaluation{Loss: a.loss / float64(max(1, a.terms)), Examples: len(features), Metrics: a.metrics(features)}, nil
+}
+
+// answers collects what a model says.
+type answers struct {
+	task    models.Task
+	problem string
+	labels  []string
+
+	loss  float64
+	terms int
+
+	classes           []int // of sequences, or of the words of all sentences
+	wanted            []int
+	several, truths   [][]bool
+	values, targets   []float64
+	tags, goldTags    [][]string
+	spans             [][]float32 // start and end scores of each feature's tokens
+	classCount, width int
+}
+
+func newAnswers(m *adapters.PeftModel) *answers {
+	a := &answers{task: m.Base.Task, problem: m.Base.ProblemType, labels: m.Info.Labels}
+	if a.labels == nil {
+		a.labels = m.Base.Labels
+	}
+	return a
+}
+
+// add takes the scores of a batch, [B, C] or [R, C].
+func (a *answers) add(batch []Feature, scores []float32, spans []models.Span) {
+	rows := len(batch)
+	if a.task != models.SeqCls && len(spans) > 0 {
+		rows = spans[len(spans)-1].End
+	}
+	a.width = len(scores) / max(1, rows)
+	for i, f := range batch {
+		switch a.task {
+		case models.TokenCls:
+			a.addTags(f, scores[(spans[i].Start+spans[i].Prompt)*a.width:])
+		case models.QuestionAns:
+			a.spans = append(a.spans, slices.Clone(scores[(spans[i].Start+spans[i].Prompt)*2:spans[i].End*2]))
+		default:
+			a.addSequence(f, scores[i*a.width:(i+1)*a.width])
+		}
+	}
+}
+
+func (a *answers) addSequence(f Feature, scores []float32) {
+	if f.Values == nil {
+		a.classes, a.wanted = append(a.classes, argmax(scores)), append(a.wanted, f.Class)
+		return
+	}
+	if a.problem == models.Regression || a.problem == "" && a.width == 1 {
+		for i, s := range scores {
+			a.values, a.targets = append(a.values, float64(s)), append(a.targets, float64(f.Values[i]))
+		}
+		return
+	}
+	p, w := make([]bool, len(scores)), make([]bool, len(scores))
+	for i, s := range scores {
+		p[i], w[i] = s > 0, f.Values[i] > 0.5 // sigmoid(s) > 1/2
+	}
+	a.several, a.truths = append(a.several, p), append(a.truths, w)
+}
+
+// addTags takes the first token of every word.
+func (a *answers) addTags(f Feature, scores []float32) {
+	var tags, gold []string
+	for i, tag := range f.Tags {
+		if tag == models.Ignored {
+			continue
+		}
+		class := argmax(scores[i*a.width : (i+1)*a.width])
+		a.classes, a.wanted = append(a.classes, class), append(a.wanted, tag)
+		tags, gold = append(tags, a.name(class)), append(gold, a.name(tag))
+	}
+	a.tags, a.goldTags = append(a.tags, tags), append(a.goldTags, gold)
+}
+
+func (a *answers) name(class int) string {
+	if class < len(a.labels) {
+		return a.labels[class]
+	}
+	return "O"
+}
+
+func (a *answers) metrics(features []Feature) map[string]float64 {
+	switch {
+	case a.task == models.TokenCls:
+		e := EntityF1(a.tags, a.goldTags)
+		return map[string]float64{"precision": e.Precision, "recall": e.Recall, "f1": e.F1, "accuracy": Accuracy(a.classes, a.wanted)}
+	case a.task == models.QuestionAns:
+		return a.spanMetrics(features)
+	case a.values != nil:
+		return map[string]float64{"mse": MeanSquares(a.values, a.targets), "pearson": Pearson(a.values, a.targets)}
+	case a.several != nil:
+		s := F1Several(a.several, a.truths, a.width)
+		return map[string]float64{"f1_micro": s.Micro, "f1_macro": s.Macro, "accuracy": subsetAccuracy(a.several, a.truths)}
+	}
+	s := F1(a.classes, a.wanted, a.width)
+	m := map[string]float64{
+		"accuracy": Accuracy(a.classes, a.wanted), "f1_macro": s.Macro, "f1_micro": s.Micro,
+		"mcc": MCC(a.classes, a.wanted, a.width),
+	}
+	if a.width == 2 {
+		m["f1"] = s.PerClass[1]
+	}
+	return m
+}
+
+func (a *answers) spanMetrics(features []Feature) map[string]float64 {
+	none := slices.ContainsFunc(features, func(f Feature) bool { return len(f.Context.Answers) == 0 })
+	var exact, f1 float64
+	for i, f := range features {
+		var wanted []string
+		for _, answer := range f.Context.Answers {
+			wanted = append(wanted, answer.Text)
+		}
+		em, words := SQuADScores(BestAnswer(f.Context, a.spans[i], none), wanted)
+		exact, f1 = exact+em, f1+words
+	}
+	n := float64(len(features)) / 100
+	return map[string]float64{"exact_match": exact / n, "f1": f1 / n}
+}
+
+// subsetAccuracy is the share of examples all of whose labels are right.
+func subsetAccuracy(predicted, wanted [][]bool) float64 {
+	right := 0
+	for i, p := range predicted {
+		right += oneIf(slices.Equal(p, wanted[i]))
+	}
+	return ratio(right, len(predicted))
+}
+
+// argmax returns the place of the largest value, the first of equals.
+func argmax(values []float32) int {
+	best := 0
+	for i, v := range values {
+		if v > values[best] {
+			best = i
+		}
+	}
+	return best
+}

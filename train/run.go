@@ -1,0 +1,261 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+)
+
+// ErrDiverged: the loss is no number any more.
+var ErrDiverged = errors.New("training diverged")
+
+// Run trains a model and leaves in it, and in Config.Dir, the adapter that did best
+// on the dev set, or the last one where there is none. The gradients come from the
+// loss that transformers computes over the whole batch, with dropout as in the base's
+// config.
+//
+// If ctx is cancelled the step under way is given up, a checkpoint of the last whole
+// one is written, and the error wraps ctx's. A run that goes on from a checkpoint ends
+// with the same bytes as one that was never interrupted; m may then come from [Reopen].
+func Run(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config) (_ Summary, err error) {
+	defer models.Guard(&err)
+	r, err := newRun(ctx, m, data, cfg)
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := r.begin(); err != nil {
+		return r.summary(), err
+	}
+	if err := r.loop(); err != nil {
+		return r.summary(), r.interrupted(err)
+	}
+	return r.finish()
+}
+
+// run is one call of Run.
+type run struct {
+	ctx       context.Context
+	m         *adapters.PeftModel
+	data      Dataset
+	cfg       Config
+	plan      plan
+	steps     int
+	warmup    int
+	params    []models.NamedParam
+	optimizer *AdamW
+	progress  progress
+	settings  map[string]string
+	best      [][]float32 // values of params; nil: nothing was evaluated
+	saved     savedState
+
+	epochPlan   [][][]int // the current epoch's steps
+	planned     int       // the epoch that epochPlan is of
+	started     time.Time
+	beganStep   int // progress when this call began
+	beganTokens int
+}
+
+func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config) (*run, error) {
+	cfg = cfg.filled(m)
+	if err := errors.Join(cfg.check(), checkData(m, data)); err != nil {
+		return nil, err
+	}
+	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.Trained(), planned: -1, started: time.Now()}
+	if len(r.params) == 0 {
+		return nil, fmt.Errorf("%w: the adapter cannot be trained on: PEFT does not keep the encoder that made its prompt", ErrConfig)
+	}
+	r.plan = plan{
+		features: data.Train, seed: cfg.Seed,
+		batchSize: cfg.BatchSize, batchTokens: cfg.BatchTokens, accumulate: cfg.Accumulate,
+	}
+	r.steps = r.countSteps()
+	r.warmup = cfg.WarmupSteps
+	if r.warmup == 0 {
+		r.warmup = int(math.Ceil(cfg.WarmupRatio * float64(r.steps)))
+	}
+	r.optimizer = NewAdamW(r.params)
+	r.optimizer.Beta1, r.optimizer.Beta2 = cfg.Beta1, cfg.Beta2
+	r.optimizer.Epsilon, r.optimizer.WeightDecay = cfg.Epsilon, cfg.WeightDecay
+	return r, nil
+}
+
+// checkData finds out before the first step what a later one would fail of.
+func checkData(m *adapters.PeftModel, data Dataset) error {
+	var found []error
+	if len(data.Train) == 0 {
+		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
+	}
+	room := m.Base.Backbone.Shape().MaxPositions
+	for _, set := range []struct {
+		name     string
+		features []Feature
+	}{{"training", data.Train}, {"dev", data.Dev}} {
+		longest := 0
+		for _, f := range set.features {
+			longest = max(longest, len(f.IDs))
+		}
+		if n := longest + m.Config.NumVirtualTokens; room > 0 && n > room {
+			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
+				models.ErrTooLong, set.name, longest, m.Config.NumVirtualTokens, room))
+		}
+	}
+	return errors.Join(found...)
+}
+
+func (r *run) countSteps() int {
+	if r.cfg.MaxSteps > 0 && r.cfg.Epochs == 0 {
+		return r.cfg.MaxSteps
+	}
+	steps := 0
+	for epoch := range r.cfg.Epochs {
+		steps += len(r.plan.epoch(epoch))
+	}
+	if r.cfg.MaxSteps > 0 {
+		return min(steps, r.cfg.MaxSteps)
+	}
+	return steps
+}
+
+// begin takes up a checkpoint, or writes the first one.
+func (r *run) begin() error {
+	if r.cfg.Dir == "" {
+		return nil
+	}
+	var err error
+	if r.settings, err = r.describe(); err != nil {
+		return err
+	}
+	if r.cfg.Resume {
+		err = r.restore()
+		r.beganStep, r.beganTokens = r.progress.Step, r.progress.Tokens
+		return err
+	}
+	return r.checkpoint()
+}
+
+// loop alternates what is due after a step and the next step.
+func (r *run) loop() error {
+	for {
+		if r.due() {
+			if err := r.measure(); err != nil {
+				return err
+			}
+		}
+		if r.over() {
+			return nil
+		}
+		if err := r.step(); err != nil {
+			return err
+		}
+		if n := r.cfg.SaveSteps; n > 0 && r.progress.Step%n == 0 && !r.due() {
+			if err := r.checkpoint(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *run) over() bool { return r.progress.Stopped || r.progress.Step >= r.steps }
+
+// due tells whether the steps done call for an evaluation that was not made yet.
+func (r *run) due() bool {
+	p := &r.progress
+	if p.Step == 0 || p.Measured == p.Step {
+		return false
+	}
+	if n := r.cfg.EvalSteps; n > 0 && p.Step%n == 0 {
+		return true
+	}
+	return p.Step >= r.steps || r.cfg.EvalSteps == 0 && p.InEpoch == 0
+}
+
+// measure evaluates, where there is a dev set, and saves what is to be kept.
+func (r *run) measure() error {
+	if len(r.data.Dev) == 0 {
+		r.progress.Measured = r.progress.Step
+		return r.checkpoint()
+	}
+	e, err := Evaluate(r.ctx, r.m, r.data.Dev, r.cfg.EvalBatchSize)
+	if err != nil {
+		return err
+	}
+	value, err := r.value(e)
+	if err != nil {
+		return err
+	}
+	better := r.take(e, value)
+	r.emit(Event{Kind: EvalEvent, Loss: e.Loss, Metrics: e.Metrics, Metric: r.cfg.Metric, Best: better})
+	if better {
+		return r.saveAdapter()
+	}
+	return r.checkpoint()
+}
+
+// value returns the metric that decides.
+func (r *run) value(e Evaluation) (float64, error) {
+	if math.IsNaN(e.Loss) || math.IsInf(e.Loss, 0) {
+		return 0, fmt.Errorf("%w: the dev loss is %v after step %d", ErrDiverged, e.Loss, r.progress.Step)
+	}
+	if r.cfg.Metric == "loss" {
+		return e.Loss, nil
+	}
+	value, ok := e.Metrics[r.cfg.Metric]
+	if !ok {
+		return 0, fmt.Errorf("%w: metric: found %q, want loss or one of %v", ErrConfig, r.cfg.Metric, metricNames(e))
+	}
+	return value, nil
+}
+
+// take notes an evaluation and tells whether it is the best so far.
+func (r *run) take(e Evaluation, value float64) bool {
+	p := &r.progress
+	p.Measured = p.Step
+	p.Evaluations = append(p.Evaluations, EvalPoint{Step: p.Step, Loss: e.Loss, Metrics: e.Metrics})
+	better := p.BestStep == 0 || value > p.Best
+	if lowerIsBetter(r.cfg.Metric) {
+		better = p.BestStep == 0 || value < p.Best
+	}
+	if !better {
+		p.Waited++
+		p.Stopped = r.cfg.Patience > 0 && p.Waited >= r.cfg.Patience
+		return false
+	}
+	p.Best, p.BestStep, p.Waited = value, p.Step, 0
+	r.best = nil
+	for _, param := range r.params {
+		r.best = append(r.best, slices.Clone(kernel.Data(param.Param)))
+	}
+	return true
+}
+
+// interrupted saves where a cancelled run stands.
+func (r *run) interrupted(err error) error {
+	if r.ctx.Err() == nil {
+		return err
+	}
+	at := fmt.Errorf("training interrupted after step %d of %d: %w", r.progress.Step, r.steps, context.Cause(r.ctx))
+	if !errors.Is(at, r.ctx.Err()) {
+		at = fmt.Errorf("%w: %w", at, r.ctx.Err())
+	}
+	if saveErr := r.checkpoint(); saveErr != nil {
+		return errors.Join(at, saveErr)
+	}
+	return at
+}
+
+// finish leaves the best adapter in the model.
+func (r *run) finish() (Summary, error) {
+	for i, values := range r.best {
+		copy(kernel.Data(r.params[i].Param), values)
+	}
+	s := r.summary()
+	r.emit(Event{Kind: DoneEvent, Loss: s.Loss, Tokens: s.Tokens})
+	return s, nil
+}
