@@ -1,21 +1,35 @@
 """forward: what transformers' or PEFT's model returns in evaluation for one unpadded sequence after the other.
 
-Input, one sequence a line: {"input_ids": [...]} with optional token_type_ids, position_ids, labels (SEQ_CLS: an integer, a
-number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of the logits), start_positions and end_positions.
+Input, one sequence a line: {"input_ids": [...]}, or {"text": ...} with optional pair, which the base's tokenizer encodes; with optional
+token_type_ids, position_ids, labels (SEQ_CLS: an integer, a number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of
+the logits), start_positions and end_positions.
 Output, one line per sequence: transformers' names (logits, start_logits, end_logits, last_hidden_state, pooler_output, loss) and
 its shapes WITHOUT the batch dimension: SEQ_CLS logits are [labels], TOKEN_CLS logits [rows, labels]. The rows are PEFT's: with
 prompt tuning and P-tuning the virtual tokens' rows come first. Numbers are exact: the float32 value printed as a float64.
 """
 
 import torch
+import transformers
 
 from . import models
 
 
 def forward(args):
     model = load(args)
-    rows = [answer(model, args.task, example, args.keep_errors) for example in models.read_jsonl(args.input)]
+    examples = models.read_jsonl(args.input)
+    if any("text" in example for example in examples):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(args.base)
+        examples = [encoded(tokenizer, example) for example in examples]
+    rows = [answer(model, args.task, example, args.keep_errors) for example in examples]
     models.write_jsonl(args.output, rows)
+
+
+def encoded(tokenizer, example):
+    """The example with its text as token ids."""
+    if "text" not in example:
+        return example
+    rest = {key: value for key, value in example.items() if key not in ("text", "pair")}
+    return rest | dict(tokenizer(example["text"], example.get("pair")))
 
 
 def load(args):
