@@ -11,11 +11,12 @@ import (
 type addedToken struct {
 	id         int
 	content    string
-	singleWord bool // only where no word character touches it
-	lstrip     bool // takes the white space before it along
-	rstrip     bool // takes the white space after it along
-	normalized bool // looked for in the normalised text
-	special    bool // left out by Decode on request
+	singleWord bool   // only where no word character touches it
+	lstrip     bool   // takes the white space before it along
+	rstrip     bool   // takes the white space after it along
+	normalized bool   // looked for in the normalised text
+	special    bool   // left out by Decode on request
+	shown      string // what Token and Decode give: the content, normalised where it is matched so
 }
 
 type addedTokens struct {
@@ -169,10 +170,13 @@ func (a *addedTokens) index(n normalizer) {
 	for _, id := range slices.Sorted(maps.Keys(a.contents)) {
 		token := a.contents[id]
 		if token.normalized {
-			a.normalized.add(normalizeString(n, token.content), id)
+			token.shown = normalizeString(n, token.content)
+			a.normalized.add(token.shown, id)
 		} else {
-			a.raw.add(token.content, id)
+			token.shown = token.content
+			a.raw.add(token.shown, id)
 		}
+		a.contents[id] = token
 	}
 }
 
@@ -186,6 +190,8 @@ func normalizeString(n normalizer, s string) string {
 	return string(out.bytes)
 }
 
+// isSpecial asks by name, as the reference does: a special token whose
+// normalised name differs from its content is not left out.
 func (a *addedTokens) isSpecial(token string) bool {
 	id, ok := a.ids[token]
 	return ok && a.contents[id].special

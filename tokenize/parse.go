@@ -40,7 +40,7 @@ func checkJSON(data []byte) error {
 }
 
 func parseRoot(root *object) *Tokenizer {
-	if version := root.string("version"); version != "1.0" && version != "" {
+	if version := root.optionalString("version", "1.0"); version != "1.0" {
 		root.wrong("version", quoted(version), `"1.0"`)
 	}
 	// transformers sets both anew for every call.

@@ -93,10 +93,11 @@ func (t *Tokenizer) ID(token string) (int, bool) {
 	return t.model.id(token)
 }
 
-// Token returns the token of an id, added tokens included.
+// Token returns the token of an id, added tokens included; those that are matched in
+// normalised text come normalised, as from the reference.
 func (t *Tokenizer) Token(id int) (string, bool) {
 	if token, ok := t.added.contents[id]; ok {
-		return token.content, true
+		return token.shown, true
 	}
 	return t.model.token(id)
 }

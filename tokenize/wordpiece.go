@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	sugarme "github.com/sugarme/tokenizer/model"
@@ -16,6 +17,8 @@ type wordPiece struct {
 	tokens   map[int]string
 	unknown  int32 // -1: the vocabulary has none
 	name     string
+	prefix   string
+	longest  int // bytes of the longest token
 	maxChars int
 	cache    wordCache
 }
@@ -24,12 +27,12 @@ func readWordPiece(o *object) model {
 	vocab := decodeField[map[string]int](o, "vocab", "an object of tokens and ids")
 	unknown := o.string("unk_token")
 	prefix := o.string("continuing_subword_prefix")
-	maxChars := o.int("max_input_chars_per_word")
+	maxChars := decodeField[uint64](o, "max_input_chars_per_word", "0 or more")
 	tokens, ok := invert(o, vocab)
 	if !ok {
 		return nil
 	}
-	return newWordPiece(vocab, tokens, unknown, prefix, maxChars)
+	return newWordPiece(vocab, tokens, unknown, prefix, int(min(maxChars, math.MaxInt)))
 }
 
 // invert returns the tokens by id, and whether the ids are in range and distinct.
@@ -52,9 +55,12 @@ func invert(o *object, vocab map[string]int) (map[int]string, bool) {
 }
 
 func newWordPiece(vocab map[string]int, tokens map[int]string, unknown, prefix string, maxChars int) *wordPiece {
-	m := &wordPiece{ids: vocab, tokens: tokens, unknown: -1, name: unknown, maxChars: maxChars}
+	m := &wordPiece{ids: vocab, tokens: tokens, unknown: -1, name: unknown, prefix: prefix, maxChars: maxChars}
 	if id, ok := vocab[unknown]; ok {
 		m.unknown = int32(id)
+	}
+	for token := range vocab {
+		m.longest = max(m.longest, len(token))
 	}
 	known := sugarme.Vocab(vocab)
 	m.pieces = wordpiece.NewWordPieceBuilder().Vocab(&known).UnkToken(unknown).
@@ -82,8 +88,11 @@ func (m *wordPiece) split(pieces []piece, word []byte) (_ []piece, err error) {
 			err = fmt.Errorf("word %q: %v", word, reason)
 		}
 	}()
-	if utf8.RuneCount(word) > m.maxChars {
+	switch chars := utf8.RuneCount(word); {
+	case chars > m.maxChars:
 		return m.unknownWord(pieces, word)
+	case chars > longWord:
+		return m.splitLong(pieces, word)
 	}
 	found, err := m.pieces.Tokenize(string(word))
 	if err != nil {
@@ -97,6 +106,37 @@ func (m *wordPiece) split(pieces []piece, word []byte) (_ []piece, err error) {
 			at += size
 		}
 		pieces = append(pieces, piece{int32(f.Id), int32(start), int32(at)})
+	}
+	return pieces, nil
+}
+
+// longWord is how many characters sugarme's model gets at most. Its time grows
+// with the third power of them, so that a file with a higher
+// limit than BERT's 100 needs splitLong.
+const longWord = 100
+
+// splitLong does what sugarme's model does, and looks no further ahead than the longest token.
+func (m *wordPiece) splitLong(pieces []piece, word []byte) ([]piece, error) {
+	before := len(pieces)
+	var candidate []byte
+	for start := 0; start < len(word); {
+		candidate = candidate[:0]
+		if start > 0 {
+			candidate = append(candidate, m.prefix...)
+		}
+		head := len(candidate)
+		candidate = append(candidate, word[start:min(len(word), start+m.longest)]...)
+		id, ok := m.ids[string(candidate)]
+		for !ok && len(candidate) > head {
+			candidate = candidate[:len(candidate)-1]
+			id, ok = m.ids[string(candidate)]
+		}
+		if len(candidate) == head {
+			return m.unknownWord(pieces[:before], word)
+		}
+		end := start + len(candidate) - head
+		pieces = append(pieces, piece{int32(id), int32(start), int32(end)})
+		start = end
 	}
 	return pieces, nil
 }

@@ -1,0 +1,40 @@
+package tokenize_test
+
+import (
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var tinyFiles = []string{"uncased", "cased", "chinese", "bare"}
+
+func tinyFile(name string) string { return filepath.Join("testdata", name+".json") }
+
+func tinyGolden(t testing.TB, name string) []byte {
+	t.Helper()
+	file, err := os.Open(filepath.Join("testdata", name+".golden.jsonl.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// The goldens are made by compat_test/oracle/tokenize_tiny.py.
+func TestGoldens(t *testing.T) {
+	for _, name := range tinyFiles {
+		t.Run(name, func(t *testing.T) {
+			checkGolden(t, parse(t, tinyFile(name)), tinyGolden(t, name))
+		})
+	}
+}
