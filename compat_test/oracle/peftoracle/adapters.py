@@ -64,9 +64,14 @@ def make_adapter(args):
 
 @torch.no_grad()
 def disturb(model):
-    """Moves every trained weight by a third of its tensor's root mean square, as training would; zeros by 0.05."""
-    for parameter in models.trainable(model).values():
+    """Moves every trained weight by a third of its tensor's root mean square, as training would; zeros by 0.05.
+
+    A head's matrix moves by 1/sqrt(inputs) at least: as drawn anew it hardly tells one sequence from another.
+    """
+    for name, parameter in models.trainable(model).items():
         scale = parameter.square().mean().sqrt().item() / 3
+        if name.startswith("base_model.") and parameter.dim() == 2:
+            scale = max(scale, parameter.shape[1] ** -0.5)
         parameter.add_(torch.randn_like(parameter), alpha=scale or 0.05)
 
 
