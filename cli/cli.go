@@ -84,8 +84,41 @@ func newApp(streams Streams) *cli.App {
 	}
 	for _, command := range app.Commands {
 		command.OnUsageError = app.OnUsageError
+		command.Before = prepare(takeRequired(command))
 	}
 	return app
+}
+
+// takeRequired returns the flags that a command needs, and leaves the checking to
+// prepare: a run file may give them, and a missing one shall not print the whole help.
+func takeRequired(command *cli.Command) []string {
+	var names []string
+	for _, flag := range command.Flags {
+		if text, ok := flag.(*cli.StringFlag); ok && text.Required {
+			text.Required = false
+			text.Usage += " (required)"
+			names = append(names, text.Name)
+		}
+	}
+	return names
+}
+
+// prepare reads the run file, where a command has one, and then checks that every
+// required flag is set.
+func prepare(required []string) cli.BeforeFunc {
+	return func(c *cli.Context) error {
+		if path := c.String(runFileFlag); path != "" {
+			if err := applyRunFile(c, path); err != nil {
+				return err
+			}
+		}
+		for _, name := range required {
+			if c.String(name) == "" {
+				return usagef("%s: --%s is missing; see gopeft %s --help", c.Command.Name, name, c.Command.Name)
+			}
+		}
+		return nil
+	}
 }
 
 // commands is the table of commands, in the order of the help.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -28,6 +29,9 @@ Of a base model: its architecture, sizes and tensors.`,
 func runInspect(c *cli.Context) error {
 	args, err := wantArgs(c, "DIR")
 	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(args[0]); err != nil {
 		return err
 	}
 	dir := hfio.Dir(args[0])

@@ -135,4 +135,3 @@ func withInput(c *cli.Context, path string, f func(name string, r io.Reader) err
 	defer file.Close()
 	return f(path, file)
 }
-

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/train"
+)
+
+// dataFlags say how a data file is read.
+func dataFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "format", Usage: "csv, tsv, jsonl, parquet, labelled (LABEL text) or conll (default: by the file's name)"},
+		&cli.StringFlag{Name: "header", Usage: "whether the first line of a CSV or TSV file names the columns: yes or no", DefaultText: "guessed"},
+		&cli.StringSliceFlag{Name: "column", Usage: "ROLE=COLUMN, a name or a number from 0; roles: text, pair, label, words, tags, answers", DefaultText: "guessed"},
+		&cli.StringFlag{Name: "label-separator", Usage: `cut labels before it: ":" makes HUM of HUM:ind`},
+	}
+}
+
+// dataOptions reads dataFlags.
+func dataOptions(c *cli.Context, task models.Task, problemType string, labels []string) (*train.DataOptions, error) {
+	opts := &train.DataOptions{
+		Task: task, ProblemType: problemType, Labels: labels,
+		Format:         train.Format(c.String("format")),
+		LabelSeparator: c.String("label-separator"),
+		Columns:        map[string]string{},
+	}
+	switch c.String("header") {
+	case "":
+	case "yes":
+		opts.Header = train.WithHeader
+	case "no":
+		opts.Header = train.NoHeader
+	default:
+		return nil, usagef("--header: found %q, want yes or no", c.String("header"))
+	}
+	for _, mapping := range c.StringSlice("column") {
+		role, column, ok := strings.Cut(mapping, "=")
+		if !ok {
+			return nil, usagef("--column: found %q, want ROLE=COLUMN", mapping)
+		}
+		opts.Columns[role] = column
+	}
+	return opts, nil
+}
+
+// describeData says what was read, so that a wrong guess is seen.
+func describeData(path string, data *train.Data) string {
+	text := fmt.Sprintf("%s: %d examples", path, len(data.Examples))
+	for _, role := range slices.Sorted(maps.Keys(data.Columns)) {
+		text += fmt.Sprintf(", %s from column %s", role, data.Columns[role])
+	}
+	if len(data.Labels) > 0 {
+		shown := data.Labels
+		if len(shown) > 12 {
+			shown = append(slices.Clone(shown[:12]), "…")
+		}
+		text += fmt.Sprintf("; %d labels: %s", len(data.Labels), strings.Join(shown, ", "))
+	}
+	return text
+}

@@ -1,0 +1,58 @@
+package cli_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gopeft/gopeft/cli"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected outputs of the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"gopeft": func() {
+			os.Exit(cli.Run(context.Background(), os.Args, cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		},
+	})
+}
+
+// TestScripts runs the commands of testdata/script as a user would. GOLDENS is the
+// directory of the files that PEFT made, BASE a tiny BERT with a vocabulary.
+func TestScripts(t *testing.T) {
+	goldens, err := filepath.Abs("../compat_test/testdata/goldens")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := tinyBase(t, filepath.Join(goldens, "SEQ_CLS", "base"))
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GOLDENS", goldens)
+			env.Setenv("BASE", base)
+			return nil
+		},
+	})
+}
+
+// tinyBase is the golden base with a vocab.txt of its 40 tokens.
+func tinyBase(t *testing.T, golden string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(golden)); err != nil {
+		t.Fatal(err)
+	}
+	vocab := "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nan\nthe\nis\nit\nfilm\nmovie\ngood\ngreat\nwarm\nfunny\nbad\ndull\nslow\npoor\n" +
+		"very\nnot\nbut\nand\nstory\nplot\nacting\nend\n##ing\n##ed\n##s\n.\n,\n!\n?\ni\nwe\nlike\nhate\nlove\n"
+	if err := os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(vocab), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
