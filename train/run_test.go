@@ -1,0 +1,342 @@
+package train_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/train"
+)
+
+// openBase opens the tiny random BERT of the adapters' goldens.
+func openBase(t testing.TB, task models.Task, labels ...string) *models.Model {
+	t.Helper()
+	o := &auto.Options{Task: task, Labels: labels, Rand: rand.New(rand.NewPCG(1, 2))}
+	base, file, err := auto.Load(hfio.Dir("../adapters/testdata/base"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return base
+}
+
+func newModel(t testing.TB, base *models.Model, method hfio.PeftType, change func(*hfio.AdapterConfig)) *adapters.PeftModel {
+	t.Helper()
+	c := hfio.NewAdapterConfig(method)
+	c.TaskType, c.BaseModelNameOrPath, c.NumVirtualTokens = hfio.TaskType(base.Task), "base", 4
+	if change != nil {
+		change(&c)
+	}
+	m, err := adapters.New(base, c, adapters.Init{Rand: rand.New(rand.NewPCG(3, 4))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// toy returns sequences whose class is told by one token among others.
+func toy(n int, seed uint64) []train.Feature {
+	random := rand.New(rand.NewPCG(seed, 0))
+	features := make([]train.Feature, n)
+	for i := range features {
+		class := random.IntN(2)
+		ids := []int{2}
+		for range 2 + random.IntN(6) {
+			ids = append(ids, 10+random.IntN(20))
+		}
+		ids[1+random.IntN(len(ids)-1)] = 5 + class
+		features[i] = train.Feature{IDs: append(ids, 3), Class: class}
+	}
+	return features
+}
+
+var methods = map[string]struct {
+	method hfio.PeftType
+	change func(*hfio.AdapterConfig)
+}{
+	"prompt tuning": {hfio.PromptTuning, nil},
+	"p-tuning":      {hfio.PTuning, func(c *hfio.AdapterConfig) { c.EncoderHiddenSize = 12 }},
+	"p-tuning lstm": {hfio.PTuning, func(c *hfio.AdapterConfig) {
+		c.EncoderHiddenSize, c.EncoderReparameterizationType, c.EncoderNumLayers, c.EncoderDropout = 12, "LSTM", 2, 0.2
+	}},
+	"prefix tuning": {hfio.PrefixTuning, nil},
+	"projected prefix": {hfio.PrefixTuning, func(c *hfio.AdapterConfig) {
+		c.PrefixProjection, c.EncoderHiddenSize = true, 12
+	}},
+}
+
+func TestLearns(t *testing.T) {
+	for name, c := range methods {
+		t.Run(name, func(t *testing.T) {
+			m := newModel(t, openBase(t, models.SeqCls, "a", "b"), c.method, c.change)
+			data := train.Dataset{Train: toy(48, 1), Dev: toy(48, 1)}
+			s, err := train.Run(context.Background(), m, data, train.Config{
+				Epochs: 60, BatchSize: 16, LearningRate: 0.03, NoDropout: true,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Best < 0.95 {
+				t.Errorf("accuracy %v on the examples it learnt, want 0.95", s.Best)
+			}
+			e, err := train.Evaluate(context.Background(), m, data.Dev, 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Metrics["accuracy"] != s.Best {
+				t.Errorf("the model left has accuracy %v, want the best, %v", e.Metrics["accuracy"], s.Best)
+			}
+		})
+	}
+}
+
+var short = train.Config{
+	Epochs: 3, BatchSize: 5, Accumulate: 2, LearningRate: 0.05, SaveSteps: 1, Seed: 7,
+}
+
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[e.Name()] = string(data)
+	}
+	return found
+}
+
+func sameFiles(t *testing.T, got, want string) {
+	t.Helper()
+	g, w := files(t, got), files(t, want)
+	for name := range w {
+		if g[name] != w[name] {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if len(g) != len(w) {
+		t.Errorf("found %d files, want %d", len(g), len(w))
+	}
+}
+
+// A run that is cancelled after any step, even after every one, ends with the bytes of
+// one that was not.
+func TestInterruptedRunsEndWithTheSameBytes(t *testing.T) {
+	for name, c := range methods {
+		for _, dev := range []int{11, 0} {
+			if dev == 0 && name != "p-tuning" {
+				continue // the files differ from those with a dev set in one way for all methods
+			}
+			data := train.Dataset{Train: toy(23, 1), Dev: toy(dev, 2)}
+			t.Run(fmt.Sprintf("%s, %d dev examples", name, dev), func(t *testing.T) {
+				whole := t.TempDir()
+				steps := runIn(t, whole, c.method, c.change, data, 0)
+				if steps != 9 {
+					t.Fatalf("found %d steps, want 9: 3 epochs of 23 examples in batches of 5, 2 a step", steps)
+				}
+				for at := 1; at < steps; at++ {
+					dir := t.TempDir()
+					runIn(t, dir, c.method, c.change, data, at)
+					sameFiles(t, dir, whole)
+				}
+				dir := t.TempDir()
+				runIn(t, dir, c.method, c.change, data, -1)
+				sameFiles(t, dir, whole)
+			})
+		}
+	}
+}
+
+// runIn trains until the end, cancelled once after step stop, or after each step if
+// stop is -1.
+func runIn(t *testing.T, dir string, method hfio.PeftType, change func(*hfio.AdapterConfig), data train.Dataset, stop int) int {
+	t.Helper()
+	base := openBase(t, models.SeqCls, "a", "b")
+	cfg := short
+	cfg.Dir = dir
+	m := newModel(t, base, method, change)
+	for {
+		ctx, cancel := context.WithCancel(context.Background())
+		cfg.OnEvent = func(e train.Event) {
+			if e.Kind == train.StepEvent && (stop < 0 || e.Step == stop) {
+				cancel()
+			}
+		}
+		s, err := train.Run(ctx, m, data, cfg)
+		cancel()
+		if err == nil {
+			return s.Steps
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if stop > 0 && s.Steps != stop {
+			t.Fatalf("stopped after step %d, want %d", s.Steps, stop)
+		}
+		cfg.Resume = true
+		if m, err = train.Reopen(dir, base); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A kill leaves the files as some write left them: new weights beside an old state.
+func TestResumeBetweenTwoWrites(t *testing.T) {
+	for name, c := range methods {
+		t.Run(name, func(t *testing.T) {
+			data := train.Dataset{Train: toy(23, 1), Dev: toy(11, 2)}
+			whole := t.TempDir()
+			runIn(t, whole, c.method, c.change, data, 0)
+			base := openBase(t, models.SeqCls, "a", "b")
+			dir, older := t.TempDir(), ""
+			cfg := short
+			cfg.Dir = dir
+			ctx, cancel := context.WithCancel(context.Background())
+			cfg.OnEvent = func(e train.Event) {
+				switch {
+				case e.Kind == train.CheckpointEvent && e.Step == 2:
+					older = files(t, dir)[hfio.StateFile]
+				case e.Kind == train.CheckpointEvent && e.Step == 3: // the first best adapter is written
+					cancel()
+				}
+			}
+			_, err := train.Run(ctx, newModel(t, base, c.method, c.change), data, cfg)
+			cancel()
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, hfio.StateFile), []byte(older), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			cfg.Resume, cfg.OnEvent = true, nil
+			m, err := train.Reopen(dir, base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := train.Run(context.Background(), m, data, cfg); err != nil {
+				t.Fatal(err)
+			}
+			sameFiles(t, dir, whole)
+		})
+	}
+}
+
+func TestSameBytesOnAnyNumberOfProcessors(t *testing.T) {
+	data := train.Dataset{Train: toy(23, 1), Dev: toy(11, 2)}
+	one, many := t.TempDir(), t.TempDir()
+	before := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(before)
+	c := methods["p-tuning lstm"]
+	runIn(t, one, c.method, c.change, data, 0)
+	runtime.GOMAXPROCS(7)
+	runIn(t, many, c.method, c.change, data, 0)
+	sameFiles(t, many, one)
+}
+
+func TestResumeOfAnotherRun(t *testing.T) {
+	dir := t.TempDir()
+	data := train.Dataset{Train: toy(23, 1)}
+	runIn(t, dir, hfio.PromptTuning, nil, data, 0)
+	base := openBase(t, models.SeqCls, "a", "b")
+	m, err := train.Reopen(dir, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := short
+	cfg.Dir, cfg.Resume, cfg.LearningRate = dir, true, 0.1
+	_, err = train.Run(context.Background(), m, train.Dataset{Train: toy(23, 9)}, cfg)
+	var other *train.OtherRunError
+	if !errors.As(err, &other) || !errors.Is(err, train.ErrOtherRun) {
+		t.Fatalf("found %v, want an OtherRunError", err)
+	}
+	var names []string
+	for _, d := range other.Differences {
+		names = append(names, d.Setting)
+	}
+	if diff := cmp.Diff([]string{"learning_rate", "train_data"}, names); diff != "" {
+		t.Error(diff)
+	}
+	cfg.Dir = t.TempDir()
+	if _, err := train.Run(context.Background(), m, data, cfg); !errors.Is(err, train.ErrNoCheckpoint) {
+		t.Errorf("found %v, want ErrNoCheckpoint", err)
+	}
+}
+
+// Several small batches of one step are as one large batch, up to rounding.
+func TestAccumulationIsALargeBatch(t *testing.T) {
+	data := train.Dataset{Train: toy(20, 1)}
+	base := openBase(t, models.SeqCls, "a", "b")
+	var losses [2][]float64
+	for i, cfg := range []train.Config{{BatchSize: 20}, {BatchSize: 6, Accumulate: 4}} {
+		cfg.Epochs, cfg.NoDropout = 4, true
+		cfg.OnEvent = func(e train.Event) {
+			if e.Kind == train.StepEvent {
+				losses[i] = append(losses[i], e.Loss)
+			}
+		}
+		if _, err := train.Run(context.Background(), newModel(t, base, hfio.PrefixTuning, nil), data, cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(losses[0]) != 4 || len(losses[1]) != 4 {
+		t.Fatalf("found %v", losses)
+	}
+	for i, want := range losses[0] {
+		if d := losses[1][i] - want; d > 1e-5 || d < -1e-5 {
+			t.Errorf("step %d: loss %v, want %v", i, losses[1][i], want)
+		}
+	}
+}
+
+func TestEarlyStopping(t *testing.T) {
+	m := newModel(t, openBase(t, models.SeqCls, "a", "b"), hfio.PromptTuning, nil)
+	cfg := train.Config{Epochs: 50, BatchSize: 8, LearningRate: 1e-9, Patience: 2}
+	var evals []bool
+	cfg.OnEvent = func(e train.Event) {
+		if e.Kind == train.EvalEvent {
+			evals = append(evals, e.Best)
+		}
+	}
+	s, err := train.Run(context.Background(), m, train.Dataset{Train: toy(16, 1), Dev: toy(16, 2)}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Stopped || s.Steps != 6 || !slices.Equal(evals, []bool{true, false, false}) {
+		t.Errorf("found %+v and evaluations %v, want a stop after three epochs of two steps", s, evals)
+	}
+}
+
+func TestMistakenSettings(t *testing.T) {
+	m := newModel(t, openBase(t, models.SeqCls, "a", "b"), hfio.PromptTuning, nil)
+	_, err := train.Run(context.Background(), m, train.Dataset{}, train.Config{BatchSize: -1, LearningRate: -2, Schedule: "up"})
+	if !errors.Is(err, train.ErrConfig) {
+		t.Fatalf("found %v, want ErrConfig", err)
+	}
+	for _, want := range []string{"batch_size", "learning_rate", "schedule", "no training examples"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q says nothing of %s", err, want)
+		}
+	}
+	long := train.Feature{IDs: make([]int, 30)}
+	if _, err := train.Run(context.Background(), m, train.Dataset{Train: []train.Feature{long}}, train.Config{}); !errors.Is(err, models.ErrTooLong) {
+		t.Errorf("found %v, want ErrTooLong: 30 tokens and 4 virtual ones in 32 places", err)
+	}
+}
