@@ -10,6 +10,7 @@ import (
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/train"
 )
 
 const goldens = "testdata/goldens"
@@ -107,7 +108,7 @@ func TestGoldenFiles(t *testing.T) {
 
 // TestGoldenSteps repeats ten AdamW steps of torch.
 func TestGoldenSteps(t *testing.T) {
-	plan := plan{learningRate: 0.02, weightDecay: 0.01, clip: 1, warmup: 2, linear: true}
+	plan := plan{learningRate: 0.02, weightDecay: 0.01, clip: 1, warmup: 2, schedule: train.Linear}
 	eachGolden(t, func(t *testing.T, c taskCase, folder string, base *models.Model) {
 		if !c.steps {
 			t.Skip("without a task type the prompt is not used, and nothing can train it")

@@ -1,7 +1,6 @@
 package compat_test
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/train"
 )
 
 // roundingOnly has a true gradient of zero: it shifts all start (or end) scores alike. AdamW makes
@@ -25,7 +25,7 @@ type plan struct {
 	learningRate, weightDecay float64
 	clip                      float64 // greatest norm of the gradient; 0: none
 	warmup                    int
-	linear                    bool // the schedule falls to zero, else it is constant
+	schedule                  train.Schedule
 }
 
 // batchLine is a line of the data of the oracle's command steps.
@@ -80,12 +80,13 @@ func state(m *adapters.PeftModel) []hfio.Tensor {
 	return tensors
 }
 
-// takeSteps trains the model, a step a line.
+// takeSteps trains the model with the optimiser of package train, a step a line.
 func takeSteps(t *testing.T, m *adapters.PeftModel, ask tuned, lines []batchLine, plan plan) steps {
 	t.Helper()
 	run := steps{first: map[string][]float32{}}
 	params := m.Trained()
-	optimiser := newOptimiser(params, plan, len(lines))
+	optimiser := train.NewAdamW(params)
+	optimiser.WeightDecay = plan.weightDecay
 	for number, line := range lines {
 		run.losses = append(run.losses, gradients(t, m, ask, line.Batch))
 		if number == 0 {
@@ -93,7 +94,9 @@ func takeSteps(t *testing.T, m *adapters.PeftModel, ask tuned, lines []batchLine
 				run.first[stateName(p)] = slices.Clone(gradient(p))
 			}
 		}
-		run.norms = append(run.norms, optimiser.step())
+		run.norms = append(run.norms, train.ClipGradNorm(params, plan.clip))
+		optimiser.Step(plan.learningRate * plan.schedule.Factor(number, plan.warmup, len(lines)))
+		optimiser.ZeroGrad()
 	}
 	return run
 }
@@ -208,62 +211,6 @@ func compareSaved(t *testing.T, m *adapters.PeftModel, want *hfio.SafeTensors) f
 		}
 	}
 	return worst
-}
-
-// optimiser is torch's AdamW with transformers' schedules.
-type optimiser struct {
-	params        []models.NamedParam
-	plan          plan
-	total, number int
-	first, second [][]float64
-}
-
-func newOptimiser(params []models.NamedParam, plan plan, total int) *optimiser {
-	o := &optimiser{params: params, plan: plan, total: total}
-	for _, p := range params {
-		o.first = append(o.first, make([]float64, p.Param.Value().Size()))
-		o.second = append(o.second, make([]float64, p.Param.Value().Size()))
-	}
-	return o
-}
-
-// step changes the parameters, forgets the gradients and returns their norm before clipping.
-func (o *optimiser) step() float64 {
-	square := 0.0
-	for _, p := range o.params {
-		for _, g := range gradient(p) {
-			square += float64(g) * float64(g)
-		}
-	}
-	norm, scale := math.Sqrt(square), 1.0
-	if o.plan.clip > 0 {
-		scale = min(1, o.plan.clip/(norm+1e-6))
-	}
-	rate := o.rate()
-	o.number++
-	n := float64(o.number)
-	for i, p := range o.params {
-		values := kernel.Data(p.Param)
-		for j, g := range gradient(p) {
-			g := float64(g) * scale
-			o.first[i][j] = 0.9*o.first[i][j] + 0.1*g
-			o.second[i][j] = 0.999*o.second[i][j] + 0.001*g*g
-			mean, root := o.first[i][j]/(1-math.Pow(0.9, n)), math.Sqrt(o.second[i][j]/(1-math.Pow(0.999, n)))
-			values[j] = float32(float64(values[j])*(1-rate*o.plan.weightDecay) - rate*mean/(root+1e-8))
-		}
-		p.Param.ZeroGrad()
-	}
-	return norm
-}
-
-func (o *optimiser) rate() float64 {
-	switch {
-	case !o.plan.linear:
-		return o.plan.learningRate
-	case o.number < o.plan.warmup:
-		return o.plan.learningRate * float64(o.number) / float64(o.plan.warmup)
-	}
-	return o.plan.learningRate * float64(o.total-o.number) / float64(o.total-o.plan.warmup)
 }
 
 func stepName(number int) string { return "step." + strconv.Itoa(number) + "." }
