@@ -1,9 +1,15 @@
 package tokenize_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gopeft/gopeft/tokenize"
@@ -47,4 +53,56 @@ func parse(t testing.TB, file string) *tokenize.Tokenizer {
 		t.Fatal(err)
 	}
 	return tokenizer
+}
+
+// Random strings of the characters that the committed corpus knows, where
+// marks, special tokens and spaces meet in every order.
+func TestRandomTexts(t *testing.T) {
+	characters := corpusCharacters(t)
+	random := rand.New(rand.NewPCG(3, 14))
+	fragments := []string{"[MASK]", "<mask>", "<right>", "<rightmost>", " word ", "Größe", "今天", "ab", "É", "\u00a0tied", "abc d"}
+	var lines bytes.Buffer
+	for range 2000 {
+		var b strings.Builder
+		for range random.IntN(14) {
+			if random.IntN(10) == 0 {
+				b.WriteString(fragments[random.IntN(len(fragments))])
+			} else {
+				b.WriteRune(characters[random.IntN(len(characters))])
+			}
+		}
+		line, err := json.Marshal(map[string]string{"text": b.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines.Write(append(line, '\n'))
+	}
+	corpus := filepath.Join(t.TempDir(), "corpus.jsonl")
+	if err := os.WriteFile(corpus, lines.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range tinyFiles {
+		t.Run(name, func(t *testing.T) {
+			checkGolden(t, parse(t, tinyFile(name)), reference(t, "tokenize_fixtures.py", tinyFile(name), corpus))
+		})
+	}
+}
+
+func corpusCharacters(t *testing.T) []rune {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "corpus.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[rune]bool{}
+	for line := range bytes.Lines(data) {
+		var input struct{ Text string }
+		if err := json.Unmarshal(line, &input); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range input.Text {
+			seen[r] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }

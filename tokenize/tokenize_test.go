@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/gopeft/gopeft/tokenize"
 )
 
 var tinyFiles = []string{"uncased", "cased", "chinese", "bare"}
@@ -35,6 +37,19 @@ func TestGoldens(t *testing.T) {
 	for _, name := range tinyFiles {
 		t.Run(name, func(t *testing.T) {
 			checkGolden(t, parse(t, tinyFile(name)), tinyGolden(t, name))
+		})
+	}
+}
+
+// The directories are read by BertTokenizer of transformers for the goldens.
+func TestDirectories(t *testing.T) {
+	for _, name := range []string{"directory-plain", "directory-config", "directory-legacy"} {
+		t.Run(name, func(t *testing.T) {
+			tokenizer, err := tokenize.Load(os.DirFS(filepath.Join("testdata", name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkGolden(t, tokenizer, tinyGolden(t, name))
 		})
 	}
 }

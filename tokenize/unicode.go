@@ -133,11 +133,7 @@ func combiningClass(r rune) uint8 {
 	return norm.NFD.PropertiesString(string(r)).CCC()
 }
 
-// isWordCharacter tells what the added tokens' single_word takes for part of a
-// word: \w of Unicode Technical Standard 18.
-func isWordCharacter(r rune) bool {
-	return unicode.In(r, unicode.Letter, unicode.Mark, unicode.Nd, unicode.Nl, unicode.Pc,
-		unicode.Other_Alphabetic, unicode.Join_Control)
-}
+// isWordCharacter tells what the added tokens' single_word takes for part of a word.
+func isWordCharacter(r rune) bool { return in(wordCharacters, r) }
 
 func isWhite(r rune) bool { return classOf(r)&classWhite != 0 }

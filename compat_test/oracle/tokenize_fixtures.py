@@ -2,6 +2,7 @@
 
     python compat_test/oracle/tokenize_fixtures.py TOKENIZER.json CORPUS.jsonl > GOLDEN.jsonl
 
+Instead of a tokenizer.json it takes a model directory, which BertTokenizer of transformers then reads.
 A line of the corpus is {"text": ...} or {"words": [...]}, optionally with "pair", and
 optionally with "max_length", "strategy" and "stride", which the library's
 truncation gets. The line printed for it holds the input, the encoding with special tokens
@@ -10,6 +11,7 @@ error, the encoding is null. The tokenizer file's own truncation and padding are
 """
 
 import json
+import os
 import sys
 
 from tokenizers import Tokenizer
@@ -39,8 +41,17 @@ def encode(tokenizer, line, special):
         return None
 
 
+def read(path):
+    if not os.path.isdir(path):
+        return Tokenizer.from_file(path)
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    from transformers import BertTokenizer  # slow to import, and not needed for files
+
+    return BertTokenizer.from_pretrained(path).backend_tokenizer
+
+
 def main(tokenizer_file, corpus):
-    tokenizer = Tokenizer.from_file(tokenizer_file)
+    tokenizer = read(tokenizer_file)
     tokenizer.no_padding()
     with open(corpus, encoding="utf-8") as lines:
         for line in map(json.loads, lines):

@@ -2,7 +2,8 @@
 
     python compat_test/oracle/tokenize_tiny.py tokenize/testdata
 
-Everything is made from the sentences below, which were written for this purpose.
+Everything is made from the sentences below, which were written for this purpose. The trainer breaks ties in
+no fixed order, so a tokenizer that is in the folder already is kept; remove it to train it again.
 """
 
 import gzip
@@ -11,6 +12,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import tokenizers
@@ -109,6 +111,29 @@ def variants():
     yield "bare", bare
 
 
+def directories(vocab):
+    """Model directories without a tokenizer.json, as older models have them: file names and contents."""
+    special = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    lines = "".join(token + "\n" for token in vocab)
+    yield "directory-plain", {"vocab.txt": lines.replace("\n[MASK]\n", "\n[MASK] \r\n").rstrip("\n")}
+    yield "directory-config", {
+        "vocab.txt": lines + "the\n",
+        "tokenizer_config.json": json.dumps({
+            "do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False,
+            "tokenizer_class": "BertTokenizer", "cls_token": "<s>", "mask_token": None,
+            "unk_token": {**special, "content": "[UNK]", "__type": "AddedToken"},
+            "added_tokens_decoder": {
+                "9": {**special, "content": "<right>", "rstrip": True},
+                "3": {**special, "content": "<mask>", "lstrip": True, "normalized": True, "special": False}},
+            "extra_special_tokens": ["word"]})}
+    yield "directory-legacy", {
+        "vocab.txt": lines,
+        "added_tokens.json": json.dumps({"ab": len(vocab) + 1, "<mask>": len(vocab)}),
+        "special_tokens_map.json": json.dumps({
+            "mask_token": "<mask>", "pad_token": {"content": "[PAD]", "lstrip": False, "normalized": False, "rstrip": False,
+                                                  "single_word": False}})}
+
+
 def texts():
     yield from SENTENCES
     yield from (ACCENTED, HAN, KANA, SYMBOLS, "", " ", "\n", "\r\n", "\u200b\u0000", "\u0301", "a", "ab", "aab b")
@@ -179,16 +204,33 @@ def unicode_digests():
     return digests
 
 
+def write_golden(path, tokenizer, lines):
+    script = Path(__file__).with_name("tokenize_fixtures.py")
+    golden = subprocess.run([sys.executable, script, tokenizer, lines], check=True, stdout=subprocess.PIPE).stdout
+    path.write_bytes(gzip.compress(golden, mtime=0))
+
+
 def main(folder):
     folder = Path(folder)
-    lines = folder / "corpus.jsonl"
-    lines.write_text("".join(json.dumps(line) + "\n" for line in corpus()))
+    corpus_file = folder / "corpus.jsonl"
+    lines = [json.dumps(line) + "\n" for line in corpus()]
+    corpus_file.write_text("".join(lines))
     for name, tokenizer in variants():
         path = folder / f"{name}.json"
+        if path.exists():
+            tokenizer = Tokenizer.from_file(str(path))
         path.write_text(tokenizer.to_str() + "\n")
-        script = Path(__file__).with_name("tokenize_fixtures.py")
-        golden = subprocess.run([sys.executable, script, path, lines], check=True, capture_output=True).stdout
-        (folder / f"{name}.golden.jsonl.gz").write_bytes(gzip.compress(golden, mtime=0))
+        write_golden(folder / f"{name}.golden.jsonl.gz", path, corpus_file)
+        if name == "cased":
+            vocab = tokenizer.get_vocab(with_added_tokens=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as part:
+        part.writelines(lines[::4])
+        part.flush()
+        for name, files in directories(sorted(vocab, key=vocab.get)):
+            (folder / name).mkdir(exist_ok=True)
+            for file, content in files.items():
+                (folder / name / file).write_text(content, newline="")
+            write_golden(folder / f"{name}.golden.jsonl.gz", folder / name, part.name)
     (folder / "unicode.json").write_text(json.dumps(unicode_digests(), indent=0) + "\n")
     print(f"made with tokenizers {tokenizers.__version__}")
 
