@@ -109,21 +109,19 @@ func runTrain(c *cli.Context) error {
 		return err
 	}
 	defer job.base.Close()
-	progress := newProgress(c.App.ErrWriter, c.App.Writer, c.Bool("json"))
-	listeners, closeListeners, err := reportListeners(c)
+	reports, err := openReports(c)
 	if err != nil {
 		return err
 	}
+	progress := newProgress(c.App.ErrWriter, c.App.Writer, c.Bool("json"))
 	config := trainConfig(c)
 	config.OnEvent = func(e train.Event) {
 		progress.event(e)
-		for _, listen := range listeners {
-			listen(e)
-		}
+		reports.event(e)
 	}
 	summary, err := train.Run(c.Context, job.model, job.data, config)
 	progress.finish()
-	if err = errors.Join(err, closeListeners()); err != nil {
+	if err = errors.Join(err, reports.close()); err != nil {
 		if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
 			return fmt.Errorf("%w; the state is saved: go on with --resume", err)
 		}

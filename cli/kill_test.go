@@ -1,0 +1,186 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopeft/gopeft/cli"
+)
+
+// TestKilledRunEndsWithTheSameBytes kills the real process at random moments until
+// it has come to its end, and compares the directory with that of a run that was left
+// alone.
+func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills a process many times")
+	}
+	binary := build(t)
+	base := tinyBase(t, "../compat_test/testdata/goldens/SEQ_CLS/base")
+	data := toyData(t, 300)
+	for _, method := range []string{"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING"} {
+		t.Run(method, func(t *testing.T) {
+			train := func(output string, more ...string) *exec.Cmd {
+				args := []string{
+					"train", "--base", base, "--data", data, "--dev", data, "--peft-type", method, "--output", output,
+					"--num-virtual-tokens", "3", "--num-train-epochs", "6", "--save-steps", "1", "--batch-size", "8",
+				}
+				return exec.Command(binary, append(args, more...)...)
+			}
+			whole := filepath.Join(t.TempDir(), "adapter")
+			start := time.Now()
+			if out, err := train(whole).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			duration := time.Since(start)
+			killed := filepath.Join(t.TempDir(), "adapter")
+			kills := runKilling(t, train, killed, duration)
+			t.Logf("killed %d times", kills)
+			if kills == 0 {
+				t.Error("the run was never killed: the test shows nothing")
+			}
+			sameDirectories(t, killed, whole)
+		})
+	}
+}
+
+// runKilling starts the command again and again, killing it after a random time,
+// until it ends by itself.
+func runKilling(t *testing.T, train func(output string, more ...string) *exec.Cmd, output string, whole time.Duration) (kills int) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	for range 60 {
+		var more []string
+		if _, err := os.Stat(filepath.Join(output, "adapter_config.json")); err == nil {
+			more = []string{"--resume"}
+		}
+		command := train(output, more...)
+		var out bytes.Buffer
+		command.Stdout, command.Stderr = &out, &out
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- command.Wait() }()
+		limit := time.Duration((0.1 + 0.6*random.Float64()) * float64(whole))
+		if kills >= 8 {
+			limit = time.Minute // the rest in peace
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v: %s", err, out.String())
+			}
+			return kills
+		case <-time.After(limit):
+			_ = command.Process.Kill()
+			<-done
+			kills++
+		}
+	}
+	t.Fatal("the run never came to its end")
+	return kills
+}
+
+// TestInterruptedRun sends an interrupt: the status says so, and the run goes on.
+func TestInterruptedRun(t *testing.T) {
+	binary := build(t)
+	base := tinyBase(t, "../compat_test/testdata/goldens/SEQ_CLS/base")
+	output := filepath.Join(t.TempDir(), "adapter")
+	args := []string{
+		"train", "--base", base, "--data", toyData(t, 300), "--output", output,
+		"--num-virtual-tokens", "3", "--batch-size", "2", "--num-train-epochs",
+	}
+	command := exec.Command(binary, append(args, "1000")...)
+	var errs bytes.Buffer
+	command.Stderr = &errs
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if _, err := os.Stat(filepath.Join(output, "adapter_config.json")); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = command.Wait()
+	if status := command.ProcessState.ExitCode(); status != cli.StatusInterrupted {
+		t.Fatalf("status %d, want %d: %s", status, cli.StatusInterrupted, errs.String())
+	}
+	if !strings.Contains(errs.String(), "--resume") {
+		t.Errorf("the message does not say how to go on: %s", errs.String())
+	}
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "gopeft")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/gopeft").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+// toyData is a file of sentences whose label is told by one word.
+func toyData(t *testing.T, n int) string {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 1))
+	words := strings.Fields("a an the is it film movie very not but and story plot acting end i we")
+	text := "sentence\tlabel\n"
+	for i := range n {
+		var sentence []string
+		for range 3 + random.IntN(6) {
+			sentence = append(sentence, words[random.IntN(len(words))])
+		}
+		sentence = append(sentence, []string{"good", "bad", "dull"}[i%3])
+		text += fmt.Sprintf("%s\t%s\n", strings.Join(sentence, " "), []string{"plus", "minus", "zero"}[i%3])
+	}
+	path := filepath.Join(t.TempDir(), "toy.tsv")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func sameDirectories(t *testing.T, got, want string) {
+	t.Helper()
+	files, err := os.ReadDir(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := os.ReadDir(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range others {
+		if strings.Contains(file.Name(), "tmp") {
+			continue // what a killed process could not remove
+		}
+		if _, err := os.Stat(filepath.Join(want, file.Name())); err != nil {
+			t.Errorf("%s is left over", file.Name())
+		}
+	}
+	for _, file := range files {
+		a, err := os.ReadFile(filepath.Join(got, file.Name()))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(want, file.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s differs from that of the run left alone", file.Name())
+		}
+	}
+}
