@@ -91,6 +91,7 @@ func (m *matcher) longest(s string) (token, length int) {
 }
 
 // split appends the places of s to matches, which cover all of s in order.
+// A token that takes white space along can overlap the next one.
 func (m *matcher) split(matches []match, s string) []match {
 	done := 0
 	for i := 0; i < len(s) && !m.empty(); {
@@ -118,8 +119,7 @@ func (m *matcher) split(matches []match, s string) []match {
 		if done < start {
 			matches = append(matches, match{done, start, -1})
 		}
-		// A token right after the white space that the one before took along
-		// gives that space back: it was found where it stands.
+		// This can overlap the match before, where that took white space along.
 		matches = append(matches, match{start, end, id})
 		done = end
 	}

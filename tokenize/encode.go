@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"unicode/utf8"
 )
 
 // found is a token with its place, before the template is filled in.
@@ -79,16 +80,16 @@ func (t *Tokenizer) scanPart(s *scratch, input string, word int32, count bool) e
 		return fmt.Errorf("text of %d bytes, want at most %d", len(input), maxTextBytes)
 	}
 	counter := wordCounter{word, count}
-	character := int32(0)
+	character, done := int32(0), 0
 	s.raw = t.added.raw.split(s.raw[:0], input)
 	for _, m := range s.raw {
-		// A token that takes white space along on its right can overlap the next one.
-		part := input[m.start:m.end]
-		s.in.load(part, character)
-		next := character + int32(len(s.in.from))
-		if len(s.in.bytes) > 0 {
-			next = s.in.to[len(s.in.to)-1]
+		if m.start < done {
+			// The token before took white space along that this one begins with.
+			character -= int32(utf8.RuneCountInString(input[m.start:done]))
 		}
+		done = m.end
+		part := input[m.start:m.end]
+		next := s.in.load(part, character)
 		if m.token >= 0 {
 			s.tokens = append(s.tokens, addedTokenFound(m.token, part, character, next, counter.next()))
 		} else if err := t.scanNormalized(s, &counter); err != nil {

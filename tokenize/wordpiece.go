@@ -110,10 +110,10 @@ func (m *wordPiece) split(pieces []piece, word []byte) (_ []piece, err error) {
 	return pieces, nil
 }
 
-// longWord is how many characters sugarme's model gets at most. Its time grows
-// with the third power of them, so that a file with a higher
-// limit than BERT's 100 needs splitLong.
-const longWord = 100
+// longWord is how many characters sugarme's model gets at most: words of natural
+// text are shorter. It tries every end of the word for each piece, so that its
+// time grows with the square of the length.
+const longWord = 32
 
 // splitLong does what sugarme's model does, and looks no further ahead than the longest token.
 func (m *wordPiece) splitLong(pieces []piece, word []byte) ([]piece, error) {

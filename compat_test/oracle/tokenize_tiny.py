@@ -108,6 +108,9 @@ def variants():
     bare = Tokenizer(models.WordPiece(
         {"<unk>": 0, "a": 1, "b": 2, "@@b": 3, "@@a": 4, " ": 5, "@@ ": 6, "ab": 7}, unk_token="<unk>",
         continuing_subword_prefix="@@", max_input_chars_per_word=400))
+    bare.add_tokens([  # the first takes spaces along that the others begin with
+        AddedToken("<right>", rstrip=True, normalized=False), AddedToken("\u3000lead", normalized=False),
+        AddedToken(" lead", normalized=False, lstrip=True), AddedToken("\u00e9\u3000", normalized=False)])
     yield "bare", bare
 
 
@@ -145,6 +148,7 @@ def texts():
     yield from ("[SEP] a [CLS]", "[CLS] a [SEP]", "a[MASK]b", "[ MASK ]", "[CLS", "[[CLS]]", "[PAD][PAD]", "(MASK)")
     yield from ("a <mask> b", "a<mask>b", "  <mask>  <mask>  ", "<right>  <mask>", "x <right>  y", "<rightmost>  <right> z")
     yield from ("<right> \u3000\t <right>", "<rightmost><rightmost>", " <rightmost> ", "a <rightmost>\n<mask>", "<right><right")
+    yield from ("<right> lead a", "\u00e9<right>\u3000lead b", "<right> \u3000 lead", "\u00e9\u3000 lead", "<right> \u3000\u3000lead\u3000lead")
     yield from ("a word here", "swordfish", "word", "word-word", "word_word", "words word", "\u00a0word\u3000", "éword", "word1")
     yield from ("Größe", "Gro\u0308ße", "die Größe.", "GRÖSSE größe", "abc d", "abcd", "xabc dy", "ab abc", "ab\u200bc d")
     yield from ("no\u00a0tied knot", "no tied knot", "\u00a0tiedx", "ＦＵＬＬ ＦＵＬＬ", "ＦＵ\u0301ＬＬ", "Éclair E\u0301clair Eclair", "今天 今 天")
