@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"os"
@@ -37,9 +38,26 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOLDENS", goldens)
 			env.Setenv("BASE", base)
-			return nil
+			// "base" for run files, which know no variables, and "other" of one layer.
+			if err := os.CopyFS(filepath.Join(env.WorkDir, "base"), os.DirFS(base)); err != nil {
+				return err
+			}
+			return oneLayerBase(filepath.Join(env.WorkDir, "other"), base)
 		},
 	})
+}
+
+// oneLayerBase copies a base and makes its config say one layer.
+func oneLayerBase(dir, base string) error {
+	if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "config.json")
+	config, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, bytes.Replace(config, []byte(`"num_hidden_layers": 2`), []byte(`"num_hidden_layers": 1`), 1), 0o666)
 }
 
 // tinyBase is the golden base with a vocab.txt of its 40 tokens.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -151,6 +152,9 @@ func newTraining(c *cli.Context) (*training, error) {
 	task, problemType := models.Task(enum(c.String("task-type"))), c.String("problem-type")
 	if task != models.SeqCls && task != models.TokenCls && task != models.QuestionAns {
 		return nil, usagef("--task-type: found %q, want SEQ_CLS, TOKEN_CLS or QUESTION_ANS", c.String("task-type"))
+	}
+	if method := hfio.PeftType(enum(c.String("peft-type"))); !slices.Contains(adapters.Methods(), method) {
+		return nil, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
 	}
 	if problemType == "" && task == models.SeqCls {
 		problemType = models.SingleLabel
