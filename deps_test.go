@@ -31,7 +31,7 @@ var lattice = map[string][]string{
 	"adapters/adaptertest": {"adapters", "hfio", "internal/kernel", "internal/numtest", "models", "models/layer"},
 	"convert":              {"hfio"},
 	"train":                {"adapters", "hfio", "internal/kernel", "internal/simd", "models", "models/layer", "tokenize"},
-	"train/report":         {"train"},
+	"train/report":         {"hfio", "train"},
 	"predict":              {"adapters", "hfio", "models", "models/auto", "tokenize"},
 	"cli":                  {"adapters", "convert", "hfio", "models", "models/auto", "predict", "tokenize", "train", "train/report"},
 	"cmd/gopeft":           {"cli"},

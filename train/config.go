@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/gopeft/gopeft/adapters"
-	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -71,6 +72,23 @@ func DefaultMetric(m *models.Model) string {
 	return "accuracy"
 }
 
+// Metrics names what [Evaluate] measures of a model, sorted, the loss included.
+func Metrics(m *models.Model) []string {
+	switch {
+	case m.Task == models.TokenCls:
+		return []string{"accuracy", "f1", "loss", "precision", "recall"}
+	case m.Task == models.QuestionAns:
+		return []string{"exact_match", "f1", "loss"}
+	case m.ProblemType == models.Regression:
+		return []string{"loss", "mse", "pearson"}
+	case m.ProblemType == models.MultiLabel:
+		return []string{"accuracy", "f1_macro", "f1_micro", "loss"}
+	case len(m.Labels) == 2:
+		return []string{"accuracy", "f1", "f1_macro", "f1_micro", "loss", "mcc"}
+	}
+	return []string{"accuracy", "f1_macro", "f1_micro", "loss", "mcc"}
+}
+
 // lowerIsBetter tells which way a metric goes.
 func lowerIsBetter(metric string) bool { return metric == "loss" || metric == "mse" }
 
@@ -101,7 +119,7 @@ func or[T comparable](value, def T) T {
 }
 
 // check reports everything that is wrong with filled settings.
-func (c Config) check() error {
+func (c Config) check(base *models.Model) error {
 	var found []error
 	note := func(name string, value any, want string) {
 		found = append(found, fmt.Errorf("%w: %s: found %v, want %s", ErrConfig, name, value, want))
@@ -133,45 +151,34 @@ func (c Config) check() error {
 	if err := c.Schedule.check(); err != nil {
 		note("schedule", c.Schedule, "linear, cosine or constant")
 	}
+	if known := Metrics(base); !slices.Contains(known, c.Metric) {
+		note("metric", c.Metric, strings.Join(known, ", "))
+	}
 	if c.Resume && c.Dir == "" {
 		note("resume", "no directory", "the directory of the checkpoint")
 	}
 	return errors.Join(found...)
 }
 
-// Recipe is what to train a method with.
-type Recipe struct {
-	VirtualTokens    int
-	LearningRate     float64
-	BatchSize        int
-	Schedule         Schedule
-	WarmupRatio      float64
-	ClipNorm         float64
-	PromptTuningInit string // PROMPT_TUNING
-	InitWeights      string // PREFIX_TUNING; "": PEFT's N(0, 1)
-	Reparameterize   string // P_TUNING's encoder
-}
-
-// Defaults returns the settings that a method is trained with unless others are given.
-//
-// The learning rate and the start of a prompt decide more than the method does. In
-// PEFT's own benchmark (method_comparison/MetaMathQA, Llama 3.2 3B, GSM8K accuracy)
-// prompt tuning goes from 5.7 % (learning rate 1e-4, PEFT's random start) to 23.4 %
-// (1e-3) and 34.3 % (1e-3, rows sampled from the vocabulary). On MiniLM-L6 with
-// PEFT 0.21.2, batches of 32, 20 virtual tokens, a linear schedule with 6 % warm-up and
-// clipping at 1, three epochs of TREC gave 85.6 % for prompt tuning at 1e-2, 92.6 % for
-// prefix tuning at 1e-2 and 74.8 % for P-tuning with an MLP at 1e-3. Prefixes start as
-// PEFT's do: the benchmark's better zero start was measured on decoders only.
-func Defaults(method hfio.PeftType) Recipe {
-	r := Recipe{
-		VirtualTokens: 20, LearningRate: 1e-2, BatchSize: defaultBatch,
-		Schedule: Linear, WarmupRatio: 0.06, ClipNorm: 1,
+// checkData finds out before the first step what a later one would fail of.
+func checkData(m *adapters.PeftModel, data Dataset) error {
+	var found []error
+	if len(data.Train) == 0 {
+		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
 	}
-	switch method {
-	case hfio.PromptTuning:
-		r.PromptTuningInit = "SAMPLE_VOCAB"
-	case hfio.PTuning:
-		r.LearningRate, r.Reparameterize = 1e-3, "MLP"
+	room := m.Base.Backbone.Shape().MaxPositions
+	for _, set := range []struct {
+		name     string
+		features []Feature
+	}{{"training", data.Train}, {"dev", data.Dev}} {
+		longest := 0
+		for _, f := range set.features {
+			longest = max(longest, len(f.IDs))
+		}
+		if n := longest + m.Config.NumVirtualTokens; room > 0 && n > room {
+			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
+				models.ErrTooLong, set.name, longest, m.Config.NumVirtualTokens, room))
+		}
 	}
-	return r
+	return errors.Join(found...)
 }

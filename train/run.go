@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
 )
@@ -64,7 +68,7 @@ type run struct {
 
 func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config) (*run, error) {
 	cfg = cfg.filled(m)
-	if err := errors.Join(cfg.check(), checkData(m, data)); err != nil {
+	if err := errors.Join(cfg.check(m.Base), checkData(m, data)); err != nil {
 		return nil, err
 	}
 	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.Trained(), planned: -1, started: time.Now()}
@@ -84,29 +88,6 @@ func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config
 	r.optimizer.Beta1, r.optimizer.Beta2 = cfg.Beta1, cfg.Beta2
 	r.optimizer.Epsilon, r.optimizer.WeightDecay = cfg.Epsilon, cfg.WeightDecay
 	return r, nil
-}
-
-// checkData finds out before the first step what a later one would fail of.
-func checkData(m *adapters.PeftModel, data Dataset) error {
-	var found []error
-	if len(data.Train) == 0 {
-		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
-	}
-	room := m.Base.Backbone.Shape().MaxPositions
-	for _, set := range []struct {
-		name     string
-		features []Feature
-	}{{"training", data.Train}, {"dev", data.Dev}} {
-		longest := 0
-		for _, f := range set.features {
-			longest = max(longest, len(f.IDs))
-		}
-		if n := longest + m.Config.NumVirtualTokens; room > 0 && n > room {
-			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
-				models.ErrTooLong, set.name, longest, m.Config.NumVirtualTokens, room))
-		}
-	}
-	return errors.Join(found...)
 }
 
 func (r *run) countSteps() int {
@@ -135,6 +116,10 @@ func (r *run) begin() error {
 	if r.cfg.Resume {
 		err = r.restore()
 		r.beganStep, r.beganTokens = r.progress.Step, r.progress.Tokens
+		return err
+	}
+	// A kill during the first write must not leave an older run's state beside new weights.
+	if err := os.Remove(filepath.Join(r.cfg.Dir, hfio.StateFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return r.checkpoint()
@@ -206,11 +191,7 @@ func (r *run) value(e Evaluation) (float64, error) {
 	if r.cfg.Metric == "loss" {
 		return e.Loss, nil
 	}
-	value, ok := e.Metrics[r.cfg.Metric]
-	if !ok {
-		return 0, fmt.Errorf("%w: metric: found %q, want loss or one of %v", ErrConfig, r.cfg.Metric, metricNames(e))
-	}
-	return value, nil
+	return e.Metrics[r.cfg.Metric], nil
 }
 
 // take notes an evaluation and tells whether it is the best so far.

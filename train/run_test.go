@@ -104,7 +104,7 @@ func TestLearns(t *testing.T) {
 }
 
 var short = train.Config{
-	Epochs: 3, BatchSize: 5, Accumulate: 2, LearningRate: 0.05, SaveSteps: 1, Seed: 7,
+	Epochs: 3, BatchSize: 5, Accumulate: 2, LearningRate: 0.05, Seed: 7,
 }
 
 func files(t *testing.T, dir string) map[string]string {
@@ -147,6 +147,7 @@ func TestInterruptedRunsEndWithTheSameBytes(t *testing.T) {
 			}
 			data := train.Dataset{Train: toy(23, 1), Dev: toy(dev, 2)}
 			t.Run(fmt.Sprintf("%s, %d dev examples", name, dev), func(t *testing.T) {
+				t.Parallel()
 				whole := t.TempDir()
 				steps := runIn(t, whole, c.method, c.change, data, 0)
 				if steps != 9 {
@@ -208,7 +209,7 @@ func TestResumeBetweenTwoWrites(t *testing.T) {
 			base := openBase(t, models.SeqCls, "a", "b")
 			dir, older := t.TempDir(), ""
 			cfg := short
-			cfg.Dir = dir
+			cfg.Dir, cfg.SaveSteps = dir, 1
 			ctx, cancel := context.WithCancel(context.Background())
 			cfg.OnEvent = func(e train.Event) {
 				switch {
@@ -326,11 +327,11 @@ func TestEarlyStopping(t *testing.T) {
 
 func TestMistakenSettings(t *testing.T) {
 	m := newModel(t, openBase(t, models.SeqCls, "a", "b"), hfio.PromptTuning, nil)
-	_, err := train.Run(context.Background(), m, train.Dataset{}, train.Config{BatchSize: -1, LearningRate: -2, Schedule: "up"})
+	_, err := train.Run(context.Background(), m, train.Dataset{}, train.Config{BatchSize: -1, LearningRate: -2, Schedule: "up", Metric: "bleu"})
 	if !errors.Is(err, train.ErrConfig) {
 		t.Fatalf("found %v, want ErrConfig", err)
 	}
-	for _, want := range []string{"batch_size", "learning_rate", "schedule", "no training examples"} {
+	for _, want := range []string{"batch_size", "learning_rate", "schedule", "want accuracy, f1, f1_macro", "no training examples"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q says nothing of %s", err, want)
 		}

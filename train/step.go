@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -147,5 +146,3 @@ func (r *run) summary() Summary {
 	}
 	return s
 }
-
-func metricNames(e Evaluation) []string { return slices.Sorted(maps.Keys(e.Metrics)) }
