@@ -159,7 +159,7 @@ func (n *bertNormalizer) flush(m *markRun, out *text) {
 	next, place := 0, source{m.from, m.to}
 	for _, x := range m.marks {
 		if x.first {
-			place = m.sources[len(m.sources)-1]
+			place = m.sources[next]
 			next++
 		}
 		if c := classOf(x.r); c&classMark == 0 {

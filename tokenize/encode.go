@@ -26,6 +26,15 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
+// release gives the memory back for the next encoding, but not that of a rare long text.
+func (s *scratch) release() {
+	const most = 1 << 20
+	clear(s.tokens)
+	if cap(s.in.bytes) <= most && cap(s.out.bytes) <= most && cap(s.tokens) <= most {
+		scratches.Put(s)
+	}
+}
+
 // maxTextBytes keeps byte and character numbers within int32.
 const maxTextBytes = math.MaxInt32 / 4
 
@@ -36,7 +45,7 @@ func (t *Tokenizer) encode(opts *Options, first, second func(*scratch) error) (E
 		opts = &Options{}
 	}
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	defer s.release()
 	s.tokens = s.tokens[:0]
 	if err := first(s); err != nil {
 		return Encoding{}, err

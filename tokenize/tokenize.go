@@ -7,9 +7,11 @@
 // know is refused by name: results are right or there are none. Truncation and
 // padding settings inside a file are ignored, as transformers ignores them.
 //
-// The matching of word pieces is done by github.com/sugarme/tokenizer, behind a
-// cache of words; the reading of files, normalisation, splitting, added
-// tokens, templates, offsets and truncation are this package's own.
+// The word pieces of words of up to 32 characters are matched by
+// github.com/sugarme/tokenizer, behind a cache of words. Longer words, where its
+// time grows with the square of the length, and the reading of files, normalisation, splitting, added
+// tokens, templates, offsets and truncation are this package's own: there its
+// results differ from the reference.
 package tokenize
 
 // Tokenizer turns text into ids and back. It is safe for concurrent use.

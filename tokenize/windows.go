@@ -9,7 +9,7 @@ import "fmt"
 // in transformers.
 func (t *Tokenizer) EncodeWindows(question, context string, maxLength, stride int) ([]Encoding, error) {
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+	defer s.release()
 	s.tokens = s.tokens[:0]
 	if err := t.scan(s, question); err != nil {
 		return nil, fmt.Errorf("question: %w", err)
