@@ -64,13 +64,13 @@ type answers struct {
 	loss  float64
 	terms int
 
-	classes           []int // of sequences, or of the words of all sentences
-	wanted            []int
-	several, truths   [][]bool
-	values, targets   []float64
-	tags, goldTags    [][]string
-	spans             [][]float32 // start and end scores of each feature's tokens
-	classCount, width int
+	classes         []int // of sequences, or of the words of all sentences
+	wanted          []int
+	several, truths [][]bool
+	values, targets []float64
+	tags, goldTags  [][]string
+	spans           [][]float32 // start and end scores of each feature's tokens
+	width           int
 }
 
 func newAnswers(m *adapters.PeftModel) *answers {

@@ -84,7 +84,7 @@ func (h *History) plots() ([]*plot.Plot, error) {
 func newPlot(values string) *plot.Plot {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "step", values
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.XOffs = true, -vg.Points(12)
 	p.Add(plotter.NewGrid())
 	return p
 }
@@ -121,7 +121,7 @@ func drawAll(plots []*plot.Plot, canvas draw.Canvas) {
 	for i, p := range plots {
 		rows[i] = []*plot.Plot{p}
 	}
-	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: vg.Points(10), PadX: vg.Points(4)}
+	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: vg.Points(10), PadX: vg.Points(4), PadTop: vg.Points(6), PadRight: vg.Points(16)}
 	for i, row := range plot.Align(rows, tiles, canvas) {
 		plots[i].Draw(row[0])
 	}
