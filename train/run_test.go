@@ -3,7 +3,6 @@ package train_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
@@ -137,109 +134,6 @@ func sameFiles(t *testing.T, got, want string) {
 	}
 }
 
-// A run that is cancelled after any step, even after every one, ends with the bytes of
-// one that was not.
-func TestInterruptedRunsEndWithTheSameBytes(t *testing.T) {
-	for name, c := range methods {
-		for _, dev := range []int{11, 0} {
-			if dev == 0 && name != "p-tuning" {
-				continue // the files differ from those with a dev set in one way for all methods
-			}
-			data := train.Dataset{Train: toy(23, 1), Dev: toy(dev, 2)}
-			t.Run(fmt.Sprintf("%s, %d dev examples", name, dev), func(t *testing.T) {
-				t.Parallel()
-				whole := t.TempDir()
-				steps := runIn(t, whole, c.method, c.change, data, 0)
-				if steps != 9 {
-					t.Fatalf("found %d steps, want 9: 3 epochs of 23 examples in batches of 5, 2 a step", steps)
-				}
-				for at := 1; at < steps; at++ {
-					dir := t.TempDir()
-					runIn(t, dir, c.method, c.change, data, at)
-					sameFiles(t, dir, whole)
-				}
-				dir := t.TempDir()
-				runIn(t, dir, c.method, c.change, data, -1)
-				sameFiles(t, dir, whole)
-			})
-		}
-	}
-}
-
-// runIn trains until the end, cancelled once after step stop, or after each step if
-// stop is -1.
-func runIn(t *testing.T, dir string, method hfio.PeftType, change func(*hfio.AdapterConfig), data train.Dataset, stop int) int {
-	t.Helper()
-	base := openBase(t, models.SeqCls, "a", "b")
-	cfg := short
-	cfg.Dir = dir
-	m := newModel(t, base, method, change)
-	for {
-		ctx, cancel := context.WithCancel(context.Background())
-		cfg.OnEvent = func(e train.Event) {
-			if e.Kind == train.StepEvent && (stop < 0 || e.Step == stop) {
-				cancel()
-			}
-		}
-		s, err := train.Run(ctx, m, data, cfg)
-		cancel()
-		if err == nil {
-			return s.Steps
-		}
-		if !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		if stop > 0 && s.Steps != stop {
-			t.Fatalf("stopped after step %d, want %d", s.Steps, stop)
-		}
-		cfg.Resume = true
-		if m, err = train.Reopen(dir, base); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// A kill leaves the files as some write left them: new weights beside an old state.
-func TestResumeBetweenTwoWrites(t *testing.T) {
-	for name, c := range methods {
-		t.Run(name, func(t *testing.T) {
-			data := train.Dataset{Train: toy(23, 1), Dev: toy(11, 2)}
-			whole := t.TempDir()
-			runIn(t, whole, c.method, c.change, data, 0)
-			base := openBase(t, models.SeqCls, "a", "b")
-			dir, older := t.TempDir(), ""
-			cfg := short
-			cfg.Dir, cfg.SaveSteps = dir, 1
-			ctx, cancel := context.WithCancel(context.Background())
-			cfg.OnEvent = func(e train.Event) {
-				switch {
-				case e.Kind == train.CheckpointEvent && e.Step == 2:
-					older = files(t, dir)[hfio.StateFile]
-				case e.Kind == train.CheckpointEvent && e.Step == 3: // the first best adapter is written
-					cancel()
-				}
-			}
-			_, err := train.Run(ctx, newModel(t, base, c.method, c.change), data, cfg)
-			cancel()
-			if !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, hfio.StateFile), []byte(older), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			cfg.Resume, cfg.OnEvent = true, nil
-			m, err := train.Reopen(dir, base)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := train.Run(context.Background(), m, data, cfg); err != nil {
-				t.Fatal(err)
-			}
-			sameFiles(t, dir, whole)
-		})
-	}
-}
-
 func TestSameBytesOnAnyNumberOfProcessors(t *testing.T) {
 	data := train.Dataset{Train: toy(23, 1), Dev: toy(11, 2)}
 	one, many := t.TempDir(), t.TempDir()
@@ -250,35 +144,6 @@ func TestSameBytesOnAnyNumberOfProcessors(t *testing.T) {
 	runtime.GOMAXPROCS(7)
 	runIn(t, many, c.method, c.change, data, 0)
 	sameFiles(t, many, one)
-}
-
-func TestResumeOfAnotherRun(t *testing.T) {
-	dir := t.TempDir()
-	data := train.Dataset{Train: toy(23, 1)}
-	runIn(t, dir, hfio.PromptTuning, nil, data, 0)
-	base := openBase(t, models.SeqCls, "a", "b")
-	m, err := train.Reopen(dir, base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := short
-	cfg.Dir, cfg.Resume, cfg.LearningRate = dir, true, 0.1
-	_, err = train.Run(context.Background(), m, train.Dataset{Train: toy(23, 9)}, cfg)
-	var other *train.OtherRunError
-	if !errors.As(err, &other) || !errors.Is(err, train.ErrOtherRun) {
-		t.Fatalf("found %v, want an OtherRunError", err)
-	}
-	var names []string
-	for _, d := range other.Differences {
-		names = append(names, d.Setting)
-	}
-	if diff := cmp.Diff([]string{"learning_rate", "train_data"}, names); diff != "" {
-		t.Error(diff)
-	}
-	cfg.Dir = t.TempDir()
-	if _, err := train.Run(context.Background(), m, data, cfg); !errors.Is(err, train.ErrNoCheckpoint) {
-		t.Errorf("found %v, want ErrNoCheckpoint", err)
-	}
 }
 
 // Several small batches of one step are as one large batch, up to rounding.

@@ -75,6 +75,7 @@ func (h *History) plots() ([]*plot.Plot, error) {
 		return []*plot.Plot{loss}, err
 	}
 	metrics := newPlot("dev metrics")
+	metrics.Legend.Top = false // good metrics go up
 	for i, name := range h.names() {
 		err = errors.Join(err, addLine(metrics, name, h.Metrics[name], i, true))
 	}
