@@ -128,9 +128,16 @@ func (c Config) check(base *models.Model) error {
 		name  string
 		value int
 	}{
-		{"epochs", c.Epochs}, {"max_steps", c.MaxSteps}, {"batch_size", c.BatchSize}, {"batch_tokens", c.BatchTokens},
-		{"accumulate", c.Accumulate}, {"warmup_steps", c.WarmupSteps}, {"eval_steps", c.EvalSteps},
-		{"eval_batch_size", c.EvalBatchSize}, {"patience", c.Patience}, {"save_steps", c.SaveSteps},
+		{"epochs", c.Epochs},
+		{"max_steps", c.MaxSteps},
+		{"batch_size", c.BatchSize},
+		{"batch_tokens", c.BatchTokens},
+		{"accumulate", c.Accumulate},
+		{"warmup_steps", c.WarmupSteps},
+		{"eval_steps", c.EvalSteps},
+		{"eval_batch_size", c.EvalBatchSize},
+		{"patience", c.Patience},
+		{"save_steps", c.SaveSteps},
 	} {
 		if n.value < 0 {
 			note(n.name, n.value, "0 or more")

@@ -31,56 +31,72 @@ func TestReadFile(t *testing.T) {
 			"a.tsv", "one \"long string\t0\ngood film\t1\r\n", nil,
 			Data{
 				[]Example{{Text: `one "long string`, Label: "0", Line: 1}, {Text: "good film", Label: "1", Line: 2}},
-				TSV, map[string]string{"text": "0", "label": "1"}, []string{"0", "1"},
+				TSV,
+				map[string]string{"text": "0", "label": "1"},
+				[]string{"0", "1"},
 			},
 		},
 		"tsv with header and quotes": {
 			"a.tsv", "\ufeffindex\tsentence1\tsentence2\tlabel\n0\t\"he said \"\"no\"\"\"\tb\tyes\n1\t\"open\tb\tno\n", nil,
 			Data{
 				[]Example{{Text: `he said "no"`, Pair: "b", Label: "yes", Line: 2}, {Text: `"open`, Pair: "b", Label: "no", Line: 3}},
-				TSV, map[string]string{"text": "sentence1", "pair": "sentence2", "label": "label"}, []string{"no", "yes"},
+				TSV,
+				map[string]string{"text": "sentence1", "pair": "sentence2", "label": "label"},
+				[]string{"no", "yes"},
 			},
 		},
 		"csv, columns by name and number": {
 			"a.csv", "mr,ref,mark\n\"a\nb\",\"x, y\",10\nc,z,9\n", &DataOptions{Columns: map[string]string{"text": "ref", "pair": "mr", "label": "2"}},
 			Data{
 				[]Example{{Text: "x, y", Pair: "a\nb", Label: "10", Line: 2}, {Text: "z", Pair: "c", Label: "9", Line: 4}},
-				CSV, map[string]string{"text": "ref", "pair": "mr", "label": "mark"}, []string{"9", "10"},
+				CSV,
+				map[string]string{"text": "ref", "pair": "mr", "label": "mark"},
+				[]string{"9", "10"},
 			},
 		},
 		"csv, label first": {
 			"a.csv", "3,Some title,Some text\n3,Another,And more\n", nil,
 			Data{
 				[]Example{{Text: "Some title", Pair: "Some text", Label: "3", Line: 1}, {Text: "Another", Pair: "And more", Label: "3", Line: 2}},
-				CSV, map[string]string{"text": "1", "pair": "2", "label": "0"}, []string{"3"},
+				CSV,
+				map[string]string{"text": "1", "pair": "2", "label": "0"},
+				[]string{"3"},
 			},
 		},
 		"regression": {
 			"a.tsv", "a\tb\t2.5\nc\td\t-1\n", &DataOptions{ProblemType: models.Regression},
 			Data{
 				[]Example{{Text: "a", Pair: "b", Label: "2.5", Line: 1}, {Text: "c", Pair: "d", Label: "-1", Line: 2}},
-				TSV, map[string]string{"text": "0", "pair": "1", "label": "2"}, nil,
+				TSV,
+				map[string]string{"text": "0", "pair": "1", "label": "2"},
+				nil,
 			},
 		},
 		"labelled": {
 			"a.txt", "LOC:other Where is it ?\nHUM:ind Who ?\n", &DataOptions{LabelSeparator: ":"},
 			Data{
 				[]Example{{Text: "Where is it ?", Label: "LOC", Line: 1}, {Text: "Who ?", Label: "HUM", Line: 2}},
-				Labelled, map[string]string{"text": "text", "label": "label"}, []string{"HUM", "LOC"},
+				Labelled,
+				map[string]string{"text": "text", "label": "label"},
+				[]string{"HUM", "LOC"},
 			},
 		},
 		"jsonl": {
 			"a.jsonl", `{"premise": "a", "hypothesis": "b", "label": true, "idx": {"n": 1}}` + "\n\n" + `{"label": false, "hypothesis": "d", "premise": "c"}`, nil,
 			Data{
 				[]Example{{Text: "a", Pair: "b", Label: "true", Line: 1}, {Text: "c", Pair: "d", Label: "false", Line: 3}},
-				JSONL, map[string]string{"text": "premise", "pair": "hypothesis", "label": "label"}, []string{"false", "true"},
+				JSONL,
+				map[string]string{"text": "premise", "pair": "hypothesis", "label": "label"},
+				[]string{"false", "true"},
 			},
 		},
 		"question and passage": {
 			"a.jsonl", `{"question": "q", "passage": "p", "label": 1}`, nil,
 			Data{
 				[]Example{{Text: "q", Pair: "p", Label: "1", Line: 1}},
-				JSONL, map[string]string{"text": "question", "pair": "passage", "label": "label"}, []string{"1"},
+				JSONL,
+				map[string]string{"text": "question", "pair": "passage", "label": "label"},
+				[]string{"1"},
 			},
 		},
 		"several labels": {
@@ -88,7 +104,9 @@ func TestReadFile(t *testing.T) {
 			&DataOptions{ProblemType: models.MultiLabel},
 			Data{
 				[]Example{{Text: "a", Labels: []string{"x", "y"}, Line: 1}, {Text: "b", Labels: []string{}, Line: 2}, {Text: "c", Labels: []string{"z", "x"}, Line: 3}},
-				JSONL, map[string]string{"text": "text", "label": "labels"}, []string{"x", "y", "z"},
+				JSONL,
+				map[string]string{"text": "text", "label": "labels"},
+				[]string{"x", "y", "z"},
 			},
 		},
 		"given labels": {
@@ -106,7 +124,9 @@ func TestReadFile(t *testing.T) {
 					{Words: []string{"John", "ran"}, Tags: []string{"B-Peop", "O"}, Line: 2},
 					{Words: []string{"Rome"}, Tags: []string{"B-Loc"}, Line: 5},
 				},
-				CoNLL, map[string]string{"words": "1", "tags": "2"}, []string{"B-Loc", "B-Peop", "O"},
+				CoNLL,
+				map[string]string{"words": "1", "tags": "2"},
+				[]string{"B-Loc", "B-Peop", "O"},
 			},
 		},
 		"conll 2003": {
@@ -116,7 +136,9 @@ func TestReadFile(t *testing.T) {
 					{Words: []string{"EU", "rejects"}, Tags: []string{"B-ORG", "O"}, Line: 3},
 					{Words: []string{"Peter"}, Tags: []string{"B-PER"}, Line: 6},
 				},
-				CoNLL, map[string]string{"words": "0", "tags": "3"}, []string{"B-ORG", "B-PER", "O"},
+				CoNLL,
+				map[string]string{"words": "0", "tags": "3"},
+				[]string{"B-ORG", "B-PER", "O"},
 			},
 		},
 		"squad": {
@@ -127,7 +149,9 @@ func TestReadFile(t *testing.T) {
 					{Text: "who?", Pair: "é was Ada.", Answers: []Answer{{"Ada", 6}}, Line: 1},
 					{Text: "when?", Pair: "No.", Line: 2},
 				},
-				JSONL, map[string]string{"text": "question", "pair": "context", "answers": "answers"}, nil,
+				JSONL,
+				map[string]string{"text": "question", "pair": "context", "answers": "answers"},
+				nil,
 			},
 		},
 	} {
@@ -151,15 +175,21 @@ func TestParquet(t *testing.T) {
 	}{
 		"labels": {models.SeqCls, Data{
 			[]Example{{Text: "good", Label: "pos", Line: 1}, {Text: "bad, übel", Label: "neg", Line: 2}, {Text: "fine", Label: "pos", Line: 3}},
-			Parquet, map[string]string{"text": "sentence", "label": "label"}, []string{"neg", "pos"},
+			Parquet,
+			map[string]string{"text": "sentence", "label": "label"},
+			[]string{"neg", "pos"},
 		}},
 		"tokens": {models.TokenCls, Data{
 			[]Example{{Words: []string{"EU", "rejects"}, Tags: []string{"B-ORG", "O"}, Line: 1}, {Words: []string{"Peter"}, Tags: []string{"B-PER"}, Line: 2}},
-			Parquet, map[string]string{"words": "tokens", "tags": "ner_tags"}, []string{"B-ORG", "B-PER", "O"},
+			Parquet,
+			map[string]string{"words": "tokens", "tags": "ner_tags"},
+			[]string{"B-ORG", "B-PER", "O"},
 		}},
 		"squad": {models.QuestionAns, Data{
 			[]Example{{Text: "who?", Pair: "It was Ada.", Answers: []Answer{{"Ada", 7}}, Line: 1}, {Text: "when?", Pair: "Nobody knows.", Line: 2}},
-			Parquet, map[string]string{"text": "question", "pair": "context", "answers": "answers"}, nil,
+			Parquet,
+			map[string]string{"text": "question", "pair": "context", "answers": "answers"},
+			nil,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -92,43 +92,53 @@ func TestEncode(t *testing.T) {
 		want    Feature // without context
 	}{
 		"class": {
-			Example{Text: "a b", Label: "yes"}, EncodeOptions{Labels: []string{"no", "yes"}},
+			Example{Text: "a b", Label: "yes"},
+			EncodeOptions{Labels: []string{"no", "yes"}},
 			Feature{IDs: []int{1, 'a', 'b', 2}, TypeIDs: []int{0, 0, 0, 0}, Class: 1},
 		},
 		"pair": {
-			Example{Text: "a", Pair: "b", Label: "no"}, EncodeOptions{Labels: []string{"no", "yes"}},
+			Example{Text: "a", Pair: "b", Label: "no"},
+			EncodeOptions{Labels: []string{"no", "yes"}},
 			Feature{IDs: []int{1, 'a', 2, 'b', 2}, TypeIDs: []int{0, 0, 0, 1, 0}},
 		},
 		"regression": {
-			Example{Text: "a", Label: "2.5"}, EncodeOptions{ProblemType: models.Regression},
+			Example{Text: "a", Label: "2.5"},
+			EncodeOptions{ProblemType: models.Regression},
 			Feature{IDs: []int{1, 'a', 2}, TypeIDs: []int{0, 0, 0}, Values: []float32{2.5}},
 		},
 		"several": {
-			Example{Text: "a", Labels: []string{"z", "x"}}, EncodeOptions{ProblemType: models.MultiLabel, Labels: []string{"x", "y", "z"}},
+			Example{Text: "a", Labels: []string{"z", "x"}},
+			EncodeOptions{ProblemType: models.MultiLabel, Labels: []string{"x", "y", "z"}},
 			Feature{IDs: []int{1, 'a', 2}, TypeIDs: []int{0, 0, 0}, Values: []float32{1, 0, 1}},
 		},
 		"tags": {
-			Example{Words: []string{"abcd", "e", "fghijkl"}, Tags: []string{"B", "O", "B"}}, EncodeOptions{Task: models.TokenCls, Labels: []string{"O", "B"}},
+			Example{Words: []string{"abcd", "e", "fghijkl"}, Tags: []string{"B", "O", "B"}},
+			EncodeOptions{Task: models.TokenCls, Labels: []string{"O", "B"}},
 			Feature{IDs: []int{1, 'a', 'd', 'e', 'f', 'i', 'l', 2}, TypeIDs: make([]int, 8), Tags: []int{x, 1, x, 0, 1, x, x, x}},
 		},
 		"tags cut off": {
-			Example{Words: []string{"abcd", "e"}, Tags: []string{"B", "O"}}, EncodeOptions{Task: models.TokenCls, Labels: []string{"O", "B"}, MaxLength: 4},
+			Example{Words: []string{"abcd", "e"}, Tags: []string{"B", "O"}},
+			EncodeOptions{Task: models.TokenCls, Labels: []string{"O", "B"}, MaxLength: 4},
 			Feature{IDs: []int{1, 'a', 'd', 2}, TypeIDs: make([]int, 4), Tags: []int{x, 1, x, x}},
 		},
 		"answer": { // tokens: 1 q 2 ab cde f g 2; the answer is "cdef"
-			Example{Text: "q", Pair: "ab cdef g", Answers: []Answer{{"cdef", 3}, {"ab", 0}}}, EncodeOptions{Task: models.QuestionAns},
+			Example{Text: "q", Pair: "ab cdef g", Answers: []Answer{{"cdef", 3}, {"ab", 0}}},
+			EncodeOptions{Task: models.QuestionAns},
 			Feature{IDs: []int{1, 'q', 2, 'a', 'c', 'f', 'g', 2}, TypeIDs: []int{0, 0, 0, 1, 1, 1, 1, 0}, Start: 4, End: 5},
 		},
 		"answer inside a token": {
-			Example{Text: "q", Pair: "ab cdef g", Answers: []Answer{{"d", 4}}}, EncodeOptions{Task: models.QuestionAns},
+			Example{Text: "q", Pair: "ab cdef g", Answers: []Answer{{"d", 4}}},
+			EncodeOptions{Task: models.QuestionAns},
 			Feature{IDs: []int{1, 'q', 2, 'a', 'c', 'f', 'g', 2}, TypeIDs: []int{0, 0, 0, 1, 1, 1, 1, 0}, Start: 4, End: 4},
 		},
 		"answer cut off": {
-			Example{Text: "q", Pair: "ab cdef g", Answers: []Answer{{"cdef", 3}}}, EncodeOptions{Task: models.QuestionAns, MaxLength: 6},
+			Example{Text: "q", Pair: "ab cdef g", Answers: []Answer{{"cdef", 3}}},
+			EncodeOptions{Task: models.QuestionAns, MaxLength: 6},
 			Feature{IDs: []int{1, 'q', 2, 'a', 'c', 2}, TypeIDs: []int{0, 0, 0, 1, 1, 0}},
 		},
 		"no answer": {
-			Example{Text: "q", Pair: "ab"}, EncodeOptions{Task: models.QuestionAns},
+			Example{Text: "q", Pair: "ab"},
+			EncodeOptions{Task: models.QuestionAns},
 			Feature{IDs: []int{1, 'q', 2, 'a', 2}, TypeIDs: []int{0, 0, 0, 1, 0}},
 		},
 	} {

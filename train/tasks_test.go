@@ -87,11 +87,15 @@ func TestLearnsNumbersAndSeveralLabels(t *testing.T) {
 		good    func(s train.Summary) bool
 	}{
 		"regression": {
-			models.Regression, []string{"score"}, func(class int) []float32 { return []float32{float32(class) - 0.5} },
+			models.Regression,
+			[]string{"score"},
+			func(class int) []float32 { return []float32{float32(class) - 0.5} },
 			func(s train.Summary) bool { return s.Metric == "mse" && s.Best < 0.05 },
 		},
 		"several": {
-			models.MultiLabel, []string{"a", "b", "c"}, func(class int) []float32 { return []float32{1, float32(class), 0} },
+			models.MultiLabel,
+			[]string{"a", "b", "c"},
+			func(class int) []float32 { return []float32{1, float32(class), 0} },
 			func(s train.Summary) bool { return s.Metric == "f1_micro" && s.Best > 0.95 },
 		},
 	} {
