@@ -18,14 +18,12 @@ type Answer struct {
 	Score float64 `json:"score"` // the sum of the start's and the end's score, as the model gives them
 }
 
-// The defaults of transformers' question-answering pipeline.
-const (
-	maxAnswerTokens = 15
-	windowStride    = 128
-)
+// windowStride is how many tokens of the context two windows share, as in transformers'
+// pipeline.
+const windowStride = 128
 
 // Answer answers a task of QUESTION_ANS: for each question the part of its context
-// with the highest sum of start and end score, of at most 15 tokens. A context that
+// with the highest sum of start and end score, see models.BestSpan. A context that
 // is longer than MaxLength allows is read in overlapping windows.
 func (p *Predictor) Answer(ctx context.Context, questions []Question) ([]Answer, error) {
 	if err := p.want(models.QuestionAns); err != nil {
@@ -57,20 +55,9 @@ func (p *Predictor) windows(q Question) ([]tokenize.Encoding, error) {
 	return p.base.tokenizer.EncodeWindows(q.Question, q.Context, p.MaxLength, min(windowStride, p.MaxLength/4))
 }
 
-// bestSpan returns the best span of the context's tokens; rows holds start and end
-// score of each token.
+// bestSpan returns the best span of a window; rows holds start and end score of each
+// token.
 func bestSpan(e tokenize.Encoding, rows []float32) (best Answer, found bool) {
-	for start := range e.IDs {
-		if e.Sequences[start] != 1 {
-			continue
-		}
-		for end := start; end < min(start+maxAnswerTokens, len(e.IDs)) && e.Sequences[end] == 1; end++ {
-			score := float64(rows[2*start]) + float64(rows[2*end+1])
-			if !found || score > best.Score {
-				best = Answer{Start: e.Offsets[start].Start, End: e.Offsets[end].End, Score: score}
-				found = true
-			}
-		}
-	}
-	return best, found
+	start, end, score, found := models.BestSpan(rows, func(token int) bool { return e.Sequences[token] == 1 })
+	return Answer{Start: e.Offsets[start].Start, End: e.Offsets[end].End, Score: float64(score)}, found
 }

@@ -3,10 +3,9 @@ package train
 import (
 	"strings"
 	"unicode"
-)
 
-// maxAnswer is how many tokens an answer may have, as in transformers' examples.
-const maxAnswer = 30
+	"github.com/gopeft/gopeft/models"
+)
 
 // SQuADScores compares an answer with all right ones as SQuAD's scripts do: 0 or 1 for
 // the same text, and the F1 of its words, the best over the right answers. Without a
@@ -80,27 +79,14 @@ func wordF1(predicted, wanted []string) float64 {
 }
 
 // BestAnswer returns the piece of the context with the highest sum of its start and
-// end score, of up to 30 tokens; rows has a start and an end score for each token of
-// the feature, without virtual tokens. With noAnswer, "" wins if the first token's
-// scores are higher.
+// end score; see models.BestSpan. With noAnswer, "" wins if the first token's scores are
+// as high.
 func BestAnswer(c *Context, scores []float32, noAnswer bool) string {
-	found, best := false, float32(0)
-	if noAnswer {
-		found, best = true, scores[0]+scores[1]
+	s, e, score, found := models.BestSpan(scores, func(token int) bool { return c.Offsets[token].Start >= 0 })
+	if !found || noAnswer && scores[0]+scores[1] >= score {
+		return ""
 	}
-	start, end := 0, 0
-	for s, from := range c.Offsets {
-		if from.Start < 0 {
-			continue
-		}
-		for e := s; e < min(s+maxAnswer, len(c.Offsets)); e++ {
-			score := scores[2*s] + scores[2*e+1]
-			if c.Offsets[e].Start >= 0 && (!found || score > best) {
-				found, best = true, score
-				start, end = from.Start, c.Offsets[e].End
-			}
-		}
-	}
+	start, end := c.Offsets[s].Start, c.Offsets[e].End
 	text := []rune(c.Text)
 	if end > len(text) || start > end {
 		return ""
