@@ -56,11 +56,7 @@ func runKilling(t *testing.T, train func(output string, more ...string) *exec.Cm
 	t.Helper()
 	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	for range 60 {
-		var more []string
-		if _, err := os.Stat(filepath.Join(output, "adapter_config.json")); err == nil {
-			more = []string{"--resume"}
-		}
-		command := train(output, more...)
+		command := train(output, "--resume")
 		var out bytes.Buffer
 		command.Stdout, command.Stderr = &out, &out
 		if err := command.Start(); err != nil {
@@ -68,7 +64,7 @@ func runKilling(t *testing.T, train func(output string, more ...string) *exec.Cm
 		}
 		done := make(chan error, 1)
 		go func() { done <- command.Wait() }()
-		limit := time.Duration((0.1 + 0.6*random.Float64()) * float64(whole))
+		limit := time.Duration((0.05 + 0.4*random.Float64()) * float64(whole))
 		if kills >= 8 {
 			limit = time.Minute // the rest in peace
 		}

@@ -102,7 +102,8 @@ func runTrain(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
-	if err := checkOutput(c); err != nil {
+	resume, err := resumes(c)
+	if err != nil {
 		return err
 	}
 	job, err := newTraining(c)
@@ -116,6 +117,7 @@ func runTrain(c *cli.Context) error {
 	}
 	progress := newProgress(c.App.ErrWriter, c.App.Writer, c.Bool("json"))
 	config := trainConfig(c)
+	config.Resume = resume
 	config.OnEvent = func(e train.Event) {
 		progress.event(e)
 		reports.event(e)
@@ -131,14 +133,20 @@ func runTrain(c *cli.Context) error {
 	return printSummary(c, summary)
 }
 
-// checkOutput keeps a run from replacing an adapter by accident.
-func checkOutput(c *cli.Context) error {
+// resumes tells whether the run goes on with one in --output. Without --resume an
+// adapter there is not replaced; with it, a run that was killed before its first
+// checkpoint begins anew.
+func resumes(c *cli.Context) (bool, error) {
 	dir := c.String("output")
 	_, err := os.Stat(filepath.Join(dir, hfio.AdapterConfigFile))
-	if err == nil && !c.Bool("resume") {
-		return fmt.Errorf("%s holds an adapter already: go on with it with --resume, or choose another --output", dir)
+	there := err == nil
+	if there && !c.Bool("resume") {
+		return false, fmt.Errorf("%s holds an adapter already: go on with it with --resume, or choose another --output", dir)
 	}
-	return nil
+	if !there && c.Bool("resume") {
+		fmt.Fprintf(c.App.ErrWriter, "%s holds no checkpoint: beginning anew\n", dir)
+	}
+	return there, nil
 }
 
 // training is what a run needs.
@@ -286,6 +294,6 @@ func trainConfig(c *cli.Context) train.Config {
 		WarmupRatio: c.Float64("warmup-ratio"), ClipNorm: c.Float64("max-grad-norm"), WeightDecay: c.Float64("weight-decay"),
 		Seed:      c.Uint64("seed"),
 		EvalSteps: c.Int("eval-steps"), Metric: c.String("metric"), Patience: c.Int("early-stopping-patience"),
-		Dir: c.String("output"), SaveSteps: c.Int("save-steps"), Resume: c.Bool("resume"),
+		Dir: c.String("output"), SaveSteps: c.Int("save-steps"),
 	}
 }
