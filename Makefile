@@ -39,7 +39,8 @@ test:
 
 # The packages whose code runs concurrently, under the race detector.
 race:
-	$(GO) test -race -short ./internal/simd ./internal/kernel ./models/... ./adapters/... ./predict ./tokenize
+	$(GO) test -race -short ./internal/simd ./internal/kernel ./models/... ./predict ./tokenize
+	$(GO) test -race -run "Shared|Mixed|Frozen" ./adapters
 
 # Python PEFT and gopeft on each other's files. Installs the pinned Python environment into the user's cache folder once (about 6 GB).
 compat:

@@ -152,6 +152,9 @@ func (c Config) check(base *models.Model) error {
 	if !(c.Beta1 >= 0 && c.Beta1 < 1 && c.Beta2 >= 0 && c.Beta2 < 1) {
 		note("betas", [2]float64{c.Beta1, c.Beta2}, "0 to below 1")
 	}
+	if !(c.ClipNorm >= 0) {
+		note("clip_norm", c.ClipNorm, "a number")
+	}
 	if !(c.WeightDecay >= 0) || !(c.Epsilon >= 0) {
 		note("weight_decay and epsilon", [2]float64{c.WeightDecay, c.Epsilon}, "0 or more")
 	}
@@ -163,29 +166,6 @@ func (c Config) check(base *models.Model) error {
 	}
 	if c.Resume && c.Dir == "" {
 		note("resume", "no directory", "the directory of the checkpoint")
-	}
-	return errors.Join(found...)
-}
-
-// checkData finds out before the first step what a later one would fail of.
-func checkData(m *adapters.PeftModel, data Dataset) error {
-	var found []error
-	if len(data.Train) == 0 {
-		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
-	}
-	room := m.Base.Backbone.Shape().MaxPositions
-	for _, set := range []struct {
-		name     string
-		features []Feature
-	}{{"training", data.Train}, {"dev", data.Dev}} {
-		longest := 0
-		for _, f := range set.features {
-			longest = max(longest, len(f.IDs))
-		}
-		if n := longest + m.Config.NumVirtualTokens; room > 0 && n > room {
-			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
-				models.ErrTooLong, set.name, longest, m.Config.NumVirtualTokens, room))
-		}
 	}
 	return errors.Join(found...)
 }

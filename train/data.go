@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gopeft/gopeft/models"
 )
@@ -29,8 +30,8 @@ const (
 // Header says whether the first line of a CSV or TSV file names the columns.
 type Header int
 
-// GuessHeader takes the first line for a header if it holds a name that Columns
-// gives, or one of those that are guessed for a role.
+// GuessHeader takes the first line for a header if it holds a name that Columns gives
+// (numbers are not names), or one of those that are guessed for a role.
 const (
 	GuessHeader Header = iota
 	WithHeader
@@ -77,6 +78,9 @@ type Data struct {
 	// Labels are the label names: as given, or those that occur, sorted (as numbers if
 	// all are integers). Nil for a regression and without labels.
 	Labels []string
+	// Unreadable counts the examples with bytes that are not UTF-8, or with U+FFFD that
+	// was put in place of such; many of them mean that the file is in another encoding.
+	Unreadable int
 }
 
 // Example is a text with what is to be learnt of it.
@@ -165,7 +169,11 @@ func (t *table) data(path string, o DataOptions) (*Data, error) {
 	p := &problems{file: path}
 	for _, r := range t.rows {
 		reader := &rowReader{table: t, row: r, columns: columns, problems: p}
-		d.Examples = append(d.Examples, reader.example(o))
+		e := reader.example(o)
+		if e.repair() {
+			d.Unreadable++
+		}
+		d.Examples = append(d.Examples, e)
 	}
 	d.Labels = d.collectLabels(o, p)
 	return d, p.err()
@@ -194,6 +202,29 @@ func (d *Data) collectLabels(o DataOptions, p *problems) []string {
 		}
 	}
 	return slices.Clone(o.Labels)
+}
+
+// repair puts U+FFFD in place of each byte that is not UTF-8, and tells whether the
+// example has any now.
+func (e *Example) repair() bool {
+	found := false
+	fix := func(s *string) {
+		if strings.ContainsRune(*s, utf8.RuneError) {
+			*s, found = string([]rune(*s)), true
+		}
+	}
+	for _, s := range []*string{&e.Text, &e.Pair, &e.Label} {
+		fix(s)
+	}
+	for _, list := range [][]string{e.Words, e.Labels, e.Tags} {
+		for i := range list {
+			fix(&list[i])
+		}
+	}
+	for i := range e.Answers {
+		fix(&e.Answers[i].Text)
+	}
+	return found
 }
 
 // names returns the labels of an example, whatever its task.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,13 +55,15 @@ func (t *table) addRecord(cells []string, line int, p *problems) {
 	t.rows = append(t.rows, r)
 }
 
+// isHeader tells whether the first line holds names. A mapping to a column's number says
+// nothing of them, even where a cell is that number.
 func isHeader(cells []string, o DataOptions) bool {
 	if o.Header != GuessHeader {
 		return o.Header == WithHeader
 	}
 	for _, cell := range cells {
 		for _, name := range o.Columns {
-			if cell == name {
+			if _, err := strconv.Atoi(name); err != nil && cell == name {
 				return true
 			}
 		}

@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -65,7 +66,7 @@ func (r *rowReader) label(o DataOptions) string {
 	case !ok || s == "":
 		r.problem(RoleLabel, kindOf(r.cell(RoleLabel)), "a label")
 	case o.ProblemType == models.Regression:
-		if _, err := strconv.ParseFloat(s, 32); err != nil {
+		if v, err := strconv.ParseFloat(s, 32); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			r.problem(RoleLabel, quote(s), "a number")
 		}
 		return s

@@ -29,6 +29,9 @@ func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, ba
 	if len(features) == 0 {
 		return Evaluation{}, errors.New("evaluation: found no examples, want at least one")
 	}
+	if err := checkFeatures(m, "evaluation", features, true); err != nil {
+		return Evaluation{}, err
+	}
 	frozen, err := m.Freeze()
 	if err != nil {
 		return Evaluation{}, err
@@ -74,11 +77,7 @@ type answers struct {
 }
 
 func newAnswers(m *adapters.PeftModel) *answers {
-	a := &answers{task: m.Base.Task, problem: m.Base.ProblemType, labels: m.Info.Labels}
-	if a.labels == nil {
-		a.labels = m.Base.Labels
-	}
-	return a
+	return &answers{task: m.Base.Task, problem: m.Base.ProblemType, labels: labelsFor(m)}
 }
 
 // add takes the scores of a batch, [B, C] or [R, C].

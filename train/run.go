@@ -225,8 +225,11 @@ func (r *run) interrupted(err error) error {
 	if !errors.Is(at, r.ctx.Err()) {
 		at = fmt.Errorf("%w: %w", at, r.ctx.Err())
 	}
-	if saveErr := r.checkpoint(); saveErr != nil {
-		return errors.Join(at, saveErr)
+	if errors.Is(err, r.ctx.Err()) {
+		err = nil // at says it
+	}
+	if err = errors.Join(err, r.checkpoint()); err != nil {
+		return errors.Join(at, err)
 	}
 	return at
 }
