@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -132,18 +131,6 @@ func sameFiles(t *testing.T, got, want string) {
 	if len(g) != len(w) {
 		t.Errorf("found %d files, want %d", len(g), len(w))
 	}
-}
-
-func TestSameBytesOnAnyNumberOfProcessors(t *testing.T) {
-	data := train.Dataset{Train: toy(23, 1), Dev: toy(11, 2)}
-	one, many := t.TempDir(), t.TempDir()
-	before := runtime.GOMAXPROCS(1)
-	defer runtime.GOMAXPROCS(before)
-	c := methods["p-tuning lstm"]
-	runIn(t, one, c.method, c.change, data, 0)
-	runtime.GOMAXPROCS(7)
-	runIn(t, many, c.method, c.change, data, 0)
-	sameFiles(t, many, one)
 }
 
 // Several small batches of one step are as one large batch, up to rounding.

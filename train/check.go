@@ -1,0 +1,138 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/models"
+)
+
+// checkData finds out before the first step what a later one would fail of.
+func checkData(m *adapters.PeftModel, data Dataset) error {
+	var found []error
+	if len(data.Train) == 0 {
+		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
+	}
+	room := m.Base.Backbone.Shape().MaxPositions
+	for _, set := range []struct {
+		name     string
+		features []Feature
+		measured bool
+	}{{"training", data.Train, false}, {"dev", data.Dev, true}} {
+		longest := 0
+		for _, f := range set.features {
+			longest = max(longest, len(f.IDs))
+		}
+		if n := longest + m.Config.NumVirtualTokens; room > 0 && n > room {
+			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
+				models.ErrTooLong, set.name, longest, m.Config.NumVirtualTokens, room))
+		}
+		found = append(found, checkFeatures(m, set.name, set.features, set.measured))
+	}
+	return errors.Join(found...)
+}
+
+// checkFeatures reports the features whose labels do not fit the model, up to
+// MaxProblems; those that are measured need the context of a question too.
+func checkFeatures(m *adapters.PeftModel, set string, features []Feature, measured bool) error {
+	c := featureCheck{task: m.Base.Task, outputs: len(labelsFor(m)), measured: measured}
+	if len(features) > 0 {
+		c.values = len(features[0].Values)
+	}
+	var found []error
+	for i, f := range features {
+		if problem := c.problem(f); problem != "" {
+			found = append(found, fmt.Errorf("%w: number %d of the %s examples: %s", ErrExample, i+1, set, problem))
+		}
+		if len(found) == MaxProblems {
+			break
+		}
+	}
+	return errors.Join(found...)
+}
+
+// featureCheck is what the labels of features must fit.
+type featureCheck struct {
+	task     models.Task
+	outputs  int // 0: not known
+	values   int // of the first feature
+	measured bool
+}
+
+// problem says what is wrong with a feature, or "".
+func (c featureCheck) problem(f Feature) string {
+	switch c.task {
+	case models.SeqCls:
+		return c.sequence(f)
+	case models.TokenCls:
+		return c.tokens(f)
+	case models.QuestionAns:
+		return c.answer(f)
+	}
+	return ""
+}
+
+func (c featureCheck) sequence(f Feature) string {
+	if len(f.Values) != c.values {
+		return fmt.Sprintf("found %d values, want %d as the first has", len(f.Values), c.values)
+	}
+	for _, v := range f.Values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return fmt.Sprintf("found the value %v, want a finite number", v)
+		}
+	}
+	if f.Values == nil && !c.isClass(f.Class) {
+		return fmt.Sprintf("found class %d, want %s", f.Class, c.classes())
+	}
+	return ""
+}
+
+func (c featureCheck) tokens(f Feature) string {
+	if len(f.Tags) != len(f.IDs) {
+		return fmt.Sprintf("found %d tags, want %d, one a token", len(f.Tags), len(f.IDs))
+	}
+	for _, tag := range f.Tags {
+		if tag != models.Ignored && !c.isClass(tag) {
+			return fmt.Sprintf("found tag %d, want %s, or %d for none", tag, c.classes(), models.Ignored)
+		}
+	}
+	return ""
+}
+
+func (c featureCheck) answer(f Feature) string {
+	n := len(f.IDs)
+	if f.Start < 0 || f.End < f.Start || f.End >= n {
+		return fmt.Sprintf("found an answer from token %d to %d, want it among %d", f.Start, f.End, n)
+	}
+	if !c.measured {
+		return ""
+	}
+	if f.Context == nil {
+		return "found no context, want the one that Encode gives"
+	}
+	if len(f.Context.Offsets) != n {
+		return fmt.Sprintf("found %d offsets of the context, want %d, one a token", len(f.Context.Offsets), n)
+	}
+	return ""
+}
+
+func (c featureCheck) isClass(class int) bool {
+	return class >= 0 && (c.outputs == 0 || class < c.outputs)
+}
+
+func (c featureCheck) classes() string {
+	if c.outputs == 0 {
+		return "0 or more"
+	}
+	return fmt.Sprintf("0 to %d", c.outputs-1)
+}
+
+// labelsFor returns the names of a model's outputs; nil where it has none.
+func labelsFor(m *adapters.PeftModel) []string {
+	if m.Info.Labels != nil {
+		return m.Info.Labels
+	}
+	return m.Base.Labels
+}

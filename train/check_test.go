@@ -1,0 +1,67 @@
+package train_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/train"
+)
+
+// What does not fit a model is found before the first step and before the first
+// measurement, and is no panic.
+func TestFeaturesThatDoNotFit(t *testing.T) {
+	ids := []int{2, 6, 3}
+	nan := float32(math.NaN())
+	for name, c := range map[string]struct {
+		task    models.Task
+		feature train.Feature
+		want    string // "": it can be learnt from, but not measured
+	}{
+		"class too large":  {models.SeqCls, train.Feature{IDs: ids, Class: 3}, "found class 3, want 0 to 2"},
+		"class ignored":    {models.SeqCls, train.Feature{IDs: ids, Class: models.Ignored}, "found class -100, want 0 to 2"},
+		"values, no class": {models.SeqCls, train.Feature{IDs: ids, Values: []float32{1, 0, 1}}, "found 3 values, want 0"},
+		"no tags":          {models.TokenCls, train.Feature{IDs: ids}, "found 0 tags, want 3"},
+		"tag too large":    {models.TokenCls, train.Feature{IDs: ids, Tags: []int{0, 3, 0}}, "found tag 3, want 0 to 2, or -100 for none"},
+		"negative tag":     {models.TokenCls, train.Feature{IDs: ids, Tags: []int{0, -1, 0}}, "found tag -1"},
+		"answer behind":    {models.QuestionAns, train.Feature{IDs: ids, Start: 1, End: 3}, "found an answer from token 1 to 3, want it among 3"},
+		"answer backwards": {models.QuestionAns, train.Feature{IDs: ids, Start: 2, End: 1}, "found an answer from token 2 to 1"},
+		"no context":       {models.QuestionAns, train.Feature{IDs: ids}, ""},
+		"no offsets":       {models.QuestionAns, train.Feature{IDs: ids, Context: &train.Context{Text: "a"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := train.Feature{IDs: ids}
+			switch c.task {
+			case models.TokenCls:
+				good.Tags = []int{models.Ignored, 1, models.Ignored}
+			case models.QuestionAns:
+				good = toyAnswers(1)[0]
+			}
+			m := newModel(t, openBase(t, c.task, "O", "B-X", "I-X"), hfio.PromptTuning, nil)
+			features := []train.Feature{good, c.feature}
+			_, err := train.Evaluate(context.Background(), m, features, 0)
+			if !errors.Is(err, train.ErrExample) || !strings.Contains(err.Error(), "number 2 of the evaluation examples: "+c.want) {
+				t.Errorf("evaluation: found %v, want %q", err, c.want)
+			}
+			_, err = train.Run(context.Background(), m, train.Dataset{Train: features}, train.Config{Epochs: 1})
+			if c.want == "" {
+				if err != nil {
+					t.Errorf("training: found %v, want it to do without a context", err)
+				}
+			} else if !errors.Is(err, train.ErrExample) || !strings.Contains(err.Error(), "number 2 of the training examples: "+c.want) {
+				t.Errorf("training: found %v, want %q", err, c.want)
+			}
+		})
+	}
+	base := openBase(t, models.SeqCls, "score")
+	base.ProblemType = models.Regression
+	m := newModel(t, base, hfio.PromptTuning, nil)
+	data := train.Dataset{Train: []train.Feature{{IDs: ids, Values: []float32{nan}}}}
+	if _, err := train.Run(context.Background(), m, data, train.Config{}); !errors.Is(err, train.ErrExample) {
+		t.Errorf("found %v, want ErrExample: NaN cannot be learnt", err)
+	}
+}
