@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -117,10 +118,20 @@ func inspectAdapter(dir fs.FS) (inspected, error) {
 	if config.PrefixProjection {
 		s.add("prefix projection", "yes")
 	}
+	s.add("in Python", inPython(s.Findings))
 	for _, t := range a.Tensors {
 		s.addTensor(t)
 	}
 	return s, nil
+}
+
+// inPython says what PEFT does with an adapter that has these findings.
+func inPython(findings []adapters.Finding) string {
+	isError := func(f adapters.Finding) bool { return f.Severity == adapters.Error }
+	if slices.ContainsFunc(findings, isError) {
+		return "PEFT does not load it, or not as meant: see below"
+	}
+	return "PEFT loads it to predict; it trains no saved prompt further"
 }
 
 func inspectModel(dir fs.FS) (inspected, error) {

@@ -12,8 +12,9 @@ type TokenInput struct {
 	InputIDs        []int `json:"input_ids"`
 	TokenTypeIDs    []int `json:"token_type_ids"`
 	DecoderInputIDs []int `json:"decoder_input_ids"`
-	// Labels is a class, the values of a regression or of several labels, or a class
-	// for every row.
+	// Labels is a class, the values of a regression or of several labels, a class for
+	// every row, or the first and the last row of an answer, which StartPositions and
+	// EndPositions give as well.
 	Labels         json.RawMessage `json:"labels"`
 	StartPositions *int            `json:"start_positions"`
 	EndPositions   *int            `json:"end_positions"`
@@ -83,14 +84,16 @@ func column(rows [][]float32, at int) []float32 {
 
 // labels reads the labels of a task; ok is false where there are none.
 func (in TokenInput) labels(task models.Task, problemType string, scores int) (_ models.Labels, ok bool, err error) {
-	if task == models.QuestionAns {
-		if in.StartPositions == nil || in.EndPositions == nil {
-			return models.Labels{}, false, nil
-		}
+	if task == models.QuestionAns && in.StartPositions != nil && in.EndPositions != nil {
 		return models.Labels{Starts: []int{*in.StartPositions}, Ends: []int{*in.EndPositions}}, true, nil
 	}
 	if len(in.Labels) == 0 || string(in.Labels) == "null" {
 		return models.Labels{}, false, nil
+	}
+	if task == models.QuestionAns {
+		var span [2]int
+		err := decodeLabels(in.Labels, &span, "the first and the last row of the answer")
+		return models.Labels{Starts: span[:1], Ends: span[1:]}, true, err
 	}
 	if task != models.SeqCls {
 		var classes []int

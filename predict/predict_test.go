@@ -220,3 +220,20 @@ func TestConcurrent(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+// The span of an answer is given as labels or as positions.
+func TestForwardSpan(t *testing.T) {
+	p := openTask(t, "QUESTION_ANS", "prefix")
+	start, end := 1, 2
+	byPositions, err := p.Forward(predict.TokenInput{InputIDs: ids("a", "b"), StartPositions: &start, EndPositions: &end})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byLabels, err := p.Forward(predict.TokenInput{InputIDs: ids("a", "b"), Labels: []byte("[1, 2]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if byPositions.Loss == nil || byLabels.Loss == nil || *byPositions.Loss != *byLabels.Loss {
+		t.Errorf("losses %v and %v, want the same", byPositions.Loss, byLabels.Loss)
+	}
+}
