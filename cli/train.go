@@ -58,6 +58,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "dev", Usage: "a file to measure on"},
 		&cli.StringFlag{Name: "output", Usage: "the adapter's directory", Required: true},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --output"},
+		&cli.StringFlag{Name: "adapter", Usage: "start from this adapter, with its method, sizes, task and labels, instead of a new one"},
 		&cli.StringFlag{Name: "peft-type", Usage: "PROMPT_TUNING, P_TUNING or PREFIX_TUNING", Value: string(hfio.PrefixTuning)},
 		&cli.StringFlag{Name: "task-type", Usage: "SEQ_CLS, TOKEN_CLS or QUESTION_ANS", Value: string(models.SeqCls)},
 		&cli.StringFlag{Name: "problem-type", Usage: "of SEQ_CLS: single_label_classification, multi_label_classification or regression", DefaultText: "single label"},
@@ -157,21 +158,11 @@ type training struct {
 }
 
 func newTraining(c *cli.Context) (*training, error) {
-	task, problemType := models.Task(enum(c.String("task-type"))), c.String("problem-type")
-	if task != models.SeqCls && task != models.TokenCls && task != models.QuestionAns {
-		return nil, usagef("--task-type: found %q, want SEQ_CLS, TOKEN_CLS or QUESTION_ANS", c.String("task-type"))
+	start, err := startingPoint(c)
+	if err != nil {
+		return nil, err
 	}
-	if method := hfio.PeftType(enum(c.String("peft-type"))); !slices.Contains(adapters.Methods(), method) {
-		return nil, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
-	}
-	if problemType == "" && task == models.SeqCls {
-		problemType = models.SingleLabel
-	}
-	var labels []string
-	if list := c.String("labels"); list != "" {
-		labels = strings.Split(list, ",")
-	}
-	opts, err := dataOptions(c, task, problemType, labels)
+	opts, err := dataOptions(c, start.task, start.problemType, start.labels)
 	if err != nil {
 		return nil, err
 	}
@@ -185,33 +176,83 @@ func newTraining(c *cli.Context) (*training, error) {
 		return nil, err
 	}
 	job := &training{base: base}
-	if err := job.fill(c, task, problemType, data, opts); err != nil {
+	if err := job.fill(c, start, data, opts); err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
 	return job, nil
 }
 
+// start is what a run begins with.
+type start struct {
+	task        models.Task
+	problemType string
+	labels      []string      // nil: those of the data
+	adapter     *hfio.Adapter // nil: a new one
+}
+
+// startingPoint reads the task and the labels from the command line, or from the
+// adapter to start from.
+func startingPoint(c *cli.Context) (start, error) {
+	s := start{task: models.Task(enum(c.String("task-type"))), problemType: c.String("problem-type")}
+	if list := c.String("labels"); list != "" {
+		s.labels = strings.Split(list, ",")
+	}
+	if dir := c.String("adapter"); dir != "" {
+		file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
+		if err != nil {
+			return start{}, err
+		}
+		info := adapters.Info{}
+		if file.Info != nil {
+			if info, err = adapters.ParseInfo(file.Info); err != nil {
+				return start{}, err
+			}
+		}
+		s.adapter, s.task = file, models.Task(file.Config.TaskType)
+		if s.labels == nil {
+			s.labels = info.Labels
+		}
+		if s.problemType == "" {
+			s.problemType = info.ProblemType
+		}
+	} else if method := hfio.PeftType(enum(c.String("peft-type"))); !slices.Contains(adapters.Methods(), method) {
+		return start{}, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
+	}
+	if s.task != models.SeqCls && s.task != models.TokenCls && s.task != models.QuestionAns {
+		return start{}, usagef("--task-type: found %q, want SEQ_CLS, TOKEN_CLS or QUESTION_ANS", s.task)
+	}
+	if s.problemType == "" && s.task == models.SeqCls {
+		s.problemType = models.SingleLabel
+	}
+	return s, nil
+}
+
 // fill makes the adapter and the features.
-func (job *training) fill(c *cli.Context, task models.Task, problemType string, data *train.Data, opts *train.DataOptions) error {
+func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *train.DataOptions) error {
 	tokenizer, err := tokenize.Load(hfio.Dir(c.String("base")))
 	if err != nil {
 		return err
 	}
 	labels := data.Labels
-	if problemType == models.Regression {
+	if from.problemType == models.Regression {
 		labels = []string{"value"}
 	}
 	model, err := job.base.Model(models.HeadSpec{
-		Task: task, Labels: labels, ProblemType: problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
+		Task: from.task, Labels: labels, ProblemType: from.problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
 	})
 	if err != nil {
 		return err
 	}
-	job.model, err = newAdapter(c, model, tokenizer)
+	if from.adapter != nil {
+		job.model, err = adapters.FromFile(from.adapter, model)
+	} else {
+		job.model, err = newAdapter(c, model, tokenizer)
+	}
 	if err != nil {
 		return err
 	}
 	info := &job.model.Info
+	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	info.MaxLength = c.Int("max-length")
 	if info.MaxLength == 0 {
@@ -219,7 +260,7 @@ func (job *training) fill(c *cli.Context, task models.Task, problemType string, 
 			info.MaxLength = positions - job.model.Config.NumVirtualTokens
 		}
 	}
-	encode := train.EncodeOptions{Task: task, ProblemType: problemType, Labels: labels, MaxLength: info.MaxLength}
+	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: info.MaxLength}
 	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
 		return fmt.Errorf("%s: %w", c.String("data"), err)
 	}
