@@ -158,7 +158,8 @@ func (e *encoder) tags(tags []string, encoding tokenize.Encoding) ([]int, error)
 }
 
 // answer finds the tokens of the first answer.
-// Source: transformers 5.23, examples/pytorch/question-answering/run_qa.py.
+// Source: transformers 5.23, examples/pytorch/question-answering/run_qa.py, whose search
+// runs on to the last [SEP] where the answer starts in the last token; this one does not.
 func (e *encoder) answer(f *Feature, x Example, encoding tokenize.Encoding) {
 	f.Context = &Context{Text: x.Pair, Answers: x.Answers, Offsets: slices.Clone(encoding.Offsets)}
 	for i, sequence := range encoding.Sequences {
