@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/tokenize"
+	"github.com/gopeft/gopeft/train"
+)
+
+// training is what a run needs.
+type training struct {
+	base  *auto.Base
+	model *adapters.PeftModel
+	data  train.Dataset
+}
+
+func newTraining(c *cli.Context) (*training, error) {
+	start, err := startingPoint(c)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := dataOptions(c, start.task, start.problemType, start.labels)
+	if err != nil {
+		return nil, err
+	}
+	data, err := train.ReadFile(c.String("data"), opts)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(c.App.ErrWriter, describeData(c.String("data"), data))
+	base, err := auto.Open(hfio.Dir(c.String("base")), nil)
+	if err != nil {
+		return nil, err
+	}
+	job := &training{base: base}
+	if err := job.fill(c, start, data, opts); err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	return job, nil
+}
+
+// start is what a run begins with.
+type start struct {
+	task        models.Task
+	problemType string
+	labels      []string      // nil: those of the data
+	adapter     *hfio.Adapter // nil: a new one
+}
+
+// startingPoint reads the task and the labels from the command line, or from the
+// adapter to start from.
+func startingPoint(c *cli.Context) (start, error) {
+	s := start{task: models.Task(enum(c.String("task-type"))), problemType: c.String("problem-type")}
+	if list := c.String("labels"); list != "" {
+		s.labels = strings.Split(list, ",")
+	}
+	if dir := c.String("adapter"); dir != "" {
+		file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
+		if err != nil {
+			return start{}, err
+		}
+		info := adapters.Info{}
+		if file.Info != nil {
+			if info, err = adapters.ParseInfo(file.Info); err != nil {
+				return start{}, err
+			}
+		}
+		s.adapter, s.task = file, models.Task(file.Config.TaskType)
+		if s.labels == nil {
+			s.labels = info.Labels
+		}
+		if s.problemType == "" {
+			s.problemType = info.ProblemType
+		}
+	} else if method := hfio.PeftType(enum(c.String("peft-type"))); !slices.Contains(adapters.Methods(), method) {
+		return start{}, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
+	}
+	if s.task != models.SeqCls && s.task != models.TokenCls && s.task != models.QuestionAns {
+		return start{}, usagef("--task-type: found %q, want SEQ_CLS, TOKEN_CLS or QUESTION_ANS", s.task)
+	}
+	if s.problemType == "" && s.task == models.SeqCls {
+		s.problemType = models.SingleLabel
+	}
+	return s, nil
+}
+
+// fill makes the adapter and the features.
+func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *train.DataOptions) error {
+	tokenizer, err := tokenize.Load(hfio.Dir(c.String("base")))
+	if err != nil {
+		return err
+	}
+	labels := data.Labels
+	if from.problemType == models.Regression {
+		labels = []string{"value"}
+	}
+	model, err := job.base.Model(models.HeadSpec{
+		Task: from.task, Labels: labels, ProblemType: from.problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
+	})
+	if err != nil {
+		return err
+	}
+	if from.adapter != nil {
+		job.model, err = adapters.FromFile(from.adapter, model)
+	} else {
+		job.model, err = newAdapter(c, model, tokenizer)
+	}
+	if err != nil {
+		return err
+	}
+	info := &job.model.Info
+	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
+	info.Columns = data.Columns
+	info.MaxLength = c.Int("max-length")
+	if info.MaxLength == 0 {
+		if positions := job.base.Shape().MaxPositions; positions > 0 {
+			info.MaxLength = positions - job.model.Config.NumVirtualTokens
+		}
+	}
+	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: info.MaxLength}
+	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
+		return fmt.Errorf("%s: %w", c.String("data"), err)
+	}
+	path := c.String("dev")
+	if path == "" {
+		return nil
+	}
+	opts.Labels = data.Labels
+	dev, err := train.ReadFile(path, opts)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.App.ErrWriter, describeData(path, dev))
+	if job.data.Dev, err = train.Encode(tokenizer, dev.Examples, encode); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// enum is how PEFT writes a name: prompt-tuning is PROMPT_TUNING.
+func enum(name string) string { return strings.ReplaceAll(strings.ToUpper(name), "-", "_") }
+
+func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer) (*adapters.PeftModel, error) {
+	method := hfio.PeftType(enum(c.String("peft-type")))
+	recipe := train.Defaults(method)
+	config := hfio.NewAdapterConfig(method)
+	config.TaskType = hfio.TaskType(model.Task)
+	config.BaseModelNameOrPath = c.String("base-model-name-or-path")
+	if config.BaseModelNameOrPath == "" {
+		config.BaseModelNameOrPath = c.String("base")
+	}
+	config.NumVirtualTokens = c.Int("num-virtual-tokens")
+	if config.NumVirtualTokens == 0 {
+		config.NumVirtualTokens = recipe.VirtualTokens
+	}
+	set(&config.PromptTuningInit, recipe.PromptTuningInit, enum(c.String("prompt-tuning-init")))
+	set(&config.InitWeights, recipe.InitWeights, c.String("init-weights"))
+	set(&config.EncoderReparameterizationType, recipe.Reparameterize, enum(c.String("encoder-reparameterization-type")))
+	config.EncoderHiddenSize = c.Int("encoder-hidden-size")
+	if layers := c.Int("encoder-num-layers"); layers != 0 {
+		config.EncoderNumLayers = layers
+	}
+	config.EncoderDropout = c.Float64("encoder-dropout")
+	config.PrefixProjection = c.Bool("prefix-projection")
+	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
+	if config.PromptTuningInit == "TEXT" {
+		config.PromptTuningInitText = c.String("prompt-tuning-init-text")
+		config.TokenizerNameOrPath = config.BaseModelNameOrPath
+		encoding, err := tokenizer.Encode(config.PromptTuningInitText, nil)
+		if err != nil {
+			return nil, err
+		}
+		init.TextIDs = encoding.IDs
+	}
+	return adapters.New(model, config, init)
+}
+
+// set sets a field to the last of the values that is not empty.
+func set(field *string, values ...string) {
+	for _, value := range values {
+		if value != "" {
+			*field = value
+		}
+	}
+}
+
+func trainConfig(c *cli.Context) train.Config {
+	return train.Config{
+		Epochs: c.Int("num-train-epochs"), MaxSteps: c.Int("max-steps"),
+		BatchSize: c.Int("batch-size"), BatchTokens: c.Int("batch-tokens"), Accumulate: c.Int("gradient-accumulation-steps"),
+		LearningRate: c.Float64("learning-rate"), Schedule: train.Schedule(c.String("lr-scheduler-type")),
+		WarmupRatio: c.Float64("warmup-ratio"), ClipNorm: c.Float64("max-grad-norm"), WeightDecay: c.Float64("weight-decay"),
+		Seed:      c.Uint64("seed"),
+		EvalSteps: c.Int("eval-steps"), Metric: c.String("metric"), Patience: c.Int("early-stopping-patience"),
+		Dir: c.String("output"), SaveSteps: c.Int("save-steps"),
+	}
+}
