@@ -62,5 +62,8 @@ func describeData(path string, data *train.Data) string {
 		}
 		text += fmt.Sprintf("; %d labels: %s", len(data.Labels), strings.Join(shown, ", "))
 	}
+	if data.Unreadable > 0 {
+		text += fmt.Sprintf("; %d examples hold bytes that are not UTF-8", data.Unreadable)
+	}
 	return text
 }

@@ -82,8 +82,8 @@ func openTuned(base *predict.Base, dir string) (*adapters.PeftModel, error) {
 	return adapters.FromFile(file, model)
 }
 
-// readFeatures reads a data file with the labels, the length and the columns that the
-// adapter was trained with.
+// readFeatures reads a data file with the labels and the length that the adapter was
+// trained with, and its columns where the command line names none and the file has them.
 func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.PeftModel) ([]train.Feature, *train.Data, error) {
 	task, labels := m.Base.Task, m.Info.Labels
 	problemType := m.Info.ProblemType
@@ -94,10 +94,11 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.P
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := train.ReadFile(path, opts)
+	data, err := readWithColumns(path, opts, m.Info.Columns)
 	if err != nil {
 		return nil, nil, err
 	}
+	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
 	tokenizer, err := base.Tokenizer()
 	if err != nil {
 		return nil, nil, err
@@ -106,4 +107,15 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.P
 		Task: task, ProblemType: problemType, Labels: labels, MaxLength: m.Info.MaxLength,
 	})
 	return features, data, err
+}
+
+func readWithColumns(path string, opts *train.DataOptions, columns map[string]string) (*train.Data, error) {
+	if len(opts.Columns) == 0 && len(columns) > 0 {
+		same := *opts
+		same.Columns = columns
+		if data, err := train.ReadFile(path, &same); err == nil {
+			return data, nil
+		}
+	}
+	return train.ReadFile(path, opts)
 }
