@@ -4,142 +4,417 @@
 
 package simd
 
-// multiplyAVX5121 multiplies 1 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply1x1AVX512 multiplies 1 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5121(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply1x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5122 multiplies 2 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply2x1AVX512 multiplies 2 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5122(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply2x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5123 multiplies 3 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply3x1AVX512 multiplies 3 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5123(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply3x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5124 multiplies 4 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply4x1AVX512 multiplies 4 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5124(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply4x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5125 multiplies 5 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply5x1AVX512 multiplies 5 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5125(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply5x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5126 multiplies 6 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply6x1AVX512 multiplies 6 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5126(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply6x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5127 multiplies 7 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply7x1AVX512 multiplies 7 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5127(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply7x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5128 multiplies 8 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply8x1AVX512 multiplies 8 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5128(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply8x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX5129 multiplies 9 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply9x1AVX512 multiplies 9 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX5129(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply9x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX51210 multiplies 10 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply10x1AVX512 multiplies 10 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX51210(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply10x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX51211 multiplies 11 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply11x1AVX512 multiplies 11 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX51211(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply11x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX51212 multiplies 12 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply12x1AVX512 multiplies 12 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX51212(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply12x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX51213 multiplies 13 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply13x1AVX512 multiplies 13 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX51213(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply13x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// multiplyAVX51214 multiplies 14 rows a with a panel of 32 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// multiply14x1AVX512 multiplies 14 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func multiplyAVX51214(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func multiply14x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// expScaledAVX512 sets x to e^(scale·x-top), for scale·x-top ≤ 88. n is a positive multiple of the vector's width.
+// multiply1x4AVX512 multiplies 1 rows a of n values with 4 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func expScaledAVX512(n int, x *float32, scale float32, top float32, table *float32)
+func multiply1x4AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// geluAVX512 sets y to x·Φ(x). n is a positive multiple of the vector's width.
+// multiply2x2AVX512 multiplies 2 rows a of n values with 2 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
 //
 //go:noescape
-func geluAVX512(n int, y *float32, x *float32, table *float32)
+func multiply2x2AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
 
-// geluGradientAVX512 sets gx to gy times the derivative of x·Φ(x). n is a positive multiple of the vector's width.
+// addAVX512 adds x to y.
 //
 //go:noescape
-func geluGradientAVX512(n int, gx *float32, gy *float32, x *float32, table *float32)
+func addAVX512(y []float32, x []float32)
 
-// axpyAVX512 adds alpha·x to y. n is a positive multiple of the vector's width.
+// mulAVX512 multiplies y by x.
 //
 //go:noescape
-func axpyAVX512(n int, alpha float32, x *float32, y *float32)
+func mulAVX512(y []float32, x []float32)
 
-// multiplyAVX21 multiplies 1 rows a with a panel of 16 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// mulAddAVX512 adds x·z to y.
 //
 //go:noescape
-func multiplyAVX21(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func mulAddAVX512(y []float32, x []float32, z []float32)
 
-// multiplyAVX22 multiplies 2 rows a with a panel of 16 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// axpyAVX512 adds alpha·x to y.
 //
 //go:noescape
-func multiplyAVX22(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func axpyAVX512(alpha float32, x []float32, y []float32)
 
-// multiplyAVX23 multiplies 3 rows a with a panel of 16 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// scaleAVX512 multiplies y by factor.
 //
 //go:noescape
-func multiplyAVX23(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func scaleAVX512(factor float32, y []float32)
 
-// multiplyAVX24 multiplies 4 rows a with a panel of 16 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// expAVX512 sets y to eˣ.
 //
 //go:noescape
-func multiplyAVX24(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func expAVX512(y []float32, x []float32)
 
-// multiplyAVX25 multiplies 5 rows a with a panel of 16 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// sigmoidAVX512 sets y to 1/(1+e⁻ˣ).
 //
 //go:noescape
-func multiplyAVX25(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func sigmoidAVX512(y []float32, x []float32)
 
-// multiplyAVX26 multiplies 6 rows a with a panel of 16 columns. stride is that of c in bytes; sums begin at start, or at c where that is nil.
+// tanhAVX512 sets y to tanh x.
 //
 //go:noescape
-func multiplyAVX26(n int, a *float32, panel *float32, c *float32, stride int, start *float32)
+func tanhAVX512(y []float32, x []float32)
 
-// expScaledAVX2 sets x to e^(scale·x-top), for scale·x-top ≤ 88. n is a positive multiple of the vector's width.
+// reluAVX512 sets y to the larger of x and 0.
 //
 //go:noescape
-func expScaledAVX2(n int, x *float32, scale float32, top float32, table *float32)
+func reluAVX512(y []float32, x []float32)
 
-// geluAVX2 sets y to x·Φ(x). n is a positive multiple of the vector's width.
+// siluAVX512 sets y to x/(1+e⁻ˣ).
 //
 //go:noescape
-func geluAVX2(n int, y *float32, x *float32, table *float32)
+func siluAVX512(y []float32, x []float32)
 
-// geluGradientAVX2 sets gx to gy times the derivative of x·Φ(x). n is a positive multiple of the vector's width.
+// geluAVX512 sets y to x·Φ(x).
 //
 //go:noescape
-func geluGradientAVX2(n int, gx *float32, gy *float32, x *float32, table *float32)
+func geluAVX512(y []float32, x []float32)
 
-// axpyAVX2 adds alpha·x to y. n is a positive multiple of the vector's width.
+// geluTanhAVX512 sets y to x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2.
 //
 //go:noescape
-func axpyAVX2(n int, alpha float32, x *float32, y *float32)
+func geluTanhAVX512(y []float32, x []float32)
+
+// reluGradientAVX512 sets gx to y > 0 ? gy : 0, or gy where y is NaN.
+//
+//go:noescape
+func reluGradientAVX512(gx []float32, gy []float32, y []float32)
+
+// tanhGradientAVX512 sets gx to gy·(1-y²).
+//
+//go:noescape
+func tanhGradientAVX512(gx []float32, gy []float32, y []float32)
+
+// sigmoidGradientAVX512 sets gx to gy·y·(1-y).
+//
+//go:noescape
+func sigmoidGradientAVX512(gx []float32, gy []float32, y []float32)
+
+// siluGradientAVX512 sets gx to gy times the derivative of x/(1+e⁻ˣ).
+//
+//go:noescape
+func siluGradientAVX512(gx []float32, gy []float32, x []float32)
+
+// geluGradientAVX512 sets gx to gy times the derivative of x·Φ(x).
+//
+//go:noescape
+func geluGradientAVX512(gx []float32, gy []float32, x []float32)
+
+// geluTanhGradientAVX512 sets gx to gy times the derivative of geluTanh.
+//
+//go:noescape
+func geluTanhGradientAVX512(gx []float32, gy []float32, x []float32)
+
+// adamWAVX512 does one step of AdamW, see AdamW.
+//
+//go:noescape
+func adamWAVX512(p []float32, g []float32, m []float32, v []float32, numbers *[7]float32)
+
+// sumAVX512 returns the sum of x.
+//
+//go:noescape
+func sumAVX512(x []float32) float64
+
+// sumSquaresAVX512 returns Σ x².
+//
+//go:noescape
+func sumSquaresAVX512(x []float32) float64
+
+// dotAVX512 returns Σ x·y.
+//
+//go:noescape
+func dotAVX512(x []float32, y []float32) float64
+
+// maxAbsAVX512 returns the largest magnitude in x, NaN if x has one.
+//
+//go:noescape
+func maxAbsAVX512(x []float32) float32
+
+// softmaxAVX512 replaces x by softmax(scale·x).
+//
+//go:noescape
+func softmaxAVX512(x []float32, scale float32)
+
+// softmaxGradientAVX512 replaces d by scale·p∘(d-Σ p·d).
+//
+//go:noescape
+func softmaxGradientAVX512(d []float32, p []float32, scale float32)
+
+// layerNormAVX512 sets xhat to the normalised x+residual and y to xhat∘gamma+beta, and returns the inverse deviation. Without a residual its address is nil.
+//
+//go:noescape
+func layerNormAVX512(y []float32, xhat []float32, x []float32, residual []float32, gamma []float32, beta []float32, eps float32) float32
+
+// layerNormGradientAVX512 sets gx to the gradient of the input of layerNorm.
+//
+//go:noescape
+func layerNormGradientAVX512(gx []float32, gy []float32, xhat []float32, gamma []float32, rstd float32)
+
+// rmsNormAVX512 sets xhat to the normalised x+residual and y to xhat∘gamma, and returns the inverse root of the mean square. Without a residual its address is nil.
+//
+//go:noescape
+func rmsNormAVX512(y []float32, xhat []float32, x []float32, residual []float32, gamma []float32, eps float32) float32
+
+// rmsNormGradientAVX512 sets gx to the gradient of the input of rmsNorm.
+//
+//go:noescape
+func rmsNormGradientAVX512(gx []float32, gy []float32, xhat []float32, gamma []float32, rstd float32)
+
+// multiply1x1AVX2 multiplies 1 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply1x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply2x1AVX2 multiplies 2 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply2x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply3x1AVX2 multiplies 3 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply3x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply4x1AVX2 multiplies 4 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply4x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply5x1AVX2 multiplies 5 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply5x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply6x1AVX2 multiplies 6 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply6x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply1x4AVX2 multiplies 1 rows a of n values with 4 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply1x4AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// multiply2x2AVX2 multiplies 2 rows a of n values with 2 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply2x2AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+
+// addAVX2 adds x to y.
+//
+//go:noescape
+func addAVX2(y []float32, x []float32)
+
+// mulAVX2 multiplies y by x.
+//
+//go:noescape
+func mulAVX2(y []float32, x []float32)
+
+// mulAddAVX2 adds x·z to y.
+//
+//go:noescape
+func mulAddAVX2(y []float32, x []float32, z []float32)
+
+// axpyAVX2 adds alpha·x to y.
+//
+//go:noescape
+func axpyAVX2(alpha float32, x []float32, y []float32)
+
+// scaleAVX2 multiplies y by factor.
+//
+//go:noescape
+func scaleAVX2(factor float32, y []float32)
+
+// expAVX2 sets y to eˣ.
+//
+//go:noescape
+func expAVX2(y []float32, x []float32)
+
+// sigmoidAVX2 sets y to 1/(1+e⁻ˣ).
+//
+//go:noescape
+func sigmoidAVX2(y []float32, x []float32)
+
+// tanhAVX2 sets y to tanh x.
+//
+//go:noescape
+func tanhAVX2(y []float32, x []float32)
+
+// reluAVX2 sets y to the larger of x and 0.
+//
+//go:noescape
+func reluAVX2(y []float32, x []float32)
+
+// siluAVX2 sets y to x/(1+e⁻ˣ).
+//
+//go:noescape
+func siluAVX2(y []float32, x []float32)
+
+// geluAVX2 sets y to x·Φ(x).
+//
+//go:noescape
+func geluAVX2(y []float32, x []float32)
+
+// geluTanhAVX2 sets y to x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhAVX2(y []float32, x []float32)
+
+// reluGradientAVX2 sets gx to y > 0 ? gy : 0, or gy where y is NaN.
+//
+//go:noescape
+func reluGradientAVX2(gx []float32, gy []float32, y []float32)
+
+// tanhGradientAVX2 sets gx to gy·(1-y²).
+//
+//go:noescape
+func tanhGradientAVX2(gx []float32, gy []float32, y []float32)
+
+// sigmoidGradientAVX2 sets gx to gy·y·(1-y).
+//
+//go:noescape
+func sigmoidGradientAVX2(gx []float32, gy []float32, y []float32)
+
+// siluGradientAVX2 sets gx to gy times the derivative of x/(1+e⁻ˣ).
+//
+//go:noescape
+func siluGradientAVX2(gx []float32, gy []float32, x []float32)
+
+// geluGradientAVX2 sets gx to gy times the derivative of x·Φ(x).
+//
+//go:noescape
+func geluGradientAVX2(gx []float32, gy []float32, x []float32)
+
+// geluTanhGradientAVX2 sets gx to gy times the derivative of geluTanh.
+//
+//go:noescape
+func geluTanhGradientAVX2(gx []float32, gy []float32, x []float32)
+
+// adamWAVX2 does one step of AdamW, see AdamW.
+//
+//go:noescape
+func adamWAVX2(p []float32, g []float32, m []float32, v []float32, numbers *[7]float32)
+
+// sumAVX2 returns the sum of x.
+//
+//go:noescape
+func sumAVX2(x []float32) float64
+
+// sumSquaresAVX2 returns Σ x².
+//
+//go:noescape
+func sumSquaresAVX2(x []float32) float64
+
+// dotAVX2 returns Σ x·y.
+//
+//go:noescape
+func dotAVX2(x []float32, y []float32) float64
+
+// maxAbsAVX2 returns the largest magnitude in x, NaN if x has one.
+//
+//go:noescape
+func maxAbsAVX2(x []float32) float32
+
+// softmaxAVX2 replaces x by softmax(scale·x).
+//
+//go:noescape
+func softmaxAVX2(x []float32, scale float32)
+
+// softmaxGradientAVX2 replaces d by scale·p∘(d-Σ p·d).
+//
+//go:noescape
+func softmaxGradientAVX2(d []float32, p []float32, scale float32)
+
+// layerNormAVX2 sets xhat to the normalised x+residual and y to xhat∘gamma+beta, and returns the inverse deviation. Without a residual its address is nil.
+//
+//go:noescape
+func layerNormAVX2(y []float32, xhat []float32, x []float32, residual []float32, gamma []float32, beta []float32, eps float32) float32
+
+// layerNormGradientAVX2 sets gx to the gradient of the input of layerNorm.
+//
+//go:noescape
+func layerNormGradientAVX2(gx []float32, gy []float32, xhat []float32, gamma []float32, rstd float32)
+
+// rmsNormAVX2 sets xhat to the normalised x+residual and y to xhat∘gamma, and returns the inverse root of the mean square. Without a residual its address is nil.
+//
+//go:noescape
+func rmsNormAVX2(y []float32, xhat []float32, x []float32, residual []float32, gamma []float32, eps float32) float32
+
+// rmsNormGradientAVX2 sets gx to the gradient of the input of rmsNorm.
+//
+//go:noescape
+func rmsNormGradientAVX2(gx []float32, gy []float32, xhat []float32, gamma []float32, rstd float32)
+
+// transposeAVX2 writes 8 rows of n values as n rows of 8. n is a positive multiple of 8, strides are in bytes.
+//
+//go:noescape
+func transposeAVX2(n int, to *float32, toStride int, from *float32, fromStride int)

@@ -1,33 +1,83 @@
 // Package simd holds the numeric kernels on []float32: matrix products with packed
-// right-hand sides, softmax, GELU. Begin at [Matrix].
+// right-hand sides, activations and their gradients, softmax, norms, sums, AdamW.
+// Begin at [Matrix] for products; the other functions work on plain slices.
 //
 // On amd64 they are assembly for AVX-512 or for AVX2 with FMA, as the CPU has it,
 // made by the generator in _asm; elsewhere, and with the build tag purego, plain Go.
-// The paths agree within rounding, not to the bit.
+// The levels agree within rounding, not to the bit.
 //
-// A function runs on the goroutine that calls it and never starts another: callers
-// divide work by rows, which changes no bit of a result, because the sum of an
-// element is always taken in the same order. NaN and infinities go through as in
-// IEEE arithmetic. Slices that do not fit are bugs of the caller and panic.
+// [Matrix.Mul], [GemmTN] and the packing divide their work over goroutines by
+// [Parallel]; everything else runs on the goroutine that calls it. However work is
+// divided, by this package or by a caller who gives parts of rows or of slices to
+// goroutines of its own, results have the same bits: work is divided by rows and
+// columns, and the sum of an element is always taken in the same order. A sum over a
+// whole slice (Sum, SoftmaxRow, …) is one piece of work.
+//
+// NaN and infinities go through as they do in torch. Slices that do not fit are
+// bugs of the caller and panic.
 package simd
 
-// kernels is one implementation.
+import "fmt"
+
+// Level says which kernels run.
+type Level int
+
+// The levels, the slowest first.
+const (
+	Generic Level = iota // plain Go
+	AVX2                 // AVX2 and FMA
+	AVX512               // AVX-512 F, DQ, BW and VL
+)
+
+// String returns generic, avx2 or avx512.
+func (l Level) String() string { return [...]string{"generic", "avx2", "avx512"}[l] }
+
+// Active returns the level in use: the best that the CPU can run.
+func Active() Level { return active.level }
+
+// Name returns the name of the level in use.
+func Name() string { return active.level.String() }
+
+// kernels is one implementation. Its functions trust the lengths of their slices.
 type kernels struct {
-	name  string
-	width int // columns of a panel
-	rows  int // most rows of multiply at once
-	lanes int // lengths that the element-wise functions take are multiples of it
-	// multiply computes rows rows of a product with one panel: c = start + a·panel,
-	// or c + a·panel where start is nil. n is the panel's height, stride that of c.
-	multiply     func(rows, n int, a, panel, c []float32, stride int, start []float32)
-	expScaled    func(x []float32, scale, top float32)
-	gelu         func(y, x []float32)
-	geluGradient func(gx, gy, x []float32)
-	axpy         func(alpha float32, x, y []float32)
+	level  Level
+	width  int  // columns of a panel
+	rows   int  // most rows of multiply at once
+	masked bool // multiply can leave columns of a panel alone
+	// together says how many panels multiply takes at once for a number of rows, where more than one.
+	together map[int]int
+	// multiply computes a tile of a product: sums begin at start, or at c where that is nil.
+	multiply func(t tile)
+	// transpose writes 8 rows of n values as n rows of 8, n a multiple of 8; nil where there is no such kernel.
+	transpose func(n int, to []float32, toStride int, from []float32, fromStride int)
+
+	exp, sigmoid, tanh, relu, silu, gelu, geluTanh func(y, x []float32)
+	// The gradients of functions whose result is kept, and of those whose argument is.
+	sigmoidGradient, tanhGradient, reluGradient  func(gx, gy, y []float32)
+	siluGradient, geluGradient, geluTanhGradient func(gx, gy, x []float32)
+	add, mul                                     func(y, x []float32)
+	mulAdd                                       func(y, x, z []float32)
+	axpy                                         func(alpha float32, x, y []float32)
+	scale                                        func(factor float32, y []float32)
+	adamW                                        func(p, g, m, v []float32, numbers *[7]float32)
+	sum, sumSquares                              func(x []float32) float64
+	dot                                          func(x, y []float32) float64
+	maxAbs                                       func(x []float32) float32
+	softmax                                      func(x []float32, scale float32)
+	softmaxGradient                              func(d, p []float32, scale float32)
+	layerNorm                                    func(y, xhat, x, residual, gamma, beta []float32, eps float32) float32
+	layerNormGradient, rmsNormGradient           func(gx, gy, xhat, gamma []float32, rstd float32)
+	rmsNorm                                      func(y, xhat, x, residual, gamma []float32, eps float32) float32
 }
 
-// active is the implementation in use: the best that the CPU can run.
+// active is the implementation in use.
 var active = available()[0]
 
-// Name says which implementation is in use: avx512, avx2 or generic.
-func Name() string { return active.name }
+// sameLength panics unless all lengths are n.
+func sameLength(function string, n int, lengths ...int) {
+	for _, l := range lengths {
+		if l != n {
+			panic(fmt.Sprintf("simd: %s: slices of %d and %d values", function, n, l))
+		}
+	}
+}

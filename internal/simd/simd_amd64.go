@@ -7,71 +7,92 @@ import "golang.org/x/sys/cpu"
 // available lists the implementations that this machine can run, the best first.
 func available() []*kernels {
 	var found []*kernels
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ {
+	x := cpu.X86
+	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL {
 		found = append(found, avx512)
 	}
-	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+	if x.HasAVX2 && x.HasFMA {
 		found = append(found, avx2)
 	}
 	return append(found, generic)
 }
 
-// constants are the values that the element-wise functions read, in the order of _asm/elements.go.
-var constants = [...]float32{
-	1.44269504089, -0.693359375, 2.12194440e-4, // log₂e and -ln 2 in two parts
-	1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, // e^r
-	-87.3,
-	0.70710678118, 4, -4, // 1/√2 and where erf is cut
-	-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
-	-7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02, // the numerator of erf
-	-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
-	-7.37332916720468e-03, -1.42647390514189e-02, // and its denominator
-	0.5, -0.5,
-	0.39894228040, // 1/√(2π)
-}
-
-var table = &constants[0]
-
-type multiplyKernel = func(n int, a, panel, c *float32, stride int, start *float32)
-
-var multiplyAVX512 = [...]multiplyKernel{
-	multiplyAVX5121, multiplyAVX5122, multiplyAVX5123, multiplyAVX5124, multiplyAVX5125, multiplyAVX5126, multiplyAVX5127,
-	multiplyAVX5128, multiplyAVX5129, multiplyAVX51210, multiplyAVX51211, multiplyAVX51212, multiplyAVX51213, multiplyAVX51214,
-}
-
-var multiplyAVX2 = [...]multiplyKernel{
-	multiplyAVX21, multiplyAVX22, multiplyAVX23, multiplyAVX24, multiplyAVX25, multiplyAVX26,
-}
-
 var avx512 = &kernels{
-	name: "avx512", width: 32, rows: len(multiplyAVX512), lanes: 16,
-	multiply: func(rows, n int, a, panel, c []float32, stride int, start []float32) {
-		checkTile(rows, n, a, panel, c, stride, 32)
-		multiplyAVX512[rows-1](n, &a[0], &panel[0], &c[0], 4*stride, first(start))
+	level: AVX512, width: 32, rows: len(multiplyAVX512), masked: true, together: map[int]int{1: 4, 2: 2},
+	multiply: func(t tile) {
+		columns := ^uint32(0)
+		if t.columns < 32 {
+			columns = 1<<t.columns - 1
+		}
+		t.check(32)
+		kernel := multiplyAVX512[t.rows-1]
+		if t.panels > 1 {
+			kernel = multiplyPanelsAVX512[t.rows-1]
+		}
+		kernel(t.n, &t.a[0], 4*t.aStride, &t.panel[0], &t.c[0], 4*t.cStride, first(t.start), columns)
 	},
-	expScaled:    func(x []float32, scale, top float32) { expScaledAVX512(len(x), &x[0], scale, top, table) },
-	gelu:         func(y, x []float32) { geluAVX512(len(y), &y[0], &x[0], table) },
-	geluGradient: func(gx, gy, x []float32) { geluGradientAVX512(len(gx), &gx[0], &gy[0], &x[0], table) },
-	axpy:         func(alpha float32, x, y []float32) { axpyAVX512(len(y), alpha, &x[0], &y[0]) },
+	transpose: transposeVector,
+	exp:       expAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, relu: reluAVX512, silu: siluAVX512, gelu: geluAVX512, geluTanh: geluTanhAVX512,
+	sigmoidGradient: sigmoidGradientAVX512, tanhGradient: tanhGradientAVX512, reluGradient: reluGradientAVX512,
+	siluGradient: siluGradientAVX512, geluGradient: geluGradientAVX512, geluTanhGradient: geluTanhGradientAVX512,
+	add: addAVX512, mul: mulAVX512, mulAdd: mulAddAVX512, axpy: axpyAVX512, scale: scaleAVX512, adamW: adamWAVX512,
+	sum: sumAVX512, sumSquares: sumSquaresAVX512, dot: dotAVX512, maxAbs: maxAbsAVX512,
+	softmax: softmaxAVX512, softmaxGradient: softmaxGradientAVX512,
+	layerNorm: layerNormAVX512, layerNormGradient: layerNormGradientAVX512,
+	rmsNorm: rmsNormAVX512, rmsNormGradient: rmsNormGradientAVX512,
 }
 
 var avx2 = &kernels{
-	name: "avx2", width: 16, rows: len(multiplyAVX2), lanes: 8,
-	multiply: func(rows, n int, a, panel, c []float32, stride int, start []float32) {
-		checkTile(rows, n, a, panel, c, stride, 16)
-		multiplyAVX2[rows-1](n, &a[0], &panel[0], &c[0], 4*stride, first(start))
+	level: AVX2, width: 16, rows: len(multiplyAVX2), together: map[int]int{1: 4, 2: 2},
+	multiply: func(t tile) {
+		t.check(16)
+		kernel := multiplyAVX2[t.rows-1]
+		if t.panels > 1 {
+			kernel = multiplyPanelsAVX2[t.rows-1]
+		}
+		kernel(t.n, &t.a[0], 4*t.aStride, &t.panel[0], &t.c[0], 4*t.cStride, first(t.start), 0)
 	},
-	expScaled:    func(x []float32, scale, top float32) { expScaledAVX2(len(x), &x[0], scale, top, table) },
-	gelu:         func(y, x []float32) { geluAVX2(len(y), &y[0], &x[0], table) },
-	geluGradient: func(gx, gy, x []float32) { geluGradientAVX2(len(gx), &gx[0], &gy[0], &x[0], table) },
-	axpy:         func(alpha float32, x, y []float32) { axpyAVX2(len(y), alpha, &x[0], &y[0]) },
+	transpose: transposeVector,
+	exp:       expAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, relu: reluAVX2, silu: siluAVX2, gelu: geluAVX2, geluTanh: geluTanhAVX2,
+	sigmoidGradient: sigmoidGradientAVX2, tanhGradient: tanhGradientAVX2, reluGradient: reluGradientAVX2,
+	siluGradient: siluGradientAVX2, geluGradient: geluGradientAVX2, geluTanhGradient: geluTanhGradientAVX2,
+	add: addAVX2, mul: mulAVX2, mulAdd: mulAddAVX2, axpy: axpyAVX2, scale: scaleAVX2, adamW: adamWAVX2,
+	sum: sumAVX2, sumSquares: sumSquaresAVX2, dot: dotAVX2, maxAbs: maxAbsAVX2,
+	softmax: softmaxAVX2, softmaxGradient: softmaxGradientAVX2,
+	layerNorm: layerNormAVX2, layerNormGradient: layerNormGradientAVX2,
+	rmsNorm: rmsNormAVX2, rmsNormGradient: rmsNormGradientAVX2,
 }
 
-// checkTile panics where the assembly would read or write outside of a slice.
-func checkTile(rows, n int, a, panel, c []float32, stride, width int) {
-	_ = a[(rows-1)*leftStride+n-1]
-	_ = panel[n*width-1]
-	_ = c[(rows-1)*stride+width-1]
+type multiplyKernel = func(n int, a *float32, aStride int, panel, c *float32, cStride int, start *float32, columns uint32)
+
+// The kernels for 1, 2, … rows, and those that take several panels.
+var (
+	multiplyAVX512 = [...]multiplyKernel{
+		multiply1x1AVX512, multiply2x1AVX512, multiply3x1AVX512, multiply4x1AVX512, multiply5x1AVX512, multiply6x1AVX512, multiply7x1AVX512,
+		multiply8x1AVX512, multiply9x1AVX512, multiply10x1AVX512, multiply11x1AVX512, multiply12x1AVX512, multiply13x1AVX512, multiply14x1AVX512,
+	}
+	multiplyPanelsAVX512 = [...]multiplyKernel{multiply1x4AVX512, multiply2x2AVX512}
+	multiplyAVX2         = [...]multiplyKernel{
+		multiply1x1AVX2, multiply2x1AVX2, multiply3x1AVX2, multiply4x1AVX2, multiply5x1AVX2, multiply6x1AVX2,
+	}
+	multiplyPanelsAVX2 = [...]multiplyKernel{multiply1x4AVX2, multiply2x2AVX2}
+)
+
+// transposeVector transposes 8 rows; both levels have what it needs.
+func transposeVector(n int, to []float32, toStride int, from []float32, fromStride int) {
+	_ = to[(n-1)*toStride+7]
+	_ = from[7*fromStride+n-1]
+	transposeAVX2(n, &to[0], 4*toStride, &from[0], 4*fromStride)
+}
+
+// check panics where the assembly would read or write outside of a slice; it works on panels of width columns.
+func (t tile) check(width int) {
+	_ = t.a[(t.rows-1)*t.aStride+t.n-1]
+	_ = t.panel[t.panels*t.n*width-1]
+	_ = t.c[(t.rows-1)*t.cStride+t.columns-1]
+	if t.start != nil {
+		_ = t.start[t.panels*width-1]
+	}
 }
 
 func first(x []float32) *float32 {

@@ -1,205 +1,238 @@
 package main
 
 import (
-	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
+	"math"
+
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The table of constants that the functions are given; simd/constants.go holds the values in
-// this order.
-const (
-	log2E = iota
-	minusLn2High
-	minusLn2Low
-	exp0       // five coefficients, the highest power first
-	expHalf    = exp0 + 5
-	one        = expHalf + 1
-	expLow     = one + 1 // below it e^x counts as e^expLow, the least normal number
-	invSqrt2   = expLow + 1
-	erfHigh    = invSqrt2 + 1
-	erfLow     = erfHigh + 1
-	erfP0      = erfLow + 1 // seven coefficients of the numerator, the highest power first
-	erfQ0      = erfP0 + 7  // five coefficients of the denominator
-	half       = erfQ0 + 5
-	minusHalf  = half + 1
-	invSqrt2Pi = minusHalf + 1
+// Registers of the functions on slices, in the order of their slices.
+var slices = []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX, reg.R8, reg.R9, reg.R10}
+
+// start loads the addresses of the named slices, and the length of the first to RCX. It returns the
+// registers of the addresses.
+func (a *assembler) start(names ...string) []reg.GPPhysical {
+	a.Load(a.Param(names[0]).Len(), reg.RCX)
+	for i, name := range names {
+		a.Load(a.Param(name).Base(), slices[i])
+	}
+	return slices[:len(names)]
+}
+
+// broadcast loads a float32 parameter into all lanes of r.
+func (a *assembler) broadcast(name string, r reg.VecPhysical) {
+	a.VBROADCASTSS(a.address(a.Param(name)), r)
+}
+
+// address is where a parameter or a result is. avo's Load and Store would use the instructions of SSE.
+func (a *assembler) address(c gotypes.Component) operand.Mem {
+	b, err := c.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// functions makes the functions that treat every element alone. Registers 0 to 14 are theirs.
+func (a *assembler) functions() {
+	r := a.regs
+	a.simple("add", "x", "adds x to y.", func(p []reg.GPPhysical) {
+		a.load(p[1], r[1])
+		a.VADDPS(r[1], r[0], r[0])
+	})
+	a.simple("mul", "x", "multiplies y by x.", func(p []reg.GPPhysical) {
+		a.load(p[1], r[1])
+		a.VMULPS(r[1], r[0], r[0])
+	})
+	a.simple("mulAdd", "x, z", "adds x·z to y.", func(p []reg.GPPhysical) {
+		a.load(p[1], r[1])
+		a.load(p[2], r[2])
+		a.VFMADD231PS(r[2], r[1], r[0])
+	})
+	a.scalar("axpy", "(alpha float32, x, y []float32)", "adds alpha·x to y.", "alpha", "y", "x")
+	a.scalar("scale", "(factor float32, y []float32)", "multiplies y by factor.", "factor", "y")
+
+	a.unary("exp", "eˣ", func() { a.exp(r[0], r[1], r[2]) })
+	a.unary("sigmoid", "1/(1+e⁻ˣ)", func() { a.sigmoid(r[0], r[0], r[1], r[2], r[3]) })
+	a.unary("tanh", "tanh x", a.tanh)
+	a.unary("relu", "the larger of x and 0", func() {
+		a.zero(r[1])
+		a.VMAXPS(r[0], r[1], r[0]) // with NaN in x the first operand, x, is the result
+	})
+	a.unary("silu", "x/(1+e⁻ˣ)", func() {
+		a.sigmoid(r[0], r[4], r[1], r[2], r[3])
+		a.VMULPS(r[4], r[0], r[0])
+	})
+	a.unary("gelu", "x·Φ(x)", func() {
+		a.normal(r[0], r[4])
+		a.VMULPS(r[4], r[0], r[0])
+	})
+	a.unary("geluTanh", "x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2", func() {
+		a.geluTanhArgument()
+		a.sigmoid(r[5], r[4], r[1], r[2], r[3])
+		a.VMULPS(r[4], r[0], r[0])
+	})
+
+	a.gradient("reluGradient", "y", "y > 0 ? gy : 0, or gy where y is NaN", func() {
+		a.zero(r[1])
+		a.VMOVAPS(r[0], r[2])
+		a.VMOVAPS(r[6], r[0])
+		a.keepWhere(notLessSame, r[2], r[1], r[0], r[3])
+	})
+	a.gradient("tanhGradient", "y", "gy·(1-y²)", func() {
+		a.VMOVUPS(a.constant(1), r[1])
+		a.VFNMADD213PS(r[1], r[0], r[0])
+		a.VMULPS(r[6], r[0], r[0])
+	})
+	a.gradient("sigmoidGradient", "y", "gy·y·(1-y)", func() {
+		a.VFNMADD213PS(r[0], r[0], r[0])
+		a.VMULPS(r[6], r[0], r[0])
+	})
+	a.gradient("siluGradient", "x", "gy times the derivative of x/(1+e⁻ˣ)", func() {
+		a.sigmoid(r[0], r[4], r[1], r[2], r[3])
+		a.VMOVUPS(a.constant(1), r[1])
+		a.slope(r[0], r[4], r[3], r[1], r[2])
+	})
+	a.gradient("geluGradient", "x", "gy times the derivative of x·Φ(x)", func() {
+		a.normal(r[0], r[4])
+		a.VMULPS(r[0], r[0], r[1])
+		a.VMULPS(a.constant(-0.5), r[1], r[1])
+		a.exp(r[1], r[2], r[3])
+		a.VMULPS(a.constant(1/math.Sqrt(2*math.Pi)), r[1], r[1]) // the density φ
+		a.VFMADD213PS(r[4], r[1], r[0])
+		a.VMULPS(r[6], r[0], r[0])
+	})
+	a.gradient("geluTanhGradient", "x", "gy times the derivative of geluTanh", func() {
+		a.geluTanhArgument()
+		a.VMOVAPS(r[7], r[8])
+		a.sigmoid(r[5], r[4], r[1], r[2], r[3])
+		// the argument x·(c+d·x²) grows by c+3·d·x²
+		a.VMOVUPS(a.constant(geluTanhLinear), r[1])
+		a.VMULPS(a.constant(3*geluTanhCubic), r[8], r[8])
+		a.VADDPS(r[1], r[8], r[1])
+		a.slope(r[0], r[4], r[3], r[1], r[2])
+	})
+	a.adamW()
+}
+
+// slope sets r[0] to gy (r[6]) times the derivative s + x·s·(1-s)·growth of x·s, where s = 1/(1+e) is the sigmoid of a
+// function of x that grows by growth. 1-s is e·s, which loses nothing where s is nearly 1. e and t are lost.
+func (a *assembler) slope(x, s, e, growth, t reg.VecPhysical) {
+	a.VMOVUPS(a.constant(math.MaxFloat32), t)
+	a.VMINPS(e, t, e) // where e is infinite s is 0; with NaN in e the first operand, e, is the result
+	a.VMULPS(s, e, t)
+	a.VMULPS(s, t, t)
+	a.VMULPS(growth, t, t)
+	a.VFMADD213PS(s, t, x)
+	a.VMULPS(a.regs[6], x, a.regs[0])
+}
+
+// The sigmoid of x·(linear + cubic·x²) is (1+tanh(√(2/π)·(x+0.044715·x³)))/2.
+var (
+	geluTanhLinear = 2 * math.Sqrt(2/math.Pi)
+	geluTanhCubic  = 2 * math.Sqrt(2/math.Pi) * 0.044715
 )
 
-// registers of the element-wise functions: 16 suffice for both instruction sets.
-type elementwise struct {
-	*build.Context
-	vector
-	table operand.Mem
+// geluTanhArgument sets r[5] to x·(linear + cubic·x²), x being r[0], and r[7] to x².
+func (a *assembler) geluTanhArgument() {
+	r := a.regs
+	a.VMULPS(r[0], r[0], r[7])
+	a.VMOVUPS(a.constant(geluTanhCubic), r[5])
+	a.VFMADD213PS(a.constant(geluTanhLinear), r[7], r[5])
+	a.VMULPS(r[0], r[5], r[5])
 }
 
-func (e elementwise) load(constant int, r reg.VecPhysical) {
-	e.constant(e.Context, e.table, constant, r)
+// simple makes a function that changes y, which body has in register 0.
+func (a *assembler) simple(name, others, doc string, body func(p []reg.GPPhysical)) {
+	a.begin(name, "(y, "+others+" []float32)", doc)
+	names := []string{"y", "x", "z"}[:1+(len(others)+2)/3]
+	p := a.start(names...)
+	a.each(p, func() {
+		a.load(p[0], a.regs[0])
+		body(p)
+		a.store(a.regs[0], p[0])
+	})
+	a.end()
 }
 
-// exp replaces x by e^x, for x ≤ 88; t, u and k are scratch. e^x = 2^n·e^r, with a polynomial for
-// e^r, |r| ≤ ln 2 / 2 (coefficients of Cephes expf, S. Moshier). NaN stays.
-func (e elementwise) exp(x, t, u, k reg.VecPhysical) {
-	e.load(expLow, k)
-	e.VMAXPS(x, k, x) // with NaN in x the second operand, x, is the result
-	e.load(log2E, k)
-	e.VMULPS(k, x, t)
-	if e.width == 16 {
-		e.VRNDSCALEPS(operand.Imm(8), t, t)
-	} else {
-		e.VROUNDPS(operand.Imm(8), t, t)
+// scalar makes y += alpha·x, or y *= alpha without an x.
+func (a *assembler) scalar(name, signature, doc, factor string, names ...string) {
+	a.begin(name, signature, doc)
+	p := a.start(names...)
+	r := a.regs
+	a.broadcast(factor, r[2])
+	a.each(p, func() {
+		a.load(p[0], r[0])
+		if len(p) == 1 {
+			a.VMULPS(r[2], r[0], r[0])
+		} else {
+			a.load(p[1], r[1])
+			a.VFMADD231PS(r[1], r[2], r[0])
+		}
+		a.store(r[0], p[0])
+	})
+	a.end()
+}
+
+// unary makes y = f(x). body has x in register 0, and leaves y there.
+func (a *assembler) unary(name, doc string, body func()) {
+	a.begin(name, "(y, x []float32)", "sets y to "+doc+".")
+	p := a.start("y", "x")
+	a.each(p, func() {
+		a.load(p[1], a.regs[0])
+		body()
+		a.store(a.regs[0], p[0])
+	})
+	a.end()
+}
+
+// gradient makes gx = gy·f'. body has gy in register 6 and the kept value in 0, and leaves gx there.
+func (a *assembler) gradient(name, kept, doc string, body func()) {
+	a.begin(name, "(gx, gy, "+kept+" []float32)", "sets gx to "+doc+".")
+	p := a.start("gx", "gy", kept)
+	a.each(p, func() {
+		a.load(p[1], a.regs[6])
+		a.load(p[2], a.regs[0])
+		body()
+		a.store(a.regs[0], p[0])
+	})
+	a.end()
+}
+
+// adamW makes one step of AdamW. No product is fused with a sum, so that all implementations give the same bits.
+func (a *assembler) adamW() {
+	a.begin("adamW", "(p, g, m, v []float32, numbers *[7]float32)", "does one step of AdamW, see AdamW.")
+	pointers := a.start("p", "g", "m", "v")
+	a.Load(a.Param("numbers"), reg.RBX)
+	r := a.regs
+	decay, beta2, weight1, weight2, size, root, eps := r[4], r[5], r[6], r[7], r[8], r[9], r[10]
+	for i, x := range []reg.VecPhysical{decay, beta2, weight1, weight2, size, root, eps} {
+		a.VBROADCASTSS(operand.Mem{Base: reg.RBX, Disp: 4 * i}, x)
 	}
-	e.load(minusLn2High, k)
-	e.VFMADD231PS(k, t, x)
-	e.load(minusLn2Low, k)
-	e.VFMADD231PS(k, t, x)
-	e.polynomial(exp0, 6, x, u, k)
-	e.load(one, k)
-	e.VFMADD213PS(k, x, u)
-	e.VFMADD213PS(k, x, u)
-	e.VCVTPS2DQ(t, t)
-	e.VPSLLD(operand.Imm(23), t, t)
-	e.VPADDD(t, u, x)
-}
-
-// function begins a function over n values, n a positive multiple of the width.
-func (e elementwise) function(name, signature, doc string) {
-	e.Function(name + e.name)
-	e.Attributes(attr.NOSPLIT)
-	e.SignatureExpr(signature)
-	e.Pragma("noescape")
-	e.Doc(name + e.name + " " + doc + " n is a positive multiple of the vector's width.")
-}
-
-// loop repeats body until RCX values are done, with the pointers moved on.
-func (e elementwise) loop(name string, pointers []reg.GPPhysical, body func()) {
-	e.Label(name)
-	body()
-	for _, p := range pointers {
-		e.ADDQ(operand.Imm(uint64(e.bytes())), p)
-	}
-	e.SUBQ(operand.Imm(uint64(e.width)), reg.RCX)
-	e.JNZ(operand.LabelRef(name))
-}
-
-func elementKernels(c *build.Context, v vector) {
-	e := elementwise{c, v, operand.Mem{Base: reg.R8}}
-	e.expScaled()
-	e.gelu()
-	e.geluGradient()
-	e.axpy()
-}
-
-// expScaled: x = e^(scale·x - top).
-func (e elementwise) expScaled() {
-	e.function("expScaled", "func(n int, x *float32, scale, top float32, table *float32)", "sets x to e^(scale·x-top), for scale·x-top ≤ 88.")
-	e.Load(e.Param("n"), reg.RCX)
-	e.Load(e.Param("x"), reg.RDI)
-	e.Load(e.Param("scale"), reg.X4)
-	e.Load(e.Param("top"), reg.X5)
-	e.Load(e.Param("table"), reg.R8)
-	r := e.regs
-	e.VBROADCASTSS(reg.X4, r[4])
-	e.VBROADCASTSS(reg.X5, r[5])
-	e.loop("expScaledLoop"+e.name, []reg.GPPhysical{reg.RDI}, func() {
-		e.VMOVUPS(operand.Mem{Base: reg.RDI}, r[0])
-		e.VFMSUB213PS(r[5], r[4], r[0])
-		e.exp(r[0], r[1], r[2], r[3])
-		e.VMOVUPS(r[0], operand.Mem{Base: reg.RDI})
+	a.each(pointers, func() {
+		p, g, m, v := r[0], r[1], r[2], r[3]
+		for i, x := range []reg.VecPhysical{p, g, m, v} {
+			a.load(pointers[i], x)
+		}
+		a.VSUBPS(m, g, r[11])
+		a.VMULPS(weight1, r[11], r[11])
+		a.VADDPS(r[11], m, m)
+		a.store(m, pointers[2])
+		a.VMULPS(beta2, v, v)
+		a.VMULPS(g, g, g)
+		a.VMULPS(weight2, g, g)
+		a.VADDPS(g, v, v)
+		a.store(v, pointers[3])
+		a.VSQRTPS(v, v)
+		a.VDIVPS(root, v, v)
+		a.VADDPS(eps, v, v)
+		a.VMULPS(size, m, m)
+		a.VDIVPS(v, m, m)
+		a.VMULPS(decay, p, p)
+		a.VSUBPS(m, p, p)
+		a.store(p, pointers[0])
 	})
-	e.VZEROUPPER()
-	e.RET()
-}
-
-// normal computes of x (r[0], kept) the distribution function Φ(x) = (1 + erf(x/√2))/2 into r[7]; r[1] to r[5]
-// are scratch. erf is a quotient of polynomials in the square, an odd minimax approximation on [-4, 4], beyond which
-// it is ±1 in float32 (the coefficients of Eigen's and XLA's erf).
-func (e elementwise) normal() {
-	r := e.regs
-	e.load(invSqrt2, r[2])
-	e.VMULPS(r[2], r[0], r[1])
-	e.load(erfHigh, r[2])
-	e.VMINPS(r[1], r[2], r[1])
-	e.load(erfLow, r[2])
-	e.VMAXPS(r[1], r[2], r[1])
-	e.VMULPS(r[1], r[1], r[3])
-	e.polynomial(erfP0, 7, r[3], r[4], r[2])
-	e.polynomial(erfQ0, 5, r[3], r[5], r[2])
-	e.VMULPS(r[1], r[4], r[4])
-	e.VDIVPS(r[5], r[4], r[4]) // erf
-	e.load(half, r[7])
-	e.VFMADD213PS(r[7], r[7], r[4]) // erf/2 + 1/2
-	e.VMOVAPS(r[4], r[7])
-}
-
-// polynomial sets y to the polynomial in x of n coefficients, the highest power first.
-func (e elementwise) polynomial(first, n int, x, y, k reg.VecPhysical) {
-	e.load(first, y)
-	for i := first + 1; i < first+n; i++ {
-		e.load(i, k)
-		e.VFMADD213PS(k, x, y)
-	}
-}
-
-// gelu: y = x·Φ(x).
-func (e elementwise) gelu() {
-	e.function("gelu", "func(n int, y, x, table *float32)", "sets y to x·Φ(x).")
-	e.Load(e.Param("n"), reg.RCX)
-	e.Load(e.Param("y"), reg.RDI)
-	e.Load(e.Param("x"), reg.RSI)
-	e.Load(e.Param("table"), reg.R8)
-	r := e.regs
-	e.loop("geluLoop"+e.name, []reg.GPPhysical{reg.RDI, reg.RSI}, func() {
-		e.VMOVUPS(operand.Mem{Base: reg.RSI}, r[0])
-		e.normal()
-		e.VMULPS(r[0], r[7], r[7])
-		e.VMOVUPS(r[7], operand.Mem{Base: reg.RDI})
-	})
-	e.VZEROUPPER()
-	e.RET()
-}
-
-// geluGradient: gx = gy·(Φ(x) + x·φ(x)).
-func (e elementwise) geluGradient() {
-	e.function("geluGradient", "func(n int, gx, gy, x, table *float32)", "sets gx to gy times the derivative of x·Φ(x).")
-	e.Load(e.Param("n"), reg.RCX)
-	e.Load(e.Param("gx"), reg.RDI)
-	e.Load(e.Param("gy"), reg.RDX)
-	e.Load(e.Param("x"), reg.RSI)
-	e.Load(e.Param("table"), reg.R8)
-	r := e.regs
-	e.loop("geluGradientLoop"+e.name, []reg.GPPhysical{reg.RDI, reg.RDX, reg.RSI}, func() {
-		e.VMOVUPS(operand.Mem{Base: reg.RSI}, r[0])
-		e.normal()
-		e.load(minusHalf, r[2])
-		e.VMULPS(r[0], r[0], r[1])
-		e.VMULPS(r[2], r[1], r[1])
-		e.exp(r[1], r[3], r[4], r[5]) // e^(-x²/2)
-		e.load(invSqrt2Pi, r[2])
-		e.VMULPS(r[2], r[1], r[1]) // φ(x)
-		e.VFMADD231PS(r[1], r[0], r[7])
-		e.VMULPS(operand.Mem{Base: reg.RDX}, r[7], r[7])
-		e.VMOVUPS(r[7], operand.Mem{Base: reg.RDI})
-	})
-	e.VZEROUPPER()
-	e.RET()
-}
-
-// axpy: y += alpha·x.
-func (e elementwise) axpy() {
-	e.function("axpy", "func(n int, alpha float32, x, y *float32)", "adds alpha·x to y.")
-	e.Load(e.Param("n"), reg.RCX)
-	e.Load(e.Param("alpha"), reg.X1)
-	e.Load(e.Param("x"), reg.RSI)
-	e.Load(e.Param("y"), reg.RDI)
-	r := e.regs
-	e.VBROADCASTSS(reg.X1, r[1])
-	e.loop("axpyLoop"+e.name, []reg.GPPhysical{reg.RSI, reg.RDI}, func() {
-		e.VMOVUPS(operand.Mem{Base: reg.RDI}, r[0])
-		e.VFMADD231PS(operand.Mem{Base: reg.RSI}, r[1], r[0])
-		e.VMOVUPS(r[0], operand.Mem{Base: reg.RDI})
-	})
-	e.VZEROUPPER()
-	e.RET()
+	a.end()
 }

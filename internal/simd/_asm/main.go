@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
 )
@@ -26,15 +27,18 @@ func main() {
 
 	c := build.NewContext()
 	c.ConstraintExpr("amd64,!purego")
+	constants := map[uint32]operand.Mem{}
 	for _, v := range []vector{avx512, avx2} {
-		for rows := 1; rows <= v.rows; rows++ {
-			matrixKernel(c, v, rows)
-		}
-		elementKernels(c, v)
+		a := &assembler{Context: c, vector: v, constants: constants}
+		a.matrixKernels()
+		a.functions()
+		a.rowFunctions()
 	}
+	(&assembler{Context: c, vector: avx2, constants: constants}).transpose()
 	file, err := c.Result()
 	if err != nil {
-		log.Fatal(err)
+		build.LogError(log.Default(), err, 0)
+		os.Exit(1)
 	}
 	if err := pass.Compile.Execute(file); err != nil {
 		log.Fatal(err)

@@ -1,0 +1,254 @@
+package simd
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// gemmCase is one product with all its choices; its operands lie in larger slices.
+type gemmCase struct {
+	m, n, k, pad         int
+	form                 string // NT: b is [n, k]; NN: b is [k, n]; TN: and a is [k, m]
+	biased, accumulate   bool
+	a, b, c, bias        []float32
+	aStride, bStride, cs int
+}
+
+func newGemmCase(form string, m, n, k, pad int, biased, accumulate bool, seed uint64) gemmCase {
+	r := seeded(seed)
+	g := gemmCase{m: m, n: n, k: k, pad: pad, form: form, biased: biased, accumulate: accumulate}
+	g.aStride, g.bStride, g.cs = k+pad, n+pad, n+pad
+	g.a, g.b = normal(r, m*(k+pad)), normal(r, k*(n+pad))
+	if form == "NT" {
+		g.bStride, g.b = k+pad, normal(r, n*(k+pad))
+	}
+	if form == "TN" {
+		g.aStride, g.a = m+pad, normal(r, k*(m+pad))
+	}
+	g.c = normal(r, m*g.cs)
+	if biased {
+		g.bias = normal(r, n)
+	}
+	return g
+}
+
+// run computes the product into a copy of c.
+func (g gemmCase) run() []float32 {
+	c := slices.Clone(g.c)
+	var right Matrix
+	switch g.form {
+	case "TN":
+		GemmTN(c, g.cs, g.a, g.aStride, g.b, g.bStride, g.m, g.n, g.k, g.accumulate)
+		return c
+	case "NT":
+		right.PackTransposed(g.b, g.bStride, g.n, g.k)
+	case "NN":
+		right.Pack(g.b, g.bStride, g.k, g.n)
+	}
+	right.Mul(c, g.cs, g.a, g.aStride, g.m, g.bias, g.accumulate)
+	return c
+}
+
+// reference returns an element in float64, and the sum of the magnitudes of its terms.
+func (g gemmCase) reference(i, j int) (value, size float64) {
+	add := func(x float64) { value, size = value+x, size+math.Abs(x) }
+	if g.biased {
+		add(float64(g.bias[j]))
+	}
+	if g.accumulate {
+		add(float64(g.c[i*g.cs+j]))
+	}
+	for l := range g.k {
+		a, b := i*g.aStride+l, l*g.bStride+j
+		if g.form == "NT" {
+			b = j*g.bStride + l
+		}
+		if g.form == "TN" {
+			a = l*g.aStride + i
+		}
+		add(float64(g.a[a]) * float64(g.b[b]))
+	}
+	return value, size
+}
+
+// The error of a sum of k products of float32 is at most about k·2⁻²⁴ of the sum of their
+// magnitudes (Higham, Accuracy and Stability, §3.1), whatever the order.
+func (g gemmCase) check(t interface{ Fatalf(string, ...any) }) {
+	c := g.run()
+	for i := range g.m {
+		for j := range g.cs {
+			got := c[i*g.cs+j]
+			if j >= g.n {
+				if got != g.c[i*g.cs+j] {
+					t.Fatalf("%v: c[%d][%d], outside of the product, was written", g, i, j)
+				}
+				continue
+			}
+			want, size := g.reference(i, j)
+			if bound := float64(g.k+2) * 0x1p-24 * size; !(math.Abs(float64(got)-want) <= bound) {
+				t.Fatalf("%v: c[%d][%d] = %v, want %v ± %v", g, i, j, got, want, bound)
+			}
+		}
+	}
+}
+
+func (g gemmCase) String() string {
+	return fmt.Sprintf("%s %dx%dx%d, pad %d, bias %v, accumulate %v", g.form, g.m, g.k, g.n, g.pad, g.biased, g.accumulate)
+}
+
+func TestGemmRandom(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			form := rapid.SampledFrom([]string{"NT", "NN", "TN"}).Draw(t, "form")
+			addition := rapid.SampledFrom([]string{"", "bias", "accumulate"}).Draw(t, "addition")
+			newGemmCase(form,
+				rapid.IntRange(0, 40).Draw(t, "m"), rapid.IntRange(1, 140).Draw(t, "n"),
+				rapid.OneOf(rapid.IntRange(1, 40), rapid.SampledFrom([]int{64, 511, 512, 513, 1024, 1030})).Draw(t, "k"),
+				rapid.IntRange(0, 3).Draw(t, "pad"),
+				addition == "bias" && form != "TN", addition == "accumulate",
+				rapid.Uint64().Draw(t, "seed"),
+			).check(t)
+		})
+	})
+}
+
+// Every number of rows up to twice what a kernel takes at once, with every tail of columns and of K.
+func TestGemmTails(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for m := 1; m <= 40; m++ {
+			n, k := 1+(7*m)%67, 1+(5*m)%23
+			newGemmCase("NT", m, n, k, m%3, m%2 == 0, false, uint64(m)).check(t)
+			newGemmCase("NN", m, 68-n, k, m%3, false, m%2 == 0, uint64(m)).check(t)
+			newGemmCase("TN", m, n, k, m%3, false, m%2 == 0, uint64(m)).check(t)
+		}
+		for n := 1; n <= 100; n++ {
+			newGemmCase("NT", 1+n%3, n, 9, 1, true, false, uint64(n)).check(t)
+		}
+	})
+}
+
+// More rows than are multiplied at once, and strides that make the left-hand side be copied.
+func TestGemmLarge(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, g := range []gemmCase{
+			newGemmCase("NT", 460, 33, 40, 0, true, false, 1),
+			newGemmCase("NN", 300, 70, 512, 0, false, true, 2),
+			newGemmCase("TN", 230, 40, 600, 1, false, false, 3),
+		} {
+			g.check(t)
+		}
+	})
+}
+
+func TestGemmTNWithoutTerms(t *testing.T) {
+	c := []float32{1, 2, 3, 4, 5, 6}
+	GemmTN(c, 3, nil, 2, nil, 2, 2, 2, 0, true)
+	if !slices.Equal(c, []float32{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("an accumulated empty product gives %v", c)
+	}
+	GemmTN(c, 3, nil, 2, nil, 2, 2, 2, 0, false)
+	if !slices.Equal(c, []float32{0, 0, 3, 0, 0, 6}) {
+		t.Errorf("an empty product gives %v", c)
+	}
+}
+
+// The division of work changes no bit: neither the processors nor the rows and panels of a part.
+func TestGemmDivided(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		cases := []gemmCase{
+			newGemmCase("NT", 1, 1500, 1100, 0, true, false, 1),
+			newGemmCase("NT", 5, 1500, 600, 0, true, false, 2),
+			newGemmCase("NN", 257, 131, 300, 1, false, true, 3),
+			newGemmCase("TN", 131, 257, 300, 1, false, true, 4),
+		}
+		for _, g := range cases {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			whole := g.run()
+			for _, processors := range []int{2, 7} {
+				runtime.GOMAXPROCS(processors)
+				if !sameBits(g.run(), whole) {
+					t.Errorf("%v: other bits on %d processors", g, processors)
+				}
+			}
+		}
+	})
+}
+
+func TestMultiplyParts(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const rows, k, n = 61, 700, 130
+		g := newGemmCase("NT", rows, n, k, 0, false, false, 1)
+		var m Matrix
+		m.PackTransposed(g.b, k, n, k)
+		whole := make([]float32, rows*n)
+		m.Multiply(whole, n, g.a, k, rows, nil, 0, m.Panels())
+		for _, cut := range []int{1, 2, 3, 13, 14, 15, 30, 60} {
+			parts := make([]float32, rows*n)
+			m.Multiply(parts, n, g.a, k, cut, nil, 0, m.Panels())
+			m.Multiply(parts[cut*n:], n, g.a[cut*k:], k, rows-cut, nil, 0, 2)
+			m.Multiply(parts[cut*n:], n, g.a[cut*k:], k, rows-cut, nil, 2, m.Panels())
+			if !sameBits(parts, whole) {
+				t.Errorf("divided at row %d the product has other bits", cut)
+			}
+		}
+	})
+}
+
+// A matrix that is packed again gives the product of what was packed last.
+func TestPackAgain(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		var m Matrix
+		m.Pack(normal(seeded(1), 70*70), 70, 70, 70)
+		g := newGemmCase("NT", 3, 37, 19, 2, false, false, 2)
+		m.PackTransposed(g.b, g.bStride, g.n, g.k)
+		if m.K() != 19 || m.N() != 37 {
+			t.Errorf("the shape is [%d %d], want [19 37]", m.K(), m.N())
+		}
+		got := slices.Clone(g.c)
+		m.Mul(got, g.cs, g.a, g.aStride, g.m, nil, false)
+		if !sameBits(got, g.run()) {
+			t.Error("the memory of an earlier matrix shows")
+		}
+		allocations := testing.AllocsPerRun(20, func() { m.PackTransposed(g.b, g.bStride, g.n, g.k) })
+		if allocations > 2 { // closures
+			t.Errorf("packing again allocates %v times", allocations)
+		}
+	})
+}
+
+func TestGemmSpecialValues(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		var m Matrix
+		m.PackTransposed([]float32{1, 1, inf, 1, nan, 1}, 2, 3, 2)
+		c := make([]float32, 6)
+		m.Mul(c, 3, []float32{1, 2, 0, 1}, 2, 2, nil, false)
+		if c[0] != 3 || c[1] != inf || c[2] == c[2] || c[3] != 1 || c[4] == c[4] || c[5] == c[5] {
+			t.Errorf("got %v, want [3 +Inf NaN 1 NaN NaN]", c)
+		}
+		// Values of c that are not accumulated to do not matter.
+		c = []float32{nan, nan, nan}
+		m.Pack([]float32{1, 2, 3}, 3, 1, 3)
+		m.Mul(c, 3, []float32{2}, 1, 1, nil, false)
+		if !slices.Equal(c, []float32{2, 4, 6}) {
+			t.Errorf("over NaN the product is %v, want [2 4 6]", c)
+		}
+	})
+}
+
+func TestOtherLevelsMatrix(t *testing.T) {
+	levels := available()
+	if len(levels) < 2 {
+		t.Skip("one level only")
+	}
+	var m Matrix
+	m.Pack([]float32{1}, 1, 1, 1)
+	defer setLevel(t, levels[1].level)()
+	if recovered(func() { m.Mul(make([]float32, 1), 1, []float32{1}, 1, 1, nil, false) }) == nil {
+		t.Error("a matrix packed for another level is multiplied")
+	}
+}
