@@ -14,12 +14,12 @@ func GELU(x mat.Tensor) mat.Tensor {
 
 // Tanh returns the hyperbolic tangent of every element.
 func Tanh(x mat.Tensor) mat.Tensor {
-	return run(&activation{x: x, f: tanhForward, df: tanhBackward, fromResult: true})
+	return run(&activation{x: x, f: simd.Tanh, df: simd.TanhGradient, fromResult: true})
 }
 
 // ReLU returns max(x, 0). Its derivative at 0 is 0, as in torch.
 func ReLU(x mat.Tensor) mat.Tensor {
-	return run(&activation{x: x, f: reluForward, df: reluBackward, fromResult: true})
+	return run(&activation{x: x, f: simd.ReLU, df: simd.ReLUGradient, fromResult: true})
 }
 
 // activation applies a function to every element.
@@ -47,28 +47,4 @@ func (o *activation) backward(gradient []float32) {
 	}
 	elementwise(len(kept), func(from, to int) { o.df(gx.data[from:to], gradient[from:to], kept[from:to]) })
 	accumulate(o.x, gx)
-}
-
-func reluForward(y, x []float32) {
-	for i, v := range x {
-		if v < 0 { // NaN stays NaN, as in torch
-			v = 0
-		}
-		y[i] = v
-	}
-}
-
-func reluBackward(gx, gy, y []float32) {
-	for i, g := range gy {
-		if y[i] <= 0 {
-			g = 0
-		}
-		gx[i] = g
-	}
-}
-
-func tanhBackward(gx, gy, y []float32) {
-	for i, g := range gy {
-		gx[i] = g * (1 - y[i]*y[i])
-	}
 }

@@ -125,7 +125,7 @@ func (o *attention) dropped(s attended, h int, w *workspace, probabilities view)
 
 // eachHead calls f for every sequence and head, in parallel.
 func (o *attention) eachHead(f func(s attended, h int, w *workspace)) {
-	parallel(len(o.sequences)*o.heads, 1, func(from, to int) {
+	simd.Parallel(len(o.sequences)*o.heads, 1, func(from, to int) {
 		w := workspaces.Get().(*workspace)
 		defer workspaces.Put(w)
 		for i := from; i < to; i++ {

@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/internal/simd"
 )
 
 // Ignored is the target that the cross entropies leave out of their mean.
@@ -87,7 +89,7 @@ func (o *crossEntropy) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *crossEntropy) forward(bool) *Tensor {
 	x := Data(o.x)
-	parallel(len(o.choices), 64, func(from, to int) {
+	simd.Parallel(len(o.choices), 64, func(from, to int) {
 		for i := from; i < to; i++ {
 			o.choices[i].logSum = logSumExp(x, o.choices[i])
 		}
@@ -105,7 +107,7 @@ func (o *crossEntropy) forward(bool) *Tensor {
 func (o *crossEntropy) backward(gradient []float32) {
 	x := Data(o.x)
 	gx := New(Rows(o.x), Cols(o.x), nil)
-	parallel(len(o.choices), 64, func(from, to int) {
+	simd.Parallel(len(o.choices), 64, func(from, to int) {
 		for _, c := range o.choices[from:to] {
 			scale := float64(gradient[0]) * c.weight
 			for j := range c.n {

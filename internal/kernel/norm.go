@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/internal/simd"
 )
 
 // AddLayerNorm returns LayerNorm(x + residual)·gamma + beta of every row, [R, d],
@@ -52,11 +54,11 @@ func (o *layerNorm) forward(tracked bool) *Tensor {
 			if tracked {
 				normal = o.normal[r*d:][:d]
 			}
-			copy(normal, x[r*d:])
+			var added []float32
 			if residual != nil {
-				addTo(normal, residual[r*d:][:d])
+				added = residual[r*d:][:d]
 			}
-			inverse := layerNormRow(y.data[r*d:][:d], normal, o.gamma, o.beta, o.eps)
+			inverse := simd.LayerNormRow(y.data[r*d:][:d], normal, x[r*d:][:d], added, o.gamma, o.beta, o.eps)
 			if tracked {
 				o.inverse[r] = inverse
 			}
@@ -70,7 +72,7 @@ func (o *layerNorm) backward(gradient []float32) {
 	gx := New(rows, d, nil)
 	eachRow(rows, d, func(from, to int) {
 		for r := from; r < to; r++ {
-			layerNormBackwardRow(gx.data[r*d:][:d], gradient[r*d:][:d], o.normal[r*d:][:d], o.gamma, o.inverse[r])
+			simd.LayerNormBackwardRow(gx.data[r*d:][:d], gradient[r*d:][:d], o.normal[r*d:][:d], o.gamma, o.inverse[r])
 		}
 	})
 	if o.residual != nil && o.residual.RequiresGrad() {

@@ -33,18 +33,3 @@ func (v view) copyTo(dst view) {
 		copy(dst.row(r), v.row(r))
 	}
 }
-
-// transposeTo copies the transpose of v to dst [cols, rows], in squares that stay in
-// the cache.
-func (v view) transposeTo(dst view) {
-	const side = 16
-	for r := 0; r < v.rows; r += side {
-		last := min(r+side, v.rows)
-		for c := range v.cols {
-			d := dst.row(c)
-			for i := r; i < last; i++ {
-				d[i] = v.data[i*v.stride+c]
-			}
-		}
-	}
-}
