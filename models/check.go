@@ -73,6 +73,9 @@ func (s Shape) checkPrompt(p *Prompt) error {
 	}
 	rows, cols := p.pastLen(), s.KVHeads*s.HeadDim
 	for i, kv := range p.Past {
+		if kv.Keys == nil || kv.Values == nil {
+			return fmt.Errorf("%w: layer %d lacks keys or values", ErrPrompt, i)
+		}
 		if !slices.Equal(kv.Keys.Shape(), []int{rows, cols}) || !slices.Equal(kv.Values.Shape(), []int{rows, cols}) {
 			return fmt.Errorf("%w: layer %d has keys %v and values %v, want [%d %d]",
 				ErrPrompt, i, kv.Keys.Shape(), kv.Values.Shape(), rows, cols)

@@ -57,7 +57,7 @@ func (p *Prompt) inputLen() int {
 }
 
 func (p *Prompt) pastLen() int {
-	if p == nil || len(p.Past) == 0 {
+	if p == nil || len(p.Past) == 0 || p.Past[0].Keys == nil {
 		return 0
 	}
 	return kernel.Rows(p.Past[0].Keys)
@@ -131,7 +131,12 @@ type Head interface {
 
 // Guard turns the panic of an operator that was given wrong shapes into an error.
 // Exported functions that run operators defer it; other panics go on.
-func Guard(err *error) { kernel.Guard(err) }
+func Guard(err *error) {
+	// recover works in the deferred function alone, not in one that it calls.
+	if recovered := recover(); recovered != nil {
+		*err = kernel.Recovered(recovered)
+	}
+}
 
 // Values returns the numbers of a tensor, row by row. They must not be written.
 func Values(t mat.Tensor) []float32 { return kernel.Data(t) }
