@@ -26,7 +26,7 @@ var _ models.Backbone = (*Model)(nil)
 
 // New reads the encoder. Problems of its tensors are noted in the weights.
 func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
-	c, err := readConfig(file)
+	c, err := readConfig(file, w.Count())
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,8 @@
 package bert_test
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path"
 	"strings"
@@ -18,6 +15,8 @@ import (
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/models/bert"
+	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/modeltest"
 )
 
@@ -83,16 +82,56 @@ func renamed(change func(string) string) func([]hfio.Tensor) []hfio.Tensor {
 	}
 }
 
+// opened is a model below models/auto, with the checkpoint that it was read from.
+func opened(t *testing.T, dir fs.FS) (*hfio.Checkpoint, *layer.Weights, *bert.Model) {
+	t.Helper()
+	checkpoint, err := hfio.OpenModel(dir, &hfio.OpenOptions{NoMap: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := layer.NewWeights(checkpoint, bert.Architecture.Prefix)
+	model, err := bert.New(checkpoint.Config, weights)
+	if err = errors.Join(err, weights.Err()); err != nil {
+		t.Fatal(err)
+	}
+	return checkpoint, weights, model
+}
+
+// tensors are those of a checkpoint as it holds them.
+func tensors(t *testing.T, checkpoint *hfio.Checkpoint) []hfio.Tensor {
+	t.Helper()
+	var all []hfio.Tensor
+	for _, name := range checkpoint.Names() {
+		tensor, err := checkpoint.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, tensor)
+	}
+	return all
+}
+
 func TestConformance(t *testing.T) {
-	base, err := auto.Open(golden(t, "SEQ_CLS", replace(`"hidden_dropout_prob": 0.0`, `"hidden_dropout_prob": 0.2`), nil), nil)
+	dir := golden(t, "SEQ_CLS", replace(`"hidden_dropout_prob": 0.0`, `"hidden_dropout_prob": 0.2`), nil)
+	checkpoint, _, model := opened(t, dir)
+	modeltest.Run(t, modeltest.Suite{
+		Backbone: model, Backward: ag.Backward, Cache: model.Cache, Weights: tensors(t, checkpoint),
+	})
+}
+
+// Weights of 32 bits are used where they lie: the word embeddings are the file's.
+func TestNoCopy(t *testing.T) {
+	checkpoint, _, model := opened(t, golden(t, "SEQ_CLS", nil, nil))
+	words, err := checkpoint.Tensor("bert.embeddings.word_embeddings.weight")
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := base.Model(models.HeadSpec{Task: models.FeatureExtraction})
+	clear(words.Data)
+	row, err := model.Embed([]int{7})
 	if err != nil {
 		t.Fatal(err)
 	}
-	modeltest.Run(t, modeltest.Suite{Backbone: model.Backbone, Backward: ag.Backward})
+	numtest.SameBits(t, models.Values(row), make([]float32, model.Shape().Hidden))
 }
 
 var sequences = []models.Sequence{{IDs: []int{1, 2, 3, 4}, TypeIDs: []int{0, 0, 1, 1}}, {IDs: []int{5}}}
@@ -151,6 +190,10 @@ func TestConfigProblems(t *testing.T) {
 		{`"num_attention_heads": 2`, `"num_attention_heads": 5`, `field "num_attention_heads": found 5, want a divisor of hidden_size`},
 		{`"hidden_act"`, `"position_embedding_type": "relative_key", "hidden_act"`, `field "position_embedding_type": found "relative_key", want absolute`},
 		{`"hidden_dropout_prob": 0.0`, `"hidden_dropout_prob": 1.5`, `field "hidden_dropout_prob": found 1.5, want a probability`},
+		{`"classifier_dropout": null`, `"classifier_dropout": NaN`, `field "classifier_dropout": found NaN, want a probability`},
+		{`"layer_norm_eps": 1e-12`, `"layer_norm_eps": -1e-12`, `field "layer_norm_eps": found -1e-12, want a number of at least 0`},
+		{`"initializer_range": 0.02`, `"initializer_range": Infinity`, `field "initializer_range": found Infinity, want a number of at least 0`},
+		{`"num_hidden_layers": 2`, `"num_hidden_layers": 1000000000`, `field "num_hidden_layers": found 1000000000, want no more than the 41 tensors of the checkpoint`},
 		{`"model_type": "bert"`, `"model_type": "nobert"`, `field "model_type": unknown architecture: found "nobert", want one of: bert`},
 	} {
 		_, _, err := auto.Load(golden(t, "SEQ_CLS", replace(c.old, c.new), nil), nil)
@@ -158,57 +201,27 @@ func TestConfigProblems(t *testing.T) {
 			t.Errorf("found %v, want %s", err, c.want)
 		}
 	}
+	several := func(s string) string {
+		return strings.NewReplacer(`"is_decoder": false`, `"is_decoder": true`, `"hidden_act": "gelu"`, `"hidden_act": 3`).Replace(s)
+	}
+	_, _, err := auto.Load(golden(t, "SEQ_CLS", several, nil), nil)
+	if err == nil || !strings.Contains(err.Error(), `"is_decoder"`) || !strings.Contains(err.Error(), `"hidden_act"`) {
+		t.Errorf("found %v, want both fields in it", err)
+	}
 }
 
-func TestHeads(t *testing.T) {
-	headless := golden(t, "SEQ_CLS", nil, without("classifier"))
-	if _, _, err := auto.Load(headless, nil); !errors.Is(err, hfio.ErrNotFound) {
-		t.Errorf("a head that is absent: found %v, want hfio.ErrNotFound", err)
-	}
-	spec := &auto.Options{Task: models.TokenCls, Labels: make([]string, 500), Rand: rand.New(rand.NewPCG(1, 1))}
-	model, _, err := auto.Load(headless, spec)
-	if err != nil || !model.NewHead {
-		t.Fatalf("a new head: %v, NewHead %v", err, model.NewHead)
-	}
-	params := model.Head.Params()
-	var sum, squares float64
-	weights := models.Values(params[0].Param)
-	for _, w := range weights {
-		sum += float64(w)
-		squares += float64(w) * float64(w)
-	}
-	n := float64(len(weights)) // 6000 draws of N(0, 0.02²): six standard errors
-	if mean, deviation := sum/n, math.Sqrt(squares/n); math.Abs(mean) > 6*0.02/math.Sqrt(n) || math.Abs(deviation-0.02) > 6*0.02/math.Sqrt(2*n) {
-		t.Errorf("a new head has mean %v and deviation %v, want 0 and initializer_range 0.02", mean, deviation)
-	}
-	for _, b := range models.Values(params[1].Param) {
-		if b != 0 {
-			t.Fatalf("a new bias is %v, want 0", b)
+// Sizes that the file does not hold are errors, and nothing is allocated for them.
+func TestHugeSizes(t *testing.T) {
+	for _, c := range []struct{ old, new string }{
+		{`"vocab_size": 40`, `"vocab_size": 4611686018427387904`},
+		{`"hidden_size": 12`, `"hidden_size": 4000000000`},
+		{`"intermediate_size": 20`, `"intermediate_size": 9000000000000000000`},
+		{`"max_position_embeddings": 32`, `"max_position_embeddings": 1000000000000`},
+		{`"type_vocab_size": 2`, `"type_vocab_size": 1000000000000`},
+	} {
+		if _, _, err := auto.Load(golden(t, "SEQ_CLS", replace(c.old, c.new), nil), nil); !errors.Is(err, hfio.ErrShape) {
+			t.Errorf("%s: found %v, want hfio.ErrShape", c.new, err)
 		}
-	}
-
-	poolerless := golden(t, "SEQ_CLS", nil, without("pooler"))
-	if _, _, err := auto.Load(poolerless, nil); err == nil || !strings.Contains(err.Error(), "pooler.dense.weight") {
-		t.Errorf("SEQ_CLS without a pooler: found %v", err)
-	}
-	if _, _, err := auto.Load(poolerless, &auto.Options{Task: models.FeatureExtraction}); err != nil {
-		t.Errorf("features without a pooler: %v", err)
-	}
-	if _, _, err := auto.Load(poolerless, &auto.Options{Task: "CAUSAL_LM"}); !errors.Is(err, models.ErrUnsupportedTask) {
-		t.Errorf("CAUSAL_LM: found %v, want ErrUnsupportedTask", err)
-	}
-}
-
-// A clone of a head is trained by itself, and the base stays as it was.
-func TestClone(t *testing.T) {
-	model, _, err := auto.Load(golden(t, "QUESTION_ANS", nil, nil), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clone := model.Head.Clone()
-	models.Values(clone.Params()[0].Param)[0] += 1
-	if models.Values(model.Head.Params()[0].Param)[0] == models.Values(clone.Params()[0].Param)[0] {
-		t.Error("the clone shares its weight")
 	}
 }
 
@@ -234,31 +247,5 @@ func TestHalfPrecision(t *testing.T) {
 			}
 		}
 		numtest.SameBits(t, logitsOf(t, golden(t, "SEQ_CLS", nil, rounded(false))), logitsOf(t, golden(t, "SEQ_CLS", nil, rounded(true))))
-	}
-}
-
-// The weights that lie in a mapped file are never written.
-func TestFrozen(t *testing.T) {
-	dir := golden(t, "SEQ_CLS", nil, nil)
-	before, _ := fs.ReadFile(dir, "model.safetensors")
-	before = bytes.Clone(before)
-	model, _, err := auto.Load(dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logits, out, err := model.Forward(models.Batch{Sequences: sequences})
-	if err != nil {
-		t.Fatal(err)
-	}
-	loss, err := models.Loss(models.SeqCls, "", logits, out, models.Labels{Classes: []int{0, 2}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ag.Backward(loss); err != nil {
-		t.Fatal(err)
-	}
-	after, _ := fs.ReadFile(dir, "model.safetensors")
-	if !bytes.Equal(before, after) {
-		t.Error("the file's bytes changed")
 	}
 }

@@ -1,6 +1,9 @@
 package bert
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/layer"
@@ -17,11 +20,12 @@ type config struct {
 	attentionDropout  float32
 	classifierDropout float32
 	initRange         float64
+	tied              bool // masked LM: word embeddings are the decoder's weight
 }
 
 // readConfig reads a config and reports everything in it that this package cannot
-// compute.
-func readConfig(file hfio.ModelConfig) (config, error) {
+// compute, and more layers than the checkpoint has tensors.
+func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	r := file.Reader()
 	c := config{
 		Shape: models.Shape{
@@ -34,10 +38,14 @@ func readConfig(file hfio.ModelConfig) (config, error) {
 			TypeVocab:    r.SizeOr("type_vocab_size", 2),
 		},
 		intermediate:     r.SizeOr("intermediate_size", 3072),
-		normEps:          float32(r.FloatOr("layer_norm_eps", 1e-12)),
+		normEps:          float32(notNegative(r, "layer_norm_eps", 1e-12)),
 		hiddenDropout:    probability(r, "hidden_dropout_prob", 0.1),
 		attentionDropout: probability(r, "attention_probs_dropout_prob", 0.1),
-		initRange:        r.FloatOr("initializer_range", 0.02),
+		initRange:        notNegative(r, "initializer_range", 0.02),
+		tied:             r.BoolOr("tie_word_embeddings", true),
+	}
+	if c.Layers > tensors {
+		r.Reject("num_hidden_layers", fmt.Sprintf("no more than the %d tensors of the checkpoint", tensors))
 	}
 	c.classifierDropout = probability(r, "classifier_dropout", float64(c.hiddenDropout))
 	c.Embedding, c.KVHeads = c.Hidden, c.Heads
@@ -62,9 +70,17 @@ func readConfig(file hfio.ModelConfig) (config, error) {
 	return c, r.Err()
 }
 
+func notNegative(r *hfio.ConfigReader, key string, def float64) float64 {
+	x := r.FloatOr(key, def)
+	if !(x >= 0) || math.IsInf(x, 0) {
+		r.Reject(key, "a number of at least 0")
+	}
+	return x
+}
+
 func probability(r *hfio.ConfigReader, key string, def float64) float32 {
 	p := r.FloatOr(key, def)
-	if p < 0 || p >= 1 {
+	if !(p >= 0 && p < 1) {
 		r.Reject(key, "a probability from 0 to less than 1")
 		return 0
 	}

@@ -38,6 +38,9 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (head models.Hea
 
 // scores reads the linear layer that gives the scores, or draws a new one.
 func (m *Model) scores(w *layer.Weights, name string, n int, spec models.HeadSpec) (*layer.TrainedLinear, bool, error) {
+	if n < 1 {
+		return nil, false, fmt.Errorf("%w: found none, want at least 1", models.ErrLabels)
+	}
 	if spec.Rand == nil || w.HasShape(name+".weight", n, m.config.Hidden) {
 		return w.TrainedLinear(name, n, m.config.Hidden), false, nil
 	}
@@ -101,22 +104,38 @@ type maskedHead struct {
 	transform  *layer.Linear
 	activation layer.Activation
 	norm       *layer.Norm
-	decoder    *layer.Linear // its weight is the word embeddings unless the checkpoint has one
+	decoder    *layer.Linear
 }
 
 func newMaskedHead(m *Model, w *layer.Weights) models.Head {
 	c := m.config
-	h := &maskedHead{
+	return &maskedHead{
 		transform:  w.Linear("transform.dense", c.Hidden, c.Hidden),
 		activation: c.activation,
 		norm:       w.Norm("transform.LayerNorm", c.Hidden, c.normEps),
+		decoder:    newDecoder(m, w),
 	}
-	weight := m.embeddings.word
-	if w.Has("decoder.weight") {
+}
+
+// newDecoder reads the decoder's own weight and bias. A tied model may lack them: its
+// weight is the word embeddings then, its bias predictions.bias. Without ties
+// transformers would draw them at random; here they must be there.
+// Source: transformers 5.23, modeling_bert.py, BertForMaskedLM._tied_weights_keys;
+// modeling_utils.py, tie_weights: what the checkpoint holds itself is not tied.
+func newDecoder(m *Model, w *layer.Weights) *layer.Linear {
+	c, weight, bias := m.config, m.embeddings.word, []float32(nil)
+	if !c.tied || w.Has("decoder.weight") {
 		weight = w.Values("decoder.weight", c.Vocab, c.Hidden)
 	}
-	h.decoder = layer.NewLinear(weight, w.Values("bias", c.Vocab), c.Vocab, c.Hidden)
-	return h
+	if !c.tied || w.Has("decoder.bias") {
+		bias = w.Values("decoder.bias", c.Vocab)
+	} else {
+		bias = w.Values("bias", c.Vocab)
+	}
+	if weight == nil || bias == nil {
+		return nil
+	}
+	return layer.NewLinear(weight, bias, c.Vocab, c.Hidden)
 }
 
 func (h *maskedHead) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err error) {

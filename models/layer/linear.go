@@ -23,19 +23,24 @@ func NewLinear(weight, bias []float32, out, in int) *Linear {
 }
 
 // Linear reads name.weight [out, in] and name.bias [out].
-func (w *Weights) Linear(name string, out, in int) *Linear {
-	return NewLinear(w.Values(name+".weight", out, in), w.Values(name+".bias", out), out, in)
-}
+func (w *Weights) Linear(name string, out, in int) *Linear { return w.Stacked(out, in, name) }
 
 // Stacked reads several linears of one input as one, whose outputs stand beside
 // each other in the order of the names: [R, len(names)·out].
 func (w *Weights) Stacked(out, in int, names ...string) *Linear {
-	var weight, bias []float32
-	for _, name := range names {
-		weight = append(weight, w.Values(name+".weight", out, in)...)
-		bias = append(bias, w.Values(name+".bias", out)...)
+	weights, biases := make([][]float32, len(names)), make([][]float32, len(names))
+	complete := true
+	for i, name := range names {
+		weights[i], biases[i] = w.Values(name+".weight", out, in), w.Values(name+".bias", out)
+		complete = complete && weights[i] != nil && biases[i] != nil
 	}
-	return NewLinear(weight, bias, len(names)*out, in)
+	if !complete {
+		return nil
+	}
+	if len(names) == 1 { // it may lie in the file: no copy
+		return NewLinear(weights[0], biases[0], out, in)
+	}
+	return NewLinear(slices.Concat(weights...), slices.Concat(biases...), len(names)*out, in)
 }
 
 // Forward returns [R, out] of x [R, in].
@@ -66,7 +71,11 @@ type TrainedLinear struct {
 
 // TrainedLinear reads a copy of name.weight and name.bias.
 func (w *Weights) TrainedLinear(name string, out, in int) *TrainedLinear {
-	return newTrainedLinear(out, in, w.Values(name+".weight", out, in), w.Values(name+".bias", out))
+	weight, bias := w.Values(name+".weight", out, in), w.Values(name+".bias", out)
+	if weight == nil || bias == nil {
+		return nil
+	}
+	return newTrainedLinear(out, in, weight, bias)
 }
 
 // NewTrainedLinear draws a new one as transformers does: weights from

@@ -14,7 +14,8 @@ import (
 // Weights reads a checkpoint by paths, so that a model's code and its tensors'
 // names line up: w.At("encoder", "layer", 3).Linear("output.dense", d, h). A tensor
 // that is missing or has another shape is noted and reading goes on; [Weights.Err]
-// reports all of them.
+// reports all of them. A model read from weights with an error must not be used: its
+// parts may be nil, since nothing is allocated for sizes that the file does not hold.
 type Weights struct {
 	path  string
 	state *weightsState
@@ -75,25 +76,21 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 }
 
 // Values returns a tensor of this shape as float32, which must not be written: it
-// may lie in the file. A missing or misshaped one gives zeros and is noted.
+// may lie in the file. A missing or misshaped one is noted and gives nil.
 func (w *Weights) Values(name string, shape ...int) []float32 {
-	size := 1
-	for _, n := range shape {
-		size *= n
-	}
 	t, ok := w.find(w.path + name)
 	if !ok {
 		w.note(name, fmt.Errorf("%w, want %v", hfio.ErrNotFound, shape))
-		return make([]float32, size)
+		return nil
 	}
 	if !slices.Equal(t.Shape, shape) {
 		w.note(name, &hfio.Mismatch{Found: fmt.Sprint(t.Shape), Want: fmt.Sprint(shape), Kind: hfio.ErrShape})
-		return make([]float32, size)
+		return nil
 	}
 	values, err := t.Float32s()
 	if err != nil {
 		w.note(name, err)
-		return make([]float32, size)
+		return nil
 	}
 	return values
 }
@@ -101,6 +98,10 @@ func (w *Weights) Values(name string, shape ...int) []float32 {
 func (w *Weights) note(name string, err error) {
 	w.state.problems = append(w.state.problems, &hfio.TensorError{File: w.state.checkpoint.Dir(), Name: w.path + name, Err: err})
 }
+
+// Count returns the number of tensors in the checkpoint. No model that it holds has
+// more layers.
+func (w *Weights) Count() int { return len(w.state.checkpoint.Names()) }
 
 // Err returns all problems met so far, joined.
 func (w *Weights) Err() error { return errors.Join(w.state.problems...) }

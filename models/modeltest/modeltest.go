@@ -4,6 +4,7 @@
 package modeltest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
@@ -27,19 +29,26 @@ type Suite struct {
 	Backbone models.Backbone
 	// Backward runs the backward pass: ag.Backward.
 	Backward func(...mat.Tensor) error
+	// Cache returns the keys and values that each layer computes while the backbone
+	// reads a sequence, [T, H·k], one a token.
+	Cache func(models.Sequence) []models.KV
+	// Weights are the frozen tensors that the backbone was read from, as it holds them.
+	Weights []hfio.Tensor
 }
 
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {
+	t.Run("Concurrent", s.concurrent) // first: weights are packed at their first use
 	t.Run("Shapes", s.shapes)
 	t.Run("RaggedEqualsAlone", s.raggedEqualsAlone)
 	t.Run("EmptyPrompt", s.emptyPrompt)
 	t.Run("PromptOfWords", s.promptOfWords)
+	t.Run("PrefixIsCache", s.prefixIsCache)
 	t.Run("Gradients", s.gradients)
 	t.Run("SameBits", s.sameBits)
 	t.Run("Dropout", s.dropout)
+	t.Run("Frozen", s.frozen)
 	t.Run("BadInput", s.badInput)
-	t.Run("Concurrent", s.concurrent)
 }
 
 // virtual is the number of virtual tokens in the suite's prompts.
@@ -75,6 +84,12 @@ func (s Suite) prefix(seed uint64) (*models.Prompt, []*nn.Param) {
 		params = append(params, keys, values)
 	}
 	return prompt, params
+}
+
+func (s Suite) both(seed uint64) (*models.Prompt, []*nn.Param) {
+	rows, first := s.input(seed)
+	prefix, second := s.prefix(seed + 1)
+	return &models.Prompt{Input: rows.Input, Past: prefix.Past}, append(first, second...)
 }
 
 func (s Suite) forward(t *testing.T, batch models.Batch) models.Output {
@@ -158,15 +173,38 @@ func (s Suite) promptOfWords(t *testing.T) {
 	numtest.SameBits(t, models.Values(got.Hidden), models.Values(want.Hidden))
 }
 
+// A prefix taken from a cache is the tokens that filled it: the tokens after them get
+// the hidden states that they have when all is read at once. In an encoder the first
+// tokens look at the later ones too, so the cache must be that of the whole sequence;
+// in a decoder it is that of the first tokens alone as well.
+func (s Suite) prefixIsCache(t *testing.T) {
+	ids := s.texts()[2]
+	whole := models.Sequence{IDs: ids}
+	want := s.forward(t, models.Batch{Sequences: []models.Sequence{whole}})
+	prompt := &models.Prompt{}
+	for _, kv := range s.Cache(whole) {
+		if rows := kernel.Rows(kv.Keys); rows != len(ids) {
+			t.Fatalf("the cache has %d rows, want %d", rows, len(ids))
+		}
+		prompt.Past = append(prompt.Past, models.KV{Keys: firstRows(kv.Keys), Values: firstRows(kv.Values)})
+	}
+	got := s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: ids[virtual:], Prompt: prompt}}})
+	numtest.Close(t, models.Values(got.Hidden), models.Values(want.Hidden)[virtual*s.Backbone.Shape().Hidden:], 1e-6, 1e-6)
+}
+
+func firstRows(x mat.Tensor) mat.Tensor {
+	return kernel.New(virtual, kernel.Cols(x), models.Values(x)[:virtual*kernel.Cols(x)])
+}
+
 // probe is a loss whose gradient reaches every hidden state.
 func (s Suite) probe(hidden mat.Tensor) mat.Tensor {
 	return kernel.MSE(hidden, numtest.Normal(99, kernel.Rows(hidden)*kernel.Cols(hidden), 1))
 }
 
 func (s Suite) gradients(t *testing.T) {
-	for name, make := range map[string]func(uint64) (*models.Prompt, []*nn.Param){"rows": s.input, "prefix": s.prefix} {
+	for name, create := range map[string]func(uint64) (*models.Prompt, []*nn.Param){"rows": s.input, "prefix": s.prefix, "both": s.both} {
 		t.Run(name, func(t *testing.T) {
-			prompt, params := make(30)
+			prompt, params := create(30)
 			var batch models.Batch
 			for _, ids := range s.texts() {
 				batch.Sequences = append(batch.Sequences, models.Sequence{IDs: ids, Prompt: prompt})
@@ -235,24 +273,60 @@ func (s Suite) dropout(t *testing.T) {
 	}
 }
 
+// Training a prompt leaves every weight as it was, to the bit.
+func (s Suite) frozen(t *testing.T) {
+	if len(s.Weights) == 0 {
+		t.Fatal("the suite knows no weights to look at")
+	}
+	before := make([][]byte, len(s.Weights))
+	for i, w := range s.Weights {
+		before[i] = bytes.Clone(w.Data)
+	}
+	hidden := slices.Clone(models.Values(s.forward(t, s.mixed()).Hidden))
+	prompt, params := s.both(40)
+	batch := models.Batch{Dropout: layer.NewDropout(3)}
+	for _, ids := range s.texts() {
+		batch.Sequences = append(batch.Sequences, models.Sequence{IDs: ids, Prompt: prompt})
+	}
+	if err := s.Backward(s.probe(s.forward(t, batch).Hidden)); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range params {
+		if !p.HasGrad() {
+			t.Errorf("parameter %d got no gradient", i)
+		}
+	}
+	for i, w := range s.Weights {
+		if !bytes.Equal(w.Data, before[i]) {
+			t.Errorf("%s changed", w.Name)
+		}
+	}
+	// The model may hold copies of them, packed.
+	numtest.SameBits(t, models.Values(s.forward(t, s.mixed()).Hidden), hidden)
+}
+
 func (s Suite) badInput(t *testing.T) {
 	shape := s.Backbone.Shape()
 	rows, _ := s.input(1)
 	prefix, _ := s.prefix(1)
-	long := make([]int, shape.MaxPositions-virtual+1)
+	if shape.MaxPositions > 0 {
+		s.longest(t, rows)
+		s.longest(t, prefix)
+	}
 	for name, c := range map[string]struct {
 		sequence models.Sequence
 		want     error
 	}{
-		"no token":             {models.Sequence{}, models.ErrTokenID},
-		"token too large":      {models.Sequence{IDs: []int{shape.Vocab}}, models.ErrTokenID},
-		"negative token":       {models.Sequence{IDs: []int{-1}}, models.ErrTokenID},
-		"type too large":       {models.Sequence{IDs: []int{1}, TypeIDs: []int{shape.TypeVocab}}, models.ErrTokenID},
-		"too few types":        {models.Sequence{IDs: []int{1, 2}, TypeIDs: []int{0}}, models.ErrTokenID},
-		"too long with rows":   {models.Sequence{IDs: long, Prompt: rows}, models.ErrTooLong},
-		"too long with prefix": {models.Sequence{IDs: long, Prompt: prefix}, models.ErrTooLong},
-		"narrow rows":          {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Input: kernel.New(1, shape.Embedding-1, nil)}}, models.ErrPrompt},
-		"a layer too few":      {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: prefix.Past[1:]}}, models.ErrPrompt},
+		"no token":              {models.Sequence{}, models.ErrTokenID},
+		"token too large":       {models.Sequence{IDs: []int{shape.Vocab}}, models.ErrTokenID},
+		"negative token":        {models.Sequence{IDs: []int{-1}}, models.ErrTokenID},
+		"type too large":        {models.Sequence{IDs: []int{1}, TypeIDs: []int{shape.TypeVocab}}, models.ErrTokenID},
+		"too few types":         {models.Sequence{IDs: []int{1, 2}, TypeIDs: []int{0}}, models.ErrTokenID},
+		"narrow rows":           {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Input: kernel.New(1, shape.Embedding-1, nil)}}, models.ErrPrompt},
+		"a layer too few":       {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: prefix.Past[1:]}}, models.ErrPrompt},
+		"no keys and values":    {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: make([]models.KV, shape.Layers)}}, models.ErrPrompt},
+		"narrow keys":           {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual, -1)}, models.ErrPrompt},
+		"a row more in a layer": {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual+1, 0)}, models.ErrPrompt},
 	} {
 		_, err := s.Backbone.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{1}}, c.sequence, c.sequence}})
 		if !errors.Is(err, c.want) {
@@ -268,17 +342,42 @@ func (s Suite) badInput(t *testing.T) {
 	}
 }
 
+// longest wants a sequence that fills all positions to be read, and one token more to
+// be an error: the virtual tokens count.
+func (s Suite) longest(t *testing.T, prompt *models.Prompt) {
+	ids := make([]int, s.Backbone.Shape().MaxPositions-virtual+1)
+	s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: ids[1:], Prompt: prompt}}})
+	_, err := s.Backbone.Forward(models.Batch{Sequences: []models.Sequence{{IDs: ids, Prompt: prompt}}})
+	if !errors.Is(err, models.ErrTooLong) {
+		t.Errorf("a token too many: found %v, want ErrTooLong", err)
+	}
+}
+
+// reshaped is a prefix whose last layer has other keys.
+func (s Suite) reshaped(rows, columns int) *models.Prompt {
+	prompt, _ := s.prefix(1)
+	last := &prompt.Past[len(prompt.Past)-1]
+	last.Keys = kernel.New(rows, kernel.Cols(last.Keys)+columns, nil)
+	return prompt
+}
+
 func (s Suite) concurrent(t *testing.T) {
 	batch := s.mixed()
-	want := models.Values(s.forward(t, batch).Hidden)
+	found := make([][]float32, 4)
 	var wait sync.WaitGroup
-	for range 4 {
+	for i := range found {
 		wait.Go(func() {
 			out, err := s.Backbone.Forward(batch)
-			if err != nil || !slices.Equal(models.Values(out.Hidden), want) {
-				t.Errorf("found other numbers, or %v", err)
+			if err != nil {
+				t.Error(err)
+				return
 			}
+			found[i] = models.Values(out.Hidden)
 		})
 	}
 	wait.Wait()
+	want := models.Values(s.forward(t, batch).Hidden)
+	for _, got := range found {
+		numtest.SameBits(t, got, want)
+	}
 }

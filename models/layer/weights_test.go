@@ -1,0 +1,111 @@
+package layer_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+// checkpoint holds tensors of F32 that are filled with 1, 2, 3, ... in the given order.
+func checkpoint(t *testing.T, tensors ...hfio.Tensor) *hfio.Checkpoint {
+	t.Helper()
+	for i := range tensors {
+		tensors[i].DType = hfio.F32
+		for range tensors[i].Size() {
+			tensors[i].Data = binary.LittleEndian.AppendUint32(tensors[i].Data, math.Float32bits(float32(i+1)))
+		}
+	}
+	data, err := hfio.EncodeSafeTensors(nil, tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := hfio.OpenModel(fstest.MapFS{
+		"config.json":       {Data: []byte(`{"model_type": "x"}`)},
+		"model.safetensors": {Data: data},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestNames(t *testing.T) {
+	renamed := [2]string{"Norm.weight", "Norm.gamma"}
+	c := checkpoint(
+		t,
+		hfio.Tensor{Name: "a.weight", Shape: []int{1}}, hfio.Tensor{Name: "x.a.weight", Shape: []int{1}},
+		hfio.Tensor{Name: "x.b.0.weight", Shape: []int{1}},
+		hfio.Tensor{Name: "c.Norm.gamma", Shape: []int{1}},
+		hfio.Tensor{Name: "x.d.Norm.gamma", Shape: []int{1}},
+		hfio.Tensor{Name: "x.e.Norm.weight", Shape: []int{1}}, hfio.Tensor{Name: "e.Norm.gamma", Shape: []int{1}},
+		hfio.Tensor{Name: "unused", Shape: []int{1}},
+	)
+	w := layer.NewWeights(c, "x.", renamed)
+	for _, read := range []struct {
+		name string
+		at   *layer.Weights
+		last string
+		want float32
+	}{
+		{"its own name comes before the prefixed", w.At("a"), "weight", 1},
+		{"prefixed, with a number in the path", w.At("b", 0), "weight", 3},
+		{"an older name", w.At("c"), "Norm.weight", 4},
+		{"an older name, prefixed", w.At("d"), "Norm.weight", 5},
+		{"today's name comes before the older", w.At("e"), "Norm.weight", 6},
+	} {
+		if got := read.at.Values(read.last, 1); len(got) != 1 || got[0] != read.want {
+			t.Errorf("%s: found %v, want [%v]", read.name, got, read.want)
+		}
+	}
+	if err := w.Err(); err != nil {
+		t.Error(err)
+	}
+	if got, want := w.Unused(), []string{"e.Norm.gamma", "unused", "x.a.weight"}; !slices.Equal(got, want) {
+		t.Errorf("Unused() = %q, want %q", got, want)
+	}
+	if w.Count() != 8 || !w.Has("unused") || w.Has("weight") || !w.At("a").HasShape("weight", 1) || w.At("a").HasShape("weight", 1, 1) {
+		t.Error("Count, Has or HasShape do not say what is there")
+	}
+}
+
+// All problems are in one error, in the order of reading, and what is misread is nil.
+func TestProblems(t *testing.T) {
+	c := checkpoint(
+		t,
+		hfio.Tensor{Name: "q.weight", Shape: []int{2, 3}}, hfio.Tensor{Name: "q.bias", Shape: []int{2}},
+		hfio.Tensor{Name: "k.weight", Shape: []int{3, 2}}, hfio.Tensor{Name: "k.bias", Shape: []int{2}},
+	)
+	w := layer.NewWeights(c, "")
+	if w.Linear("q", 2, 3) == nil || w.TrainedLinear("q", 2, 3) == nil || w.Stacked(2, 3, "q", "q") == nil {
+		t.Error("a linear that is there is nil")
+	}
+	if err := w.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if w.Linear("k", 2, 3) != nil || w.Stacked(2, 3, "q", "v") != nil || w.TrainedLinear("o", 2, 3) != nil {
+		t.Error("a linear that is not there is not nil")
+	}
+	if w.Values("huge", math.MaxInt, math.MaxInt) != nil {
+		t.Error("a tensor that is not there has values")
+	}
+	err := w.Err()
+	if !errors.Is(err, hfio.ErrShape) || !errors.Is(err, hfio.ErrNotFound) {
+		t.Fatalf("found %v, want hfio.ErrShape and hfio.ErrNotFound", err)
+	}
+	at := -1
+	for _, want := range []string{`"k.weight": found [3 2], want [2 3]`, `"v.weight"`, `"v.bias"`, `"o.weight"`, `"o.bias"`, `"huge"`} {
+		next := strings.Index(err.Error(), want)
+		if next <= at {
+			t.Errorf("%v has no %s behind the others", err, want)
+		}
+		at = next
+	}
+}
