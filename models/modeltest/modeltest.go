@@ -5,12 +5,9 @@ package modeltest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -51,47 +48,6 @@ func Run(t *testing.T, s Suite) {
 	t.Run("BadInput", s.badInput)
 }
 
-// virtual is the number of virtual tokens in the suite's prompts.
-const virtual = 3
-
-func (s Suite) texts() [][]int {
-	random := rand.New(rand.NewPCG(1, 2))
-	texts := make([][]int, 4)
-	for i, n := range []int{5, 1, 9, 3} {
-		for range n {
-			texts[i] = append(texts[i], random.IntN(s.Backbone.Shape().Vocab))
-		}
-	}
-	return texts
-}
-
-// input is a prompt of rows, and prefix one of keys and values; the parameters are
-// what they are made of.
-func (s Suite) input(seed uint64) (*models.Prompt, []*nn.Param) {
-	shape := s.Backbone.Shape()
-	p := kernel.NewParam(virtual, shape.Embedding, numtest.Normal(seed, virtual*shape.Embedding, 1))
-	return &models.Prompt{Input: p}, []*nn.Param{p}
-}
-
-func (s Suite) prefix(seed uint64) (*models.Prompt, []*nn.Param) {
-	shape := s.Backbone.Shape()
-	width := shape.KVHeads * shape.HeadDim
-	prompt, params := &models.Prompt{}, []*nn.Param(nil)
-	for l := range shape.Layers {
-		keys := kernel.NewParam(virtual, width, numtest.Normal(seed+uint64(2*l), virtual*width, 1))
-		values := kernel.NewParam(virtual, width, numtest.Normal(seed+uint64(2*l+1), virtual*width, 1))
-		prompt.Past = append(prompt.Past, models.KV{Keys: keys, Values: values})
-		params = append(params, keys, values)
-	}
-	return prompt, params
-}
-
-func (s Suite) both(seed uint64) (*models.Prompt, []*nn.Param) {
-	rows, first := s.input(seed)
-	prefix, second := s.prefix(seed + 1)
-	return &models.Prompt{Input: rows.Input, Past: prefix.Past}, append(first, second...)
-}
-
 func (s Suite) forward(t *testing.T, batch models.Batch) models.Output {
 	t.Helper()
 	out, err := s.Backbone.Forward(batch)
@@ -99,18 +55,6 @@ func (s Suite) forward(t *testing.T, batch models.Batch) models.Output {
 		t.Fatal(err)
 	}
 	return out
-}
-
-// mixed is a batch of several texts with no prompt, rows and a prefix.
-func (s Suite) mixed() models.Batch {
-	rows, _ := s.input(10)
-	prefix, _ := s.prefix(20)
-	prompts := []*models.Prompt{nil, rows, prefix, rows}
-	var batch models.Batch
-	for i, ids := range s.texts() {
-		batch.Sequences = append(batch.Sequences, models.Sequence{IDs: ids, Prompt: prompts[i]})
-	}
-	return batch
 }
 
 func (s Suite) shapes(t *testing.T) {
@@ -303,62 +247,6 @@ func (s Suite) frozen(t *testing.T) {
 	}
 	// The model may hold copies of them, packed.
 	numtest.SameBits(t, models.Values(s.forward(t, s.mixed()).Hidden), hidden)
-}
-
-func (s Suite) badInput(t *testing.T) {
-	shape := s.Backbone.Shape()
-	rows, _ := s.input(1)
-	prefix, _ := s.prefix(1)
-	if shape.MaxPositions > 0 {
-		s.longest(t, rows)
-		s.longest(t, prefix)
-	}
-	for name, c := range map[string]struct {
-		sequence models.Sequence
-		want     error
-	}{
-		"no token":              {models.Sequence{}, models.ErrTokenID},
-		"token too large":       {models.Sequence{IDs: []int{shape.Vocab}}, models.ErrTokenID},
-		"negative token":        {models.Sequence{IDs: []int{-1}}, models.ErrTokenID},
-		"type too large":        {models.Sequence{IDs: []int{1}, TypeIDs: []int{shape.TypeVocab}}, models.ErrTokenID},
-		"too few types":         {models.Sequence{IDs: []int{1, 2}, TypeIDs: []int{0}}, models.ErrTokenID},
-		"narrow rows":           {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Input: kernel.New(1, shape.Embedding-1, nil)}}, models.ErrPrompt},
-		"a layer too few":       {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: prefix.Past[1:]}}, models.ErrPrompt},
-		"no keys and values":    {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: make([]models.KV, shape.Layers)}}, models.ErrPrompt},
-		"narrow keys":           {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual, -1)}, models.ErrPrompt},
-		"a row more in a layer": {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual+1, 0)}, models.ErrPrompt},
-	} {
-		_, err := s.Backbone.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{1}}, c.sequence, c.sequence}})
-		if !errors.Is(err, c.want) {
-			t.Errorf("%s: found %v, want %v", name, err, c.want)
-			continue
-		}
-		if text := err.Error(); !strings.Contains(text, "sequence 1:") || !strings.Contains(text, "sequence 2:") {
-			t.Errorf("%s: %q does not name both sequences", name, text)
-		}
-	}
-	if _, err := s.Backbone.Embed([]int{shape.Vocab}); !errors.Is(err, models.ErrTokenID) {
-		t.Errorf("Embed of a token too large: found %v, want ErrTokenID", err)
-	}
-}
-
-// longest wants a sequence that fills all positions to be read, and one token more to
-// be an error: the virtual tokens count.
-func (s Suite) longest(t *testing.T, prompt *models.Prompt) {
-	ids := make([]int, s.Backbone.Shape().MaxPositions-virtual+1)
-	s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: ids[1:], Prompt: prompt}}})
-	_, err := s.Backbone.Forward(models.Batch{Sequences: []models.Sequence{{IDs: ids, Prompt: prompt}}})
-	if !errors.Is(err, models.ErrTooLong) {
-		t.Errorf("a token too many: found %v, want ErrTooLong", err)
-	}
-}
-
-// reshaped is a prefix whose last layer has other keys.
-func (s Suite) reshaped(rows, columns int) *models.Prompt {
-	prompt, _ := s.prefix(1)
-	last := &prompt.Past[len(prompt.Past)-1]
-	last.Keys = kernel.New(rows, kernel.Cols(last.Keys)+columns, nil)
-	return prompt
 }
 
 func (s Suite) concurrent(t *testing.T) {
