@@ -16,6 +16,10 @@ type Classification struct {
 	// Scores holds the probability of every label, in the order of Predictor.Labels:
 	// of a softmax, or each by itself where a text may have several labels.
 	Scores []float64 `json:"scores"`
+	// Labels are, where a text may have several, those with a probability above one half.
+	Labels []string `json:"labels,omitempty"`
+	// Truncated: the text is longer than Predictor.MaxLength, and its end was cut off.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 // Classify answers a task of SEQ_CLS, one Classification a text.
@@ -24,14 +28,25 @@ func (p *Predictor) Classify(ctx context.Context, texts []Text) ([]Classificatio
 		return nil, err
 	}
 	answers := make([]Classification, len(texts))
-	err := run(ctx, p, texts, p.encode, func(i int, _ tokenize.Encoding, scores []float32, _ int) {
+	truncated := make([]bool, len(texts))
+	encode := func(i int, text Text) (tokenize.Encoding, error) {
+		encoding, err := p.encode(text, p.MaxLength)
+		if err == nil && len(encoding.IDs) == p.MaxLength {
+			var whole tokenize.Encoding
+			whole, err = p.encode(text, 0)
+			truncated[i] = len(whole.IDs) > p.MaxLength
+		}
+		return encoding, err
+	}
+	err := run(ctx, p, texts, encode, func(i int, _ tokenize.Encoding, scores []float32, _ int) {
 		answers[i] = p.classification(scores)
+		answers[i].Truncated = truncated[i]
 	})
 	return answers, err
 }
 
-func (p *Predictor) encode(text Text) (tokenize.Encoding, error) {
-	opts := &tokenize.Options{MaxLength: p.MaxLength}
+func (p *Predictor) encode(text Text, maxLength int) (tokenize.Encoding, error) {
+	opts := &tokenize.Options{MaxLength: maxLength}
 	if text.Pair != "" {
 		return p.base.tokenizer.EncodePair(text.Text, text.Pair, opts)
 	}
@@ -47,7 +62,13 @@ func (p *Predictor) classification(scores []float32) Classification {
 		}
 		return Classification{Score: values[0], Scores: values}
 	case p.ProblemType == models.MultiLabel:
-		return p.best(sigmoid(scores))
+		answer := p.best(sigmoid(scores))
+		for l, probability := range answer.Scores {
+			if probability > 0.5 {
+				answer.Labels = append(answer.Labels, p.Labels[l])
+			}
+		}
+		return answer
 	}
 	return p.best(softmax(scores))
 }

@@ -2,6 +2,7 @@ package predict
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/gopeft/gopeft/models"
@@ -33,6 +34,9 @@ type ModelOutput struct {
 // Forward runs one sequence in evaluation. As in PEFT, labels and positions are not
 // shifted for virtual tokens.
 func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
+	if in.InputIDs == nil {
+		return nil, errors.New(`field "input_ids": missing`)
+	}
 	if in.DecoderInputIDs != nil {
 		return nil, fmt.Errorf("field \"decoder_input_ids\": %w: %s has no decoder", models.ErrUnsupportedTask, p.Task)
 	}

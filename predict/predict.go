@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -22,8 +24,13 @@ import (
 	"github.com/gopeft/gopeft/tokenize"
 )
 
-// ErrTask: the method called is not that of the adapter's task.
-var ErrTask = errors.New("wrong task")
+// What callers branch on.
+var (
+	// ErrTask: the method called is not that of the adapter's task.
+	ErrTask = errors.New("wrong task")
+	// ErrNotFinite: the adapter or the base holds, or leads to, NaN or infinite values.
+	ErrNotFinite = errors.New("the scores hold NaN or infinite values")
+)
 
 // Options says how a base is opened.
 type Options struct {
@@ -161,7 +168,7 @@ const batchSize = 32
 
 // run encodes inputs and runs them in batches; each is given the rows of every
 // batch's answer.
-func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(T) (tokenize.Encoding, error),
+func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index int, input T) (tokenize.Encoding, error),
 	each func(index int, encoding tokenize.Encoding, rows []float32, columns int),
 ) error {
 	for from := 0; from < len(inputs); from += batchSize {
@@ -172,7 +179,7 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(T) (t
 		encodings := make([]tokenize.Encoding, len(part))
 		batch := models.Batch{Sequences: make([]models.Sequence, len(part))}
 		for i, input := range part {
-			encoding, err := encode(input)
+			encoding, err := encode(from+i, input)
 			if err != nil {
 				return fmt.Errorf("input %d: %w", from+i, err)
 			}
@@ -192,10 +199,17 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(T) (t
 				span := out.Spans[i]
 				rows = values[(span.Start+span.Prompt)*columns : span.End*columns]
 			}
+			if slices.ContainsFunc(rows, notFinite) {
+				return fmt.Errorf("input %d: %w", from+i, ErrNotFinite)
+			}
 			each(from+i, encodings[i], rows, columns)
 		}
 	}
 	return nil
+}
+
+func notFinite(score float32) bool {
+	return math.IsNaN(float64(score)) || math.IsInf(float64(score), 0)
 }
 
 func (p *Predictor) want(task models.Task) error {

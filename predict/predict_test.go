@@ -2,12 +2,15 @@ package predict_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +25,12 @@ const goldens = "../compat_test/testdata/goldens"
 // openTask opens the golden base of a task with a vocabulary of its 40 tokens, and a
 // golden adapter on it.
 func openTask(t testing.TB, task, method string) *predict.Predictor {
+	t.Helper()
+	return openDir(t, task, hfio.Dir(filepath.Join(goldens, task, method, "adapter")))
+}
+
+// openDir opens an adapter's directory on the golden base of a task.
+func openDir(t testing.TB, task string, adapter fs.FS) *predict.Predictor {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(goldens, task, "base"))); err != nil {
@@ -42,7 +51,7 @@ func openTask(t testing.TB, task, method string) *predict.Predictor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = base.Close() })
-	p, err := base.Adapter(hfio.Dir(filepath.Join(goldens, task, method, "adapter")))
+	p, err := base.Adapter(adapter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +128,9 @@ func TestOtherProblems(t *testing.T) {
 		if want := 1 / (1 + math.Exp(-float64(v))); math.Abs(answers[0].Scores[l]-want) > 1e-6 {
 			t.Errorf("several labels: score %d is %v, want %v", l, answers[0].Scores[l], want)
 		}
+		if got := slices.Contains(answers[0].Labels, several.Labels[l]); got != (v > 0) {
+			t.Errorf("several labels: %s is chosen: %v, its logit is %v", several.Labels[l], got, v)
+		}
 	}
 }
 
@@ -183,10 +195,62 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// A text of exactly MaxLength tokens is whole, one of more is cut.
+func TestTruncated(t *testing.T) {
+	p := openTask(t, "SEQ_CLS", "prompt")
+	fits := strings.Repeat("a ", p.MaxLength-2)
+	answers, err := p.Classify(context.Background(), []predict.Text{{Text: "a"}, {Text: fits + "b"}, {Text: fits}, {Text: fits, Pair: "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true, false, true} {
+		if answers[i].Truncated != want {
+			t.Errorf("text %d: truncated is %v, want %v", i, answers[i].Truncated, want)
+		}
+	}
+	if !reflect.DeepEqual(answers[1].Scores, answers[2].Scores) {
+		t.Error("the text that is cut has other scores than what is left of it")
+	}
+}
+
+// Scores that are not numbers are an error of every task.
+func TestNotFinite(t *testing.T) {
+	ctx := context.Background()
+	for task, answer := range map[string]func(*predict.Predictor) error{
+		"SEQ_CLS":             func(p *predict.Predictor) error { _, err := p.Classify(ctx, []predict.Text{{Text: "a"}}); return err },
+		"SEQ_CLS-multi-label": func(p *predict.Predictor) error { _, err := p.Classify(ctx, []predict.Text{{Text: "a"}}); return err },
+		"TOKEN_CLS":           func(p *predict.Predictor) error { _, err := p.Tag(ctx, [][]string{{"a"}}); return err },
+		"QUESTION_ANS":        func(p *predict.Predictor) error { _, err := p.Answer(ctx, []predict.Question{{"a", "b"}}); return err },
+	} {
+		if err := answer(withNaN(t, task)); !errors.Is(err, predict.ErrNotFinite) {
+			t.Errorf("%s: found %v, want ErrNotFinite", task, err)
+		}
+	}
+}
+
+// withNaN opens a task with a prefix whose first number is NaN.
+func withNaN(t *testing.T, task string) *predict.Predictor {
+	t.Helper()
+	a, err := hfio.OpenAdapter(hfio.Dir(filepath.Join(goldens, task, "prefix", "adapter")), &hfio.OpenOptions{NoMap: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt, _ := a.Tensor("prompt_embeddings")
+	binary.LittleEndian.PutUint32(prompt.Data, math.Float32bits(float32(math.NaN())))
+	dir := t.TempDir()
+	if err := errors.Join(hfio.WriteAdapter(dir, a), a.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return openDir(t, task, hfio.Dir(dir))
+}
+
 func TestWrongTask(t *testing.T) {
 	p := openTask(t, "TOKEN_CLS", "prefix")
 	if _, err := p.Classify(context.Background(), []predict.Text{{Text: "a"}}); !errors.Is(err, predict.ErrTask) {
 		t.Errorf("found %v, want ErrTask", err)
+	}
+	if _, err := p.Forward(predict.TokenInput{}); err == nil || !strings.Contains(err.Error(), "input_ids") {
+		t.Errorf("found %v, want an error of input_ids", err)
 	}
 	if _, err := p.Forward(predict.TokenInput{InputIDs: []int{99}}); !errors.Is(err, models.ErrTokenID) {
 		t.Errorf("found %v, want ErrTokenID", err)

@@ -20,7 +20,7 @@ func (p *Predictor) Tag(ctx context.Context, texts [][]string) ([][]Tag, error) 
 	if err := p.want(models.TokenCls); err != nil {
 		return nil, err
 	}
-	encode := func(words []string) (tokenize.Encoding, error) {
+	encode := func(_ int, words []string) (tokenize.Encoding, error) {
 		return p.base.tokenizer.EncodeWords(words, &tokenize.Options{MaxLength: p.MaxLength})
 	}
 	answers := make([][]Tag, len(texts))
