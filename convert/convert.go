@@ -5,7 +5,9 @@ package convert
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -30,7 +32,7 @@ const (
 )
 
 // Adapter reads the adapter directory src and writes it to the directory dst,
-// which it makes. The model card is kept (with its base renamed where asked), or
+// which it makes. What dst holds already is not replaced (fs.ErrExist). The model card is kept (with its base renamed where asked), or
 // made as PEFT makes one where there is none.
 func Adapter(src fs.FS, dst string, opts *Options) error {
 	if opts == nil {
@@ -41,6 +43,11 @@ func Adapter(src fs.FS, dst string, opts *Options) error {
 		return err
 	}
 	defer a.Close()
+	for _, name := range []string{hfio.AdapterConfigFile, hfio.ReadmeFile} {
+		if _, err := os.Stat(filepath.Join(dst, name)); err == nil {
+			return fmt.Errorf("%s: %w: want a directory without an adapter and a model card", filepath.Join(dst, name), fs.ErrExist)
+		}
+	}
 	read := a.Format
 	if err := change(a, opts); err != nil {
 		return err
@@ -48,15 +55,24 @@ func Adapter(src fs.FS, dst string, opts *Options) error {
 	if err := hfio.WriteAdapter(dst, a); err != nil {
 		return err
 	}
+	// JSON and pickles can say one thing in many ways: what is unchanged stays the bytes it was.
+	if opts.BaseModel == "" {
+		if err := copyFile(src, dst, hfio.AdapterConfigFile); err != nil {
+			return err
+		}
+	}
 	if a.Format != hfio.FormatTorch || read != hfio.FormatTorch || opts.DType != "" {
 		return nil
 	}
-	// A pickle can say one thing in many ways: unchanged weights stay the bytes they were.
-	data, err := fs.ReadFile(src, hfio.AdapterTorchFile)
+	return copyFile(src, dst, hfio.AdapterTorchFile)
+}
+
+func copyFile(src fs.FS, dst, name string) error {
+	data, err := fs.ReadFile(src, name)
 	if err != nil {
 		return err
 	}
-	return hfio.WriteFile(filepath.Join(dst, hfio.AdapterTorchFile), data)
+	return hfio.WriteFile(filepath.Join(dst, name), data)
 }
 
 func change(a *hfio.Adapter, opts *Options) error {
