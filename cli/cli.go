@@ -9,9 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/hfio"
 )
 
 // Exit statuses.
@@ -83,7 +88,9 @@ func newApp(streams Streams) *cli.App {
 		},
 	}
 	for _, command := range app.Commands {
-		command.OnUsageError = app.OnUsageError
+		command.OnUsageError = func(c *cli.Context, err error, _ bool) error {
+			return usagef("%s: %w; see gopeft %s --help", command.Name, err, command.Name)
+		}
 		command.Before = prepare(takeRequired(command))
 	}
 	return app
@@ -148,9 +155,36 @@ func version() string {
 func wantArgs(c *cli.Context, names ...string) ([]string, error) {
 	args := c.Args().Slice()
 	if len(args) == len(names) {
+		if at := slices.Index(args, ""); at >= 0 {
+			return nil, usagef("%s: %s is empty", c.Command.Name, names[at])
+		}
 		return args, nil
 	}
+	if len(names) == 0 {
+		return nil, usagef("%s: found the argument %q, want options only", c.Command.Name, args[0])
+	}
 	return nil, usagef("%s: found %d arguments, want %s", c.Command.Name, len(args), usageOf(names))
+}
+
+// optionalFile returns the one argument of a command that reads a file or, where
+// there is none, standard input.
+func optionalFile(c *cli.Context) (string, error) {
+	if c.NArg() > 1 {
+		return "", usagef("%s: found %d arguments, want at most one FILE", c.Command.Name, c.NArg())
+	}
+	return c.Args().First(), nil
+}
+
+// openDir returns the files of a directory, which must be there.
+func openDir(path string) (fs.FS, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s: found a file, want a directory", path)
+	}
+	return hfio.Dir(path), nil
 }
 
 func usageOf(names []string) string {

@@ -16,7 +16,7 @@ func convertCommand() *cli.Command {
 		Name:      "convert",
 		Usage:     "rewrite an adapter directory: format, dtype, name of the base",
 		ArgsUsage: "SRC DST",
-		Description: `Reads the PEFT adapter directory SRC and writes it to DST. With no option the files are the same bytes.
+		Description: `Reads the PEFT adapter directory SRC and writes it to DST, which must not hold an adapter. With no option the files are the same bytes.
 The model card README.md is kept, or made as PEFT makes one.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Usage: "safetensors or bin (default: as in SRC)"},
@@ -47,7 +47,11 @@ func runConvert(c *cli.Context) error {
 	default:
 		return usagef("--dtype: found %q, want F32, F16, BF16 or F64", c.String("dtype"))
 	}
-	if err := convert.Adapter(hfio.Dir(args[0]), args[1], opts); err != nil {
+	src, err := openDir(args[0])
+	if err != nil {
+		return err
+	}
+	if err := convert.Adapter(src, args[1], opts); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "gopeft: wrote %s\n", filepath.Clean(args[1]))

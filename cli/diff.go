@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -31,12 +32,12 @@ func runDiff(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := hfio.OpenAdapter(hfio.Dir(args[0]), nil)
+	a, err := openAdapter(args[0])
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	b, err := hfio.OpenAdapter(hfio.Dir(args[1]), nil)
+	b, err := openAdapter(args[1])
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func runDiff(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		err = printJSON(c.App.Writer, difference)
+		err = printJSON(c.App.Writer, newJSONDifference(difference))
 	} else {
 		err = printDifference(c.App.Writer, difference)
 	}
@@ -54,6 +55,39 @@ func runDiff(c *cli.Context) error {
 		return errReported
 	}
 	return err
+}
+
+func openAdapter(path string) (*hfio.Adapter, error) {
+	dir, err := openDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return hfio.OpenAdapter(dir, nil)
+}
+
+// jsonDifference is a Difference with null where a cosine is not a number.
+type jsonDifference struct {
+	Config  []adapters.FieldDifference `json:"config"`
+	Tensors []jsonTensorDifference     `json:"tensors"`
+}
+
+type jsonTensorDifference struct {
+	adapters.TensorDifference
+	Cosine []*float64 `json:"cosine,omitempty"` // in place of the embedded one
+}
+
+func newJSONDifference(d *adapters.Difference) jsonDifference {
+	out := jsonDifference{Config: d.Config, Tensors: make([]jsonTensorDifference, len(d.Tensors))}
+	for i, tensor := range d.Tensors {
+		cosines := make([]*float64, len(tensor.Cosine))
+		for row, cosine := range tensor.Cosine {
+			if !math.IsNaN(cosine) {
+				cosines[row] = &cosine
+			}
+		}
+		out.Tensors[i] = jsonTensorDifference{tensor, cosines}
+	}
+	return out
 }
 
 func printDifference(w io.Writer, d *adapters.Difference) error {
@@ -86,6 +120,9 @@ func distances(t adapters.TensorDifference) []string {
 		return []string{"-", "", ""}
 	}
 	cells := []string{fmt.Sprintf("%.3g", *t.MaxAbs), "", ""}
+	if *t.MaxAbs == math.MaxFloat64 {
+		cells[0] = "NaN or Inf"
+	}
 	if len(t.Cosine) > 0 {
 		var sum float64
 		for _, cosine := range t.Cosine {

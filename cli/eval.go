@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/adapters"
-	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/train"
 )
@@ -34,7 +34,7 @@ func runEval(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
-	base, err := predict.OpenBase(hfio.Dir(c.String("base")), nil)
+	base, err := openBase(c.String("base"))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func runEval(c *cli.Context) error {
 
 // openTuned loads an adapter to be measured.
 func openTuned(base *predict.Base, dir string) (*adapters.PeftModel, error) {
-	file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
+	file, err := openAdapter(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -101,10 +101,10 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.P
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
 	tokenizer, err := base.Tokenizer()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", c.String("base"), err)
 	}
 	features, err := train.Encode(tokenizer, data.Examples, train.EncodeOptions{
-		Task: task, ProblemType: problemType, Labels: labels, MaxLength: m.Info.MaxLength,
+		Task: task, ProblemType: problemType, Labels: labels, MaxLength: cmp.Or(m.Info.MaxLength, maxLength(base.Shape(), m)),
 	})
 	return features, data, err
 }

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"encoding/json"
 	"io"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
 )
@@ -44,9 +42,9 @@ func runForward(c *cli.Context) error {
 	}
 	defer base.Close()
 	return withInput(c, c.String("input"), func(name string, r io.Reader) error {
-		return eachLine(name, r, func(line []byte) error {
+		return eachLine(name, r, true, func(line []byte) error {
 			var in predict.TokenInput
-			if err := json.Unmarshal(line, &in); err != nil {
+			if err := parseJSON(line, &in, `{"input_ids": [...]}, with whole numbers`); err != nil {
 				return err
 			}
 			out, err := predictor.Forward(in)
@@ -58,17 +56,33 @@ func runForward(c *cli.Context) error {
 	})
 }
 
+func openBase(path string) (*predict.Base, error) {
+	dir, err := openDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return predict.OpenBase(dir, nil)
+}
+
+func onAdapter(base *predict.Base, path string) (*predict.Predictor, error) {
+	dir, err := openDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return base.Adapter(dir)
+}
+
 // openPredictor opens --base, with --adapter on it where that is given.
 func openPredictor(c *cli.Context) (*predict.Base, *predict.Predictor, error) {
-	base, err := predict.OpenBase(hfio.Dir(c.String("base")), nil)
+	base, err := openBase(c.String("base"))
 	if err != nil {
 		return nil, nil, err
 	}
 	var predictor *predict.Predictor
 	if adapter := c.String("adapter"); adapter != "" {
-		predictor, err = base.Adapter(hfio.Dir(adapter))
+		predictor, err = onAdapter(base, adapter)
 	} else {
-		predictor, err = base.Alone(models.Task(c.String("task-type")))
+		predictor, err = base.Alone(models.Task(enum(c.String("task-type"))))
 	}
 	if err != nil {
 		_ = base.Close()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 
@@ -32,10 +31,10 @@ func runInspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(args[0]); err != nil {
+	dir, err := openDir(args[0])
+	if err != nil {
 		return err
 	}
-	dir := hfio.Dir(args[0])
 	var shown inspected
 	switch {
 	case has(dir, hfio.AdapterConfigFile):

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,7 +15,26 @@ import (
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
+	err := encoder.Encode(value)
+	if unsupported := (*json.UnsupportedValueError)(nil); errors.As(err, &unsupported) {
+		return fmt.Errorf("the result holds %s, which JSON cannot hold: the adapter or the base holds NaN or infinite values", unsupported.Str)
+	}
+	return err
+}
+
+// parseJSON reads a line of JSON; want says in errors what it should be.
+func parseJSON(line []byte, into any, want string) error {
+	err := json.Unmarshal(line, into)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return fmt.Errorf("field %q: found a JSON %s, want %s", wrongType.Field, wrongType.Value, want)
+	case errors.As(err, &wrongType):
+		return fmt.Errorf("found a JSON %s, want %s", wrongType.Value, want)
+	}
+	return fmt.Errorf("want %s: %w", want, err)
 }
 
 // table prints rows under a header, in aligned columns.
@@ -34,14 +55,17 @@ func (t *table) flush() error { return t.w.Flush() }
 // maxLine bounds one line of input.
 const maxLine = 64 << 20
 
-// eachLine calls f with every line of r and its number, from 1; an error of f is
-// given that number.
-func eachLine(name string, r io.Reader, f func(line []byte) error) error {
+// eachLine calls f with every line of r; an error of f is given the line's number,
+// from 1. Of JSON lines the blank ones are left out.
+func eachLine(name string, r io.Reader, isJSON bool, f func(line []byte) error) error {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
 	number := 0
 	for scanner.Scan() {
 		number++
+		if isJSON && len(bytes.TrimSpace(scanner.Bytes())) == 0 {
+			continue
+		}
 		if err := f(scanner.Bytes()); err != nil {
 			return fmt.Errorf("%s: line %d: %w", name, number, err)
 		}

@@ -1,10 +1,11 @@
 package cli
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -30,6 +31,13 @@ func predictCommand() *cli.Command {
 	}
 }
 
+// wantedInput is a line of --jsonl, by task.
+var wantedInput = map[models.Task]string{
+	models.SeqCls:      `{"text": ..., "pair": ...}`,
+	models.TokenCls:    `{"words": [...]}`,
+	models.QuestionAns: `{"question": ..., "context": ...}`,
+}
+
 // predictInput is a line of input.
 type predictInput struct {
 	Text     *string  `json:"text"`
@@ -40,17 +48,21 @@ type predictInput struct {
 }
 
 func runPredict(c *cli.Context) error {
-	if c.NArg() > 1 {
-		return usagef("predict: found %d arguments, want at most one FILE", c.NArg())
+	path, err := optionalFile(c)
+	if err != nil {
+		return err
 	}
 	base, predictor, err := openPredictor(c)
 	if err != nil {
 		return err
 	}
 	defer base.Close()
+	if _, err := base.Tokenizer(); err != nil {
+		return fmt.Errorf("%s: %w", c.String("base"), err)
+	}
 	var inputs []predictInput
-	err = withInput(c, c.Args().First(), func(name string, r io.Reader) error {
-		return eachLine(name, r, func(line []byte) error {
+	err = withInput(c, path, func(name string, r io.Reader) error {
+		return eachLine(name, r, c.Bool("jsonl"), func(line []byte) error {
 			input, err := parsePredictInput(line, c.Bool("jsonl"), predictor.Task)
 			inputs = append(inputs, input)
 			return err
@@ -77,13 +89,13 @@ func runPredict(c *cli.Context) error {
 func parsePredictInput(line []byte, isJSON bool, task models.Task) (predictInput, error) {
 	if !isJSON {
 		if task == models.QuestionAns {
-			return predictInput{}, errors.New(`want --jsonl with {"question": ..., "context": ...} a line`)
+			return predictInput{}, errors.New("want --jsonl with " + wantedInput[task] + " a line")
 		}
 		text := string(line)
 		return predictInput{Text: &text, Words: strings.Fields(text)}, nil
 	}
 	var input predictInput
-	if err := json.Unmarshal(line, &input); err != nil {
+	if err := parseJSON(line, &input, wantedInput[task]); err != nil {
 		return input, err
 	}
 	switch {
@@ -122,6 +134,7 @@ func (p *predictions) classify(inputs []predictInput) error {
 	if err != nil {
 		return err
 	}
+	cut := 0
 	for i, answer := range answers {
 		line := struct {
 			Text  string             `json:"text"`
@@ -129,15 +142,39 @@ func (p *predictions) classify(inputs []predictInput) error {
 			Label string             `json:"label,omitempty"`
 			Score float64            `json:"score"`
 			All   map[string]float64 `json:"scores"`
-		}{texts[i].Text, texts[i].Pair, answer.Label, answer.Score, map[string]float64{}}
+
+			Labels    []string `json:"labels,omitempty"`
+			Truncated bool     `json:"truncated,omitempty"`
+		}{texts[i].Text, texts[i].Pair, answer.Label, answer.Score, map[string]float64{}, answer.Labels, answer.Truncated}
 		for l, score := range answer.Scores {
 			line.All[p.predictor.Labels[l]] = score
 		}
-		if err := p.print(line, answer.Label, fmt.Sprintf("%.4f", answer.Score), texts[i].Text); err != nil {
+		if answer.Truncated {
+			cut++
+		}
+		if err := p.print(line, p.labelCells(answer, texts[i].Text)...); err != nil {
 			return err
 		}
 	}
+	if cut > 0 {
+		fmt.Fprintf(p.c.App.ErrWriter, "gopeft: %d of %d texts are longer than %d tokens: their ends were cut off\n", cut, len(texts), p.predictor.MaxLength)
+	}
 	return nil
+}
+
+// labelCells are the cells of a classified text: no label in a regression, and all
+// that are likelier than not where a text may have several.
+func (p *predictions) labelCells(answer predict.Classification, text string) []string {
+	score := fmt.Sprintf("%.4f", answer.Score)
+	switch {
+	case answer.Label == "":
+		return []string{score, text}
+	case p.predictor.ProblemType == models.MultiLabel && len(answer.Labels) == 0:
+		return []string{"-", score, text}
+	case p.predictor.ProblemType == models.MultiLabel:
+		return []string{strings.Join(answer.Labels, ","), score, text}
+	}
+	return []string{answer.Label, score, text}
 }
 
 func (p *predictions) tag(inputs []predictInput) error {
@@ -149,6 +186,7 @@ func (p *predictions) tag(inputs []predictInput) error {
 	if err != nil {
 		return err
 	}
+	untagged := 0
 	for i, tags := range answers {
 		line := struct {
 			Words []string      `json:"words"`
@@ -156,11 +194,18 @@ func (p *predictions) tag(inputs []predictInput) error {
 		}{texts[i], tags}
 		words := make([]string, len(tags))
 		for w, tag := range tags {
-			words[w] = texts[i][w] + "/" + tag.Label
+			words[w] = texts[i][w] + "/" + cmp.Or(tag.Label, "-")
+		}
+		if slices.ContainsFunc(tags, func(tag predict.Tag) bool { return tag.Label == "" }) {
+			untagged++
 		}
 		if err := p.print(line, strings.Join(words, " ")); err != nil {
 			return err
 		}
+	}
+	if untagged > 0 {
+		fmt.Fprintf(p.c.App.ErrWriter, "gopeft: %d of %d texts have words without a tag: words past %d tokens, or without any letter\n",
+			untagged, len(texts), p.predictor.MaxLength)
 	}
 	return nil
 }

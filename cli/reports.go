@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -18,14 +19,22 @@ type reports struct {
 	err     error               // the first of the board's; it does not stop the run
 }
 
-// openReports checks what was asked for before the run, so that it does not fail after it.
+// checkPlot makes sure before the run that the picture can be written after it.
+func checkPlot(path string) error {
+	if path == "" {
+		return nil
+	}
+	if ext := filepath.Ext(path); ext != ".png" && ext != ".svg" {
+		return usagef("--plot: found %q, want a name that ends in .png or .svg", path)
+	}
+	if _, err := openDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	return nil
+}
+
 func openReports(c *cli.Context) (*reports, error) {
 	r := &reports{plot: c.String("plot")}
-	switch filepath.Ext(r.plot) {
-	case "", ".png", ".svg":
-	default:
-		return nil, usagef("--plot: found %q, want a name that ends in .png or .svg", r.plot)
-	}
 	if dir := c.String("tensorboard"); dir != "" {
 		board, err := report.NewTensorBoard(dir)
 		if err != nil {

@@ -20,12 +20,25 @@ func applyRunFile(c *cli.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	var run map[string]yaml.Node
-	if err := yaml.Unmarshal(data, &run); err != nil {
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	for key, node := range run {
+	if len(document.Content) == 0 {
+		return nil // an empty file
+	}
+	run := document.Content[0]
+	if run.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s: line %d: want options as keys with values", path, run.Line)
+	}
+	lines := map[string]int{}
+	for i := 0; i < len(run.Content); i += 2 {
+		key, node := run.Content[i].Value, run.Content[i+1]
 		name := strings.ReplaceAll(key, "_", "-")
+		if line := lines[name]; line > 0 {
+			return fmt.Errorf("%s: line %d: field %q: given in line %d already", path, node.Line, key, line)
+		}
+		lines[name] = run.Content[i].Line
 		known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 		if !known || name == runFileFlag {
 			return fmt.Errorf("%s: line %d: field %q: unknown; the keys are the options of gopeft %s", path, node.Line, key, c.Command.Name)
@@ -47,7 +60,7 @@ func applyRunFile(c *cli.Context, path string) error {
 }
 
 // runFileValues returns a scalar, or the scalars of a list.
-func runFileValues(node yaml.Node) ([]string, error) {
+func runFileValues(node *yaml.Node) ([]string, error) {
 	switch node.Kind {
 	case yaml.ScalarNode:
 		return []string{node.Value}, nil

@@ -3,7 +3,9 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gopeft/gopeft/cli"
+	"github.com/gopeft/gopeft/hfio"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected outputs of the scripts")
@@ -38,6 +41,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOLDENS", goldens)
 			env.Setenv("BASE", base)
+			if err := nanAdapter(filepath.Join(env.WorkDir, "nan"), filepath.Join(goldens, "SEQ_CLS", "prompt", "adapter")); err != nil {
+				return err
+			}
 			// "base" for run files, which know no variables, and "other" of one layer.
 			if err := os.CopyFS(filepath.Join(env.WorkDir, "base"), os.DirFS(base)); err != nil {
 				return err
@@ -58,6 +64,18 @@ func oneLayerBase(dir, base string) error {
 		return err
 	}
 	return os.WriteFile(path, bytes.Replace(config, []byte(`"num_hidden_layers": 2`), []byte(`"num_hidden_layers": 1`), 1), 0o666)
+}
+
+// nanAdapter copies an adapter and makes the first number of its prompt NaN.
+func nanAdapter(dir, golden string) error {
+	a, err := hfio.OpenAdapter(hfio.Dir(golden), &hfio.OpenOptions{NoMap: true})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	prompt, _ := a.Tensor("prompt_embeddings")
+	binary.LittleEndian.PutUint32(prompt.Data, math.Float32bits(float32(math.NaN())))
+	return hfio.WriteAdapter(dir, a)
 }
 
 // tinyBase is the golden base with a vocab.txt of its 40 tokens.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -32,6 +31,10 @@ func tokenizeCommand() *cli.Command {
 }
 
 func runTokenize(c *cli.Context) error {
+	path, err := optionalFile(c)
+	if err != nil {
+		return err
+	}
 	tokenizer, err := openTokenizer(c.String("tokenizer"))
 	if err != nil {
 		return err
@@ -42,8 +45,8 @@ func runTokenize(c *cli.Context) error {
 			return decodeLine(tokenizer, line, c.Bool("no-special-tokens"))
 		}
 	}
-	return withInput(c, c.Args().First(), func(name string, r io.Reader) error {
-		return eachLine(name, r, func(line []byte) error {
+	return withInput(c, path, func(name string, r io.Reader) error {
+		return eachLine(name, r, c.Bool("jsonl") || c.Bool("decode"), func(line []byte) error {
 			result, err := convert(line)
 			if err != nil {
 				return err
@@ -81,7 +84,7 @@ func encodeLine(tokenizer *tokenize.Tokenizer, line []byte, c *cli.Context) (any
 	var pair *string
 	if c.Bool("jsonl") {
 		var in struct{ Text, Pair *string }
-		if err := json.Unmarshal(line, &in); err != nil {
+		if err := parseJSON(line, &in, `{"text": ..., "pair": ...}`); err != nil {
 			return nil, err
 		}
 		if in.Text == nil {
@@ -114,7 +117,7 @@ func decodeLine(tokenizer *tokenize.Tokenizer, line []byte, skipSpecial bool) (a
 	if bytes.HasPrefix(bytes.TrimSpace(line), []byte("[")) {
 		target = &in.IDs
 	}
-	if err := json.Unmarshal(line, target); err != nil {
+	if err := parseJSON(line, target, `{"ids": [...]} or [...]`); err != nil {
 		return nil, err
 	}
 	text, err := tokenizer.Decode(in.IDs, skipSpecial)

@@ -77,9 +77,9 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "batch-tokens", Usage: "at most so many tokens in a batch, instead of --batch-size"},
 		&cli.IntFlag{Name: "gradient-accumulation-steps", DefaultText: "1"},
 		&cli.StringFlag{Name: "lr-scheduler-type", Usage: "linear, cosine or constant", DefaultText: "linear"},
-		&cli.Float64Flag{Name: "warmup-ratio", Usage: "share of the steps; negative: none", DefaultText: "0.06"},
+		&cli.Float64Flag{Name: "warmup-ratio", Usage: "share of the steps; 0: none", DefaultText: "0.06"},
 		&cli.Float64Flag{Name: "weight-decay"},
-		&cli.Float64Flag{Name: "max-grad-norm", Usage: "negative: no clipping", DefaultText: "1"},
+		&cli.Float64Flag{Name: "max-grad-norm", Usage: "0: no clipping", DefaultText: "1"},
 		&cli.IntFlag{Name: "max-length", Usage: "tokens of a text, special tokens included", DefaultText: "what the base has room for"},
 		&cli.Uint64Flag{Name: "seed", Value: 42},
 
@@ -96,6 +96,9 @@ func trainFlags() []cli.Flag {
 
 func runTrain(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
+		return err
+	}
+	if err := errors.Join(checkPlot(c.String("plot")), checkOptions(c)); err != nil {
 		return err
 	}
 	resume, err := resumes(c)

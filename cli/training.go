@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -91,6 +92,9 @@ func startingPoint(c *cli.Context) (start, error) {
 	if s.problemType == "" && s.task == models.SeqCls {
 		s.problemType = models.SingleLabel
 	}
+	if types := []string{"", models.SingleLabel, models.MultiLabel, models.Regression}; !slices.Contains(types, s.problemType) {
+		return start{}, usagef("--problem-type: found %q, want one of %v", s.problemType, types[1:])
+	}
 	return s, nil
 }
 
@@ -98,9 +102,12 @@ func startingPoint(c *cli.Context) (start, error) {
 func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *train.DataOptions) error {
 	tokenizer, err := tokenize.Load(hfio.Dir(c.String("base")))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", c.String("base"), err)
 	}
 	labels := data.Labels
+	if from.problemType == models.SingleLabel && len(labels) < 2 {
+		return fmt.Errorf("%s: found the label %q only, want at least two labels", c.String("data"), labels)
+	}
 	if from.problemType == models.Regression {
 		labels = []string{"value"}
 	}
@@ -121,11 +128,10 @@ func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *tr
 	info := &job.model.Info
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
-	info.MaxLength = c.Int("max-length")
-	if info.MaxLength == 0 {
-		if positions := job.base.Shape().MaxPositions; positions > 0 {
-			info.MaxLength = positions - job.model.Config.NumVirtualTokens
-		}
+	room := maxLength(job.base.Shape(), job.model)
+	info.MaxLength = cmp.Or(c.Int("max-length"), room)
+	if room > 0 && info.MaxLength > room {
+		return usagef("--max-length: found %d, want at most %d: the base's positions without the virtual tokens", info.MaxLength, room)
 	}
 	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: info.MaxLength}
 	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
@@ -145,6 +151,12 @@ func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *tr
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// maxLength is how many tokens of a text the base has room for beside the virtual
+// tokens; 0: any number.
+func maxLength(base models.Shape, m *adapters.PeftModel) int {
+	return max(0, base.MaxPositions-m.Config.NumVirtualTokens)
 }
 
 // enum is how PEFT writes a name: prompt-tuning is PROMPT_TUNING.
@@ -199,7 +211,7 @@ func trainConfig(c *cli.Context) train.Config {
 		Epochs: c.Int("num-train-epochs"), MaxSteps: c.Int("max-steps"),
 		BatchSize: c.Int("batch-size"), BatchTokens: c.Int("batch-tokens"), Accumulate: c.Int("gradient-accumulation-steps"),
 		LearningRate: c.Float64("learning-rate"), Schedule: train.Schedule(c.String("lr-scheduler-type")),
-		WarmupRatio: c.Float64("warmup-ratio"), ClipNorm: c.Float64("max-grad-norm"), WeightDecay: c.Float64("weight-decay"),
+		WarmupRatio: zeroIsNone(c, "warmup-ratio"), ClipNorm: zeroIsNone(c, "max-grad-norm"), WeightDecay: c.Float64("weight-decay"),
 		Seed:      c.Uint64("seed"),
 		EvalSteps: c.Int("eval-steps"), Metric: c.String("metric"), Patience: c.Int("early-stopping-patience"),
 		Dir: c.String("output"), SaveSteps: c.Int("save-steps"),

@@ -11,7 +11,6 @@ import (
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
-	"github.com/gopeft/gopeft/predict"
 )
 
 func validateCommand() *cli.Command {
@@ -34,7 +33,7 @@ func runValidate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := hfio.OpenAdapter(hfio.Dir(args[0]), nil)
+	a, err := openAdapter(args[0])
 	if err != nil {
 		return err
 	}
@@ -63,7 +62,7 @@ func findingsOf(a *hfio.Adapter, baseDir string) ([]adapters.Finding, error) {
 	if baseDir == "" {
 		return adapters.Validate(a, nil), nil
 	}
-	base, err := predict.OpenBase(hfio.Dir(baseDir), nil)
+	base, err := openBase(baseDir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/hfio"
+)
+
+// methodOptions are the options of train that make a new adapter, with the methods
+// that have them.
+var methodOptions = map[string][]hfio.PeftType{
+	"num-virtual-tokens":              {hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning},
+	"prompt-tuning-init":              {hfio.PromptTuning},
+	"prompt-tuning-init-text":         {hfio.PromptTuning},
+	"encoder-reparameterization-type": {hfio.PTuning},
+	"encoder-hidden-size":             {hfio.PTuning, hfio.PrefixTuning},
+	"encoder-num-layers":              {hfio.PTuning},
+	"encoder-dropout":                 {hfio.PTuning},
+	"prefix-projection":               {hfio.PrefixTuning},
+	"init-weights":                    {hfio.PrefixTuning},
+}
+
+// checkOptions reports the options of train that would be ignored, and those that
+// are 0 where 0 means nothing.
+func checkOptions(c *cli.Context) error {
+	method := hfio.PeftType(enum(c.String("peft-type")))
+	for _, flag := range c.Command.Flags {
+		name := flag.Names()[0]
+		methods, isOfMethod := methodOptions[name]
+		switch {
+		case !c.IsSet(name):
+		case c.String("adapter") != "" && (isOfMethod || name == "peft-type" || name == "task-type"):
+			return usagef("--%s: the adapter of --adapter has its own, want one of the two options", name)
+		case isOfMethod && !slices.Contains(methods, method):
+			return usagef("--%s: not an option of %s, want it with %v only", name, method, methods)
+		}
+	}
+	for _, name := range []string{"eval-steps", "metric", "early-stopping-patience"} {
+		if c.IsSet(name) && c.String("dev") == "" {
+			return usagef("--%s: needs --dev", name)
+		}
+	}
+	for _, name := range []string{"learning-rate", "num-virtual-tokens", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length"} {
+		if c.IsSet(name) && c.Float64(name) == 0 {
+			return usagef("--%s: found 0, want more", name)
+		}
+	}
+	return nil
+}
+
+// zeroIsNone returns a number for train.Config, where 0 stands for the default and
+// a negative number for none: a 0 that somebody wrote means none.
+func zeroIsNone(c *cli.Context, name string) float64 {
+	if value := c.Float64(name); value != 0 || !c.IsSet(name) {
+		return value
+	}
+	return -1
+}
