@@ -166,15 +166,6 @@ func wantArgs(c *cli.Context, names ...string) ([]string, error) {
 	return nil, usagef("%s: found %d arguments, want %s", c.Command.Name, len(args), usageOf(names))
 }
 
-// optionalFile returns the one argument of a command that reads a file or, where
-// there is none, standard input.
-func optionalFile(c *cli.Context) (string, error) {
-	if c.NArg() > 1 {
-		return "", usagef("%s: found %d arguments, want at most one FILE", c.Command.Name, c.NArg())
-	}
-	return c.Args().First(), nil
-}
-
 // openDir returns the files of a directory, which must be there.
 func openDir(path string) (fs.FS, error) {
 	info, err := os.Stat(path)

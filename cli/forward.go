@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"io"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/models"
@@ -41,18 +39,16 @@ func runForward(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
-	return withInput(c, c.String("input"), func(name string, r io.Reader) error {
-		return eachLine(name, r, true, func(line []byte) error {
-			var in predict.TokenInput
-			if err := parseJSON(line, &in, `{"input_ids": [...]}, with whole numbers`); err != nil {
-				return err
-			}
-			out, err := predictor.Forward(in)
-			if err != nil {
-				return err
-			}
-			return printJSON(c.App.Writer, out)
-		})
+	return eachInputLine(c, c.String("input"), true, func(line []byte) error {
+		var in predict.TokenInput
+		if err := parseJSON(line, &in, `{"input_ids": [...]}, with whole numbers`); err != nil {
+			return err
+		}
+		out, err := predictor.Forward(in)
+		if err != nil {
+			return err
+		}
+		return printJSON(c.App.Writer, out)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -117,11 +118,26 @@ func inspectAdapter(dir fs.FS) (inspected, error) {
 	if config.PrefixProjection {
 		s.add("prefix projection", "yes")
 	}
+	s.addInfo(a.Info)
 	s.add("in Python", inPython(s.Findings))
 	for _, t := range a.Tensors {
 		s.addTensor(t)
 	}
 	return s, nil
+}
+
+// addInfo shows gopeft's side file; a broken one is among the findings.
+func (s *inspected) addInfo(data []byte) {
+	if data == nil {
+		return
+	}
+	info, err := adapters.ParseInfo(data)
+	if err != nil {
+		return
+	}
+	s.add("problem type", info.ProblemType)
+	s.add("labels", strings.Join(info.Labels, ", "))
+	s.addSize("longest text", info.MaxLength)
 }
 
 // inPython says what PEFT does with an adapter that has these findings.

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,21 +20,6 @@ func printJSON(w io.Writer, value any) error {
 	return err
 }
 
-// parseJSON reads a line of JSON; want says in errors what it should be.
-func parseJSON(line []byte, into any, want string) error {
-	err := json.Unmarshal(line, into)
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &wrongType) && wrongType.Field != "":
-		return fmt.Errorf("field %q: found a JSON %s, want %s", wrongType.Field, wrongType.Value, want)
-	case errors.As(err, &wrongType):
-		return fmt.Errorf("found a JSON %s, want %s", wrongType.Value, want)
-	}
-	return fmt.Errorf("want %s: %w", want, err)
-}
-
 // table prints rows under a header, in aligned columns.
 type table struct{ w *tabwriter.Writer }
 
@@ -51,27 +34,3 @@ func newTable(w io.Writer, header ...string) *table {
 func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
 
 func (t *table) flush() error { return t.w.Flush() }
-
-// maxLine bounds one line of input.
-const maxLine = 64 << 20
-
-// eachLine calls f with every line of r; an error of f is given the line's number,
-// from 1. Of JSON lines the blank ones are left out.
-func eachLine(name string, r io.Reader, isJSON bool, f func(line []byte) error) error {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
-	number := 0
-	for scanner.Scan() {
-		number++
-		if isJSON && len(bytes.TrimSpace(scanner.Bytes())) == 0 {
-			continue
-		}
-		if err := f(scanner.Bytes()); err != nil {
-			return fmt.Errorf("%s: line %d: %w", name, number, err)
-		}
-	}
-	if err := scanner.Err(); err != nil {
-		return fmt.Errorf("%s: line %d: %w", name, number+1, err)
-	}
-	return nil
-}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -61,12 +60,10 @@ func runPredict(c *cli.Context) error {
 		return fmt.Errorf("%s: %w", c.String("base"), err)
 	}
 	var inputs []predictInput
-	err = withInput(c, path, func(name string, r io.Reader) error {
-		return eachLine(name, r, c.Bool("jsonl"), func(line []byte) error {
-			input, err := parsePredictInput(line, c.Bool("jsonl"), predictor.Task)
-			inputs = append(inputs, input)
-			return err
-		})
+	err = eachInputLine(c, path, c.Bool("jsonl"), func(line []byte) error {
+		input, err := parsePredictInput(line, c.Bool("jsonl"), predictor.Task)
+		inputs = append(inputs, input)
+		return err
 	})
 	if err != nil {
 		return err

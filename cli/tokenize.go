@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -45,14 +44,12 @@ func runTokenize(c *cli.Context) error {
 			return decodeLine(tokenizer, line, c.Bool("no-special-tokens"))
 		}
 	}
-	return withInput(c, path, func(name string, r io.Reader) error {
-		return eachLine(name, r, c.Bool("jsonl") || c.Bool("decode"), func(line []byte) error {
-			result, err := convert(line)
-			if err != nil {
-				return err
-			}
-			return printJSON(c.App.Writer, result)
-		})
+	return eachInputLine(c, path, c.Bool("jsonl") || c.Bool("decode"), func(line []byte) error {
+		result, err := convert(line)
+		if err != nil {
+			return err
+		}
+		return printJSON(c.App.Writer, result)
 	})
 }
 
@@ -124,17 +121,4 @@ func decodeLine(tokenizer *tokenize.Tokenizer, line []byte, skipSpecial bool) (a
 	return struct {
 		Text string `json:"text"`
 	}{text}, err
-}
-
-// withInput calls f with the named file, or with standard input for "" and "-".
-func withInput(c *cli.Context, path string, f func(name string, r io.Reader) error) error {
-	if path == "" || path == "-" {
-		return f("standard input", c.App.Reader)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return f(path, file)
 }
