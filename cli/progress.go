@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
@@ -19,21 +20,24 @@ import (
 // progress shows a run: a bar on a terminal, else a line now and then; with JSON
 // events also an object a line on the output stream.
 type progress struct {
-	err    io.Writer
-	out    io.Writer
-	isJSON bool
-	bar    *progressbar.ProgressBar // nil: no terminal
-	onTTY  bool
-	metric string // of the last evaluation
-	last   time.Time
+	err      io.Writer
+	out      io.Writer
+	isJSON   bool
+	terminal *os.File                 // err, where that is a terminal
+	bar      *progressbar.ProgressBar // nil before the first step
+	metric   string                   // of the last evaluation
+	last     time.Time
 }
 
 // lineInterval is the time between two lines where there is no terminal.
 const lineInterval = 10 * time.Second
 
 func newProgress(err, out io.Writer, isJSON bool) *progress {
-	file, isFile := err.(*os.File)
-	return &progress{err: err, out: out, isJSON: isJSON, onTTY: isFile && term.IsTerminal(int(file.Fd()))}
+	p := &progress{err: err, out: out, isJSON: isJSON}
+	if file, ok := err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		p.terminal = file
+	}
+	return p
 }
 
 func (p *progress) event(e train.Event) {
@@ -65,24 +69,59 @@ func metricsText(metrics map[string]float64) string {
 }
 
 func (p *progress) step(e train.Event) {
-	status := fmt.Sprintf("loss %.4f  lr %.2g  %.0f tok/s", e.Loss, e.LearningRate, e.TokensPerSecond)
+	// The most wanted first: a narrow terminal has no room for all.
+	parts := []string{fmt.Sprintf("loss %.4f", e.Loss)}
 	if p.metric != "" {
-		status += "  " + p.metric
+		parts = append(parts, p.metric)
 	}
-	if p.onTTY {
+	parts = append(parts, fmt.Sprintf("%.0f tok/s", e.TokensPerSecond), fmt.Sprintf("lr %.2g", e.LearningRate))
+	if p.terminal != nil {
 		if p.bar == nil {
 			p.bar = progressbar.NewOptions(e.Steps,
-				progressbar.OptionSetWriter(p.err), progressbar.OptionSetWidth(24), progressbar.OptionShowCount(),
+				progressbar.OptionSetWriter(p.err), progressbar.OptionSetWidth(barWidth), progressbar.OptionShowCount(),
 				progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 		}
-		p.bar.Describe(status)
+		p.bar.Describe(fit(parts, p.columns()-barColumns(e.Steps)))
 		_ = p.bar.Set(e.Step)
 		return
 	}
 	if now := time.Now(); now.Sub(p.last) >= lineInterval || e.Step == e.Steps {
 		p.last = now
-		p.line("step %d/%d  epoch %.2f  %s  %s left", e.Step, e.Steps, e.Epoch, status, e.Remaining.Round(time.Second))
+		p.line("step %d/%d  epoch %.2f  %s  %s left", e.Step, e.Steps, e.Epoch, strings.Join(parts, "  "), e.Remaining.Round(time.Second))
 	}
+}
+
+const barWidth = 10
+
+// barColumns is the width of all beside the description: percentage, bar, count, and
+// times of some hours.
+func barColumns(steps int) int {
+	return len(" 100% |") + barWidth + len("| ") + len(fmt.Sprintf("(%d/%d)", steps, steps)) + len(" [1h23m45s:1h23m45s]")
+}
+
+// columns is the width of the terminal, which may change during the run.
+func (p *progress) columns() int {
+	width, _, err := term.GetSize(int(p.terminal.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
+
+// fit joins as many of the first parts as have room: a line that wraps cannot be
+// cleared.
+func fit(parts []string, room int) string {
+	text := ""
+	for _, part := range parts {
+		if text != "" {
+			part = text + "  " + part
+		}
+		if utf8.RuneCountInString(part) > room {
+			break
+		}
+		text = part
+	}
+	return text
 }
 
 // line prints a line above the bar.
