@@ -53,6 +53,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	app := newApp(streams)
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	var usage *usageError
+	var help cli.ExitCoder // an unknown topic
 	switch {
 	case err == nil:
 		return StatusOK
@@ -61,7 +62,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(streams.Err, "gopeft: interrupted: %v\n", err)
 		return StatusInterrupted
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &help):
 		fmt.Fprintf(streams.Err, "gopeft: %v\n", err)
 		return StatusUsage
 	}

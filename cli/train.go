@@ -142,6 +142,9 @@ func resumes(c *cli.Context) (bool, error) {
 	if there && !c.Bool("resume") {
 		return false, fmt.Errorf("%s holds an adapter already: go on with it with --resume, or choose another --output", dir)
 	}
+	if _, err := os.Stat(filepath.Join(dir, hfio.ReadmeFile)); err == nil && !there && !c.Bool("resume") {
+		return false, fmt.Errorf("%s holds a %s, which the model card would replace: choose another --output", dir, hfio.ReadmeFile)
+	}
 	if !there && c.Bool("resume") {
 		fmt.Fprintf(c.App.ErrWriter, "%s holds no checkpoint: beginning anew\n", dir)
 	}
