@@ -74,6 +74,10 @@ type Predictor struct {
 	Labels      []string // names of the scores
 	MaxLength   int      // of a text in tokens, special tokens included; longer ones are cut
 
+	// OtherBase: gopeft.json says that the adapter was trained on a base with other
+	// weights. The answers are worth little then.
+	OtherBase bool
+
 	base    *Base
 	forward func(models.Batch) (mat.Tensor, models.Output, error)
 }
@@ -102,6 +106,9 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 		return nil, err
 	}
 	p := b.predictor(model, frozen.Forward)
+	if p.OtherBase, err = IsOtherBase(frozen.Info, model.Backbone); err != nil {
+		return nil, err
+	}
 	p.limit(frozen.Config.NumVirtualTokens)
 	if length := frozen.Info.MaxLength; length > 0 && (p.MaxLength == 0 || length < p.MaxLength) {
 		p.MaxLength = length
@@ -113,6 +120,19 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 		p.ProblemType = frozen.Info.ProblemType
 	}
 	return p, nil
+}
+
+// IsOtherBase tells whether an adapter's gopeft.json names a base with other weights
+// than these. Where it names none, nothing is known and the answer is no.
+func IsOtherBase(info adapters.Info, base models.Backbone) (bool, error) {
+	if info.Base == nil {
+		return false, nil
+	}
+	here, err := adapters.DescribeBase(base)
+	if err != nil {
+		return false, err
+	}
+	return *here != *info.Base, nil
 }
 
 // ModelFor puts the head on the base that an adapter needs: of its task, with as
