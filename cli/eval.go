@@ -43,6 +43,9 @@ func runEval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := checkBase(c, tuned); err != nil {
+		return err
+	}
 	features, _, err := readFeatures(c, c.String("data"), base, tuned)
 	if err != nil {
 		return err
@@ -80,6 +83,22 @@ func openTuned(base *predict.Base, dir string) (*adapters.PeftModel, error) {
 		return nil, err
 	}
 	return adapters.FromFile(file, model)
+}
+
+// otherBase is what to know of an adapter on a base with other weights.
+const otherBase = "was trained on a base with other weights (see gopeft.json)"
+
+func warnOtherBase(c *cli.Context, dir string) {
+	fmt.Fprintf(c.App.ErrWriter, "gopeft: warning: %s %s\n", dir, otherBase)
+}
+
+// checkBase warns of an adapter that was trained on another base.
+func checkBase(c *cli.Context, m *adapters.PeftModel) error {
+	isOther, err := predict.IsOtherBase(m.Info, m.Base.Backbone)
+	if err == nil && isOther {
+		warnOtherBase(c, c.String("adapter"))
+	}
+	return err
 }
 
 // readFeatures reads a data file with the labels and the length that the adapter was

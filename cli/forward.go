@@ -84,5 +84,8 @@ func openPredictor(c *cli.Context) (*predict.Base, *predict.Predictor, error) {
 		_ = base.Close()
 		return nil, nil, err
 	}
+	if predictor.OtherBase {
+		warnOtherBase(c, c.String("adapter"))
+	}
 	return base, predictor, nil
 }

@@ -125,7 +125,13 @@ func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *tr
 	if err != nil {
 		return err
 	}
+	if err := checkBase(c, job.model); err != nil {
+		return err
+	}
 	info := &job.model.Info
+	if info.Base, err = adapters.DescribeBase(model.Backbone); err != nil {
+		return err
+	}
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	room := maxLength(job.base.Shape(), job.model)

@@ -11,6 +11,7 @@ import (
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/predict"
 )
 
 func validateCommand() *cli.Command {
@@ -75,18 +76,24 @@ func findingsOf(a *hfio.Adapter, baseDir string) ([]adapters.Finding, error) {
 	}
 	// Sizes fit: putting it on the base checks the head too.
 	model, err := base.ModelFor(a)
-	if err == nil {
-		_, err = adapters.FromFile(a, model)
+	if err != nil {
+		return append(findings, loadFindings(err)...), nil
 	}
-	return append(findings, loadFindings(err)...), nil
+	tuned, err := adapters.FromFile(a, model)
+	if err != nil {
+		return append(findings, loadFindings(err)...), nil
+	}
+	isOther, err := predict.IsOtherBase(tuned.Info, model.Backbone)
+	if isOther {
+		findings = append(findings, adapters.Finding{Severity: adapters.Warning, Field: "base", Message: "the adapter " + otherBase})
+	}
+	return findings, err
 }
 
 // loadFindings lists the differences of a misfit one by one.
 func loadFindings(err error) []adapters.Finding {
 	var misfit *adapters.MismatchError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &misfit):
 		var findings []adapters.Finding
 		for _, m := range misfit.Mismatches {
