@@ -60,6 +60,24 @@ func BenchmarkMulPackedOnce(b *testing.B) {
 	})
 }
 
+// Weights and activations in bfloat16, and weights in float16.
+func BenchmarkMulHalf(b *testing.B) {
+	for name, format := range map[string]Format{"rounded": BFloat16, "bfloat16": BFloat16, "float16": Float16} {
+		b.Run(name, func(b *testing.B) {
+			benchmarkShapes(b, func(m, k, n int) func() {
+				a, c := normal(seeded(1), m*k), make([]float32, m*n)
+				var right Matrix
+				right.PackHalfTransposed(format, make([]uint16, k*n), k, n, k)
+				multiply := right.Mul
+				if name == "rounded" {
+					multiply = right.MulRounded
+				}
+				return func() { multiply(c, n, a, k, m, nil, false) }
+			})
+		})
+	}
+}
+
 func BenchmarkMulPackTransposed(b *testing.B) {
 	benchmarkShapes(b, func(m, k, n int) func() {
 		a, w, c := normal(seeded(1), m*k), normal(seeded(2), k*n), make([]float32, m*n)

@@ -48,6 +48,8 @@ var generic = &kernels{
 	softmax: softmaxGeneric, softmaxGradient: softmaxGradientGeneric,
 	layerNorm: layerNormGeneric, layerNormGradient: layerNormGradientGeneric,
 	rmsNorm: rmsNormGeneric, rmsNormGradient: rmsNormGradientGeneric,
+	roundBFloat16: roundBFloat16Generic, pairBFloat16: pairBFloat16Generic, pairWords: pairWordsGeneric,
+	widenBFloat16: widenBFloat16Generic, widenFloat16: widenFloat16Generic,
 }
 
 func each(f func(float64) float64) func(y, x []float32) {
@@ -77,34 +79,4 @@ func normalDistribution(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt
 // geluTanhArgument: (1+tanh u)/2 is the sigmoid of 2u.
 func geluTanhArgument(x float64) float64 {
 	return 2 * math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
-}
-
-// multiplyGeneric keeps 2 rows × 4 columns of sums. A single row is computed twice, so that its sums are those of a pair's.
-func multiplyGeneric(t tile) {
-	second := t.rows - 1
-	c0, c1 := t.c[:4], t.c[second*t.cStride:][:4]
-	s := [4]float32{c0[0], c0[1], c0[2], c0[3]}
-	u := [4]float32{c1[0], c1[1], c1[2], c1[3]}
-	if t.start != nil {
-		s = [4]float32(t.start)
-		u = s
-	}
-	s0, s1, s2, s3 := s[0], s[1], s[2], s[3]
-	u0, u1, u2, u3 := u[0], u[1], u[2], u[3]
-	x, y, panel := t.a[:t.n], t.a[second*t.aStride:][:t.n], t.panel[:4*t.n]
-	for i, a := range x {
-		b := y[i]
-		p := (*[4]float32)(panel)
-		panel = panel[4:]
-		s0 += a * p[0]
-		s1 += a * p[1]
-		s2 += a * p[2]
-		s3 += a * p[3]
-		u0 += b * p[0]
-		u1 += b * p[1]
-		u2 += b * p[2]
-		u3 += b * p[3]
-	}
-	c0[0], c0[1], c0[2], c0[3] = s0, s1, s2, s3
-	c1[0], c1[1], c1[2], c1[3] = u0, u1, u2, u3
 }

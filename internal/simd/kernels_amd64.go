@@ -4,85 +4,395 @@
 
 package simd
 
-// multiply1x1AVX512 multiplies 1 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply1x1AVX512 multiplies float32 with float32: groups times 1 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply1x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply2x1AVX512 multiplies 2 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply2x1AVX512 multiplies float32 with float32: groups times 2 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply2x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply2x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply3x1AVX512 multiplies 3 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply3x1AVX512 multiplies float32 with float32: groups times 3 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply3x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply3x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply4x1AVX512 multiplies 4 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply4x1AVX512 multiplies float32 with float32: groups times 4 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply4x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply4x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply5x1AVX512 multiplies 5 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply5x1AVX512 multiplies float32 with float32: groups times 5 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply5x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply5x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply6x1AVX512 multiplies 6 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply6x1AVX512 multiplies float32 with float32: groups times 6 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply6x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply6x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply7x1AVX512 multiplies 7 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply7x1AVX512 multiplies float32 with float32: groups times 7 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply7x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply7x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply8x1AVX512 multiplies 8 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply8x1AVX512 multiplies float32 with float32: groups times 8 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply8x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply8x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply9x1AVX512 multiplies 9 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply9x1AVX512 multiplies float32 with float32: groups times 9 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply9x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply9x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply10x1AVX512 multiplies 10 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply10x1AVX512 multiplies float32 with float32: groups times 10 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply10x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply10x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply11x1AVX512 multiplies 11 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply11x1AVX512 multiplies float32 with float32: groups times 11 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply11x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply11x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply12x1AVX512 multiplies 12 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply12x1AVX512 multiplies float32 with float32: groups times 12 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply12x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply12x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply13x1AVX512 multiplies 13 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply13x1AVX512 multiplies float32 with float32: groups times 13 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply13x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply13x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply14x1AVX512 multiplies 14 rows a of n values with 1 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply14x1AVX512 multiplies float32 with float32: groups times 14 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
 //
 //go:noescape
-func multiply14x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply14x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply1x4AVX512 multiplies 1 rows a of n values with 4 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply1x4AVX512 multiplies float32 with float32: groups times 1 rows a, n steps, with 4 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
 //
 //go:noescape
-func multiply1x4AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply1x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply2x2AVX512 multiplies 2 rows a of n values with 2 panels of 32 columns. Strides are in bytes. Sums begin at start, or at c where that is nil. Of c only the columns are touched that have a bit in columns.
+// multiply2x2AVX512 multiplies float32 with float32: groups times 2 rows a, n steps, with 2 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
 //
 //go:noescape
-func multiply2x2AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply2x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed1x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 1 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed2x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 2 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed2x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed3x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 3 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed3x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed4x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 4 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed4x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed5x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 5 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed5x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed6x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 6 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed6x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed7x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 7 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed7x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed8x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 8 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed8x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed9x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 9 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed9x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed10x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 10 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed10x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed11x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 11 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed11x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed12x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 12 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed12x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed13x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 13 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed13x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed14x1AVX512 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 14 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyTransposed14x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat161x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 1 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat162x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 2 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat163x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 3 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat164x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 4 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat165x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 5 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat166x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 6 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat167x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 7 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat168x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 8 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat169x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 9 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat1610x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 10 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat1611x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 11 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat1612x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 12 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat1613x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 13 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat1614x1AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 14 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyBFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat161x4AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 1 rows a, n steps, with 4 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat162x2AVX512 multiplies float32 with pairs of bfloat16, which it widens: groups times 2 rows a, n steps, with 2 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat161x1AVX512 multiplies float32 with float16, which it widens: groups times 1 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat162x1AVX512 multiplies float32 with float16, which it widens: groups times 2 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat163x1AVX512 multiplies float32 with float16, which it widens: groups times 3 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat164x1AVX512 multiplies float32 with float16, which it widens: groups times 4 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat165x1AVX512 multiplies float32 with float16, which it widens: groups times 5 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat166x1AVX512 multiplies float32 with float16, which it widens: groups times 6 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat167x1AVX512 multiplies float32 with float16, which it widens: groups times 7 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat168x1AVX512 multiplies float32 with float16, which it widens: groups times 8 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat169x1AVX512 multiplies float32 with float16, which it widens: groups times 9 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat1610x1AVX512 multiplies float32 with float16, which it widens: groups times 10 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat1611x1AVX512 multiplies float32 with float16, which it widens: groups times 11 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat1612x1AVX512 multiplies float32 with float16, which it widens: groups times 12 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat1613x1AVX512 multiplies float32 with float16, which it widens: groups times 13 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat1614x1AVX512 multiplies float32 with float16, which it widens: groups times 14 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func multiplyFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat161x4AVX512 multiplies float32 with float16, which it widens: groups times 1 rows a, n steps, with 4 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat162x2AVX512 multiplies float32 with float16, which it widens: groups times 2 rows a, n steps, with 2 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat161x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 1 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat162x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 2 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat163x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 3 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat164x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 4 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat165x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 5 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat166x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 6 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat167x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 7 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat168x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 8 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat169x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 9 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat1610x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 10 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat1611x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 11 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat1612x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 12 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat1613x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 13 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat1614x1AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 14 rows a, n steps, with 1 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil. Only the columns of b and c are touched that have a bit in columns.
+//
+//go:noescape
+func dotBFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat161x4AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 1 rows a, n steps, with 4 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func dotBFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// dotBFloat162x2AVX512 multiplies pairs of bfloat16 with pairs of bfloat16, by VDPBF16PS: groups times 2 rows a, n steps, with 2 panels of 32 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func dotBFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
 // addAVX512 adds x to y.
 //
@@ -229,45 +539,180 @@ func rmsNormAVX512(y []float32, xhat []float32, x []float32, residual []float32,
 //go:noescape
 func rmsNormGradientAVX512(gx []float32, gy []float32, xhat []float32, gamma []float32, rstd float32)
 
-// multiply1x1AVX2 multiplies 1 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// roundBFloat16AVX512 rounds x to bfloat16, ties to even; NaN stays NaN. y has a multiple of 16 values.
 //
 //go:noescape
-func multiply1x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func roundBFloat16AVX512(y []uint16, x []float32)
 
-// multiply2x1AVX2 multiplies 2 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// pairBFloat16AVX512 rounds x and z to bfloat16 and sets y to their pairs, x in the lower half. y has a multiple of 16 values.
 //
 //go:noescape
-func multiply2x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func pairBFloat16AVX512(y []uint32, x []float32, z []float32)
 
-// multiply3x1AVX2 multiplies 3 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// pairWordsAVX512 sets y to pairs of x and z, x in the lower half. y has a multiple of 16 values.
 //
 //go:noescape
-func multiply3x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func pairWordsAVX512(y []uint32, x []uint16, z []uint16)
 
-// multiply4x1AVX2 multiplies 4 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// widenBFloat16AVX512 converts bfloat16 to float32. y has a multiple of 16 values.
 //
 //go:noescape
-func multiply4x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func widenBFloat16AVX512(y []float32, x []uint16)
 
-// multiply5x1AVX2 multiplies 5 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// widenFloat16AVX512 converts float16 to float32. y has a multiple of 16 values.
 //
 //go:noescape
-func multiply5x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func widenFloat16AVX512(y []float32, x []uint16)
 
-// multiply6x1AVX2 multiplies 6 rows a of n values with 1 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// multiply1x1AVX2 multiplies float32 with float32: groups times 1 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
 //
 //go:noescape
-func multiply6x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply1x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply1x4AVX2 multiplies 1 rows a of n values with 4 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// multiply2x1AVX2 multiplies float32 with float32: groups times 2 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
 //
 //go:noescape
-func multiply1x4AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply2x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
-// multiply2x2AVX2 multiplies 2 rows a of n values with 2 panels of 16 columns. Strides are in bytes. Sums begin at start, or at c where that is nil.
+// multiply3x1AVX2 multiplies float32 with float32: groups times 3 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
 //
 //go:noescape
-func multiply2x2AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+func multiply3x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiply4x1AVX2 multiplies float32 with float32: groups times 4 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply4x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiply5x1AVX2 multiplies float32 with float32: groups times 5 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply5x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiply6x1AVX2 multiplies float32 with float32: groups times 6 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply6x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiply1x4AVX2 multiplies float32 with float32: groups times 1 rows a, n steps, with 4 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply1x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiply2x2AVX2 multiplies float32 with float32: groups times 2 rows a, n steps, with 2 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiply2x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed1x1AVX2 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 1 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyTransposed1x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed2x1AVX2 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 2 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyTransposed2x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed3x1AVX2 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 3 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyTransposed3x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed4x1AVX2 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 4 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyTransposed4x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed5x1AVX2 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 5 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyTransposed5x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyTransposed6x1AVX2 multiplies float32 with float32, a being transposed (a row of it for each row of b): groups times 6 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyTransposed6x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat161x1AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 1 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat161x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat162x1AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 2 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat162x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat163x1AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 3 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat163x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat164x1AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 4 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat164x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat165x1AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 5 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat165x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat166x1AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 6 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat166x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat161x4AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 1 rows a, n steps, with 4 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat161x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyBFloat162x2AVX2 multiplies float32 with pairs of bfloat16, which it widens: groups times 2 rows a, n steps, with 2 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyBFloat162x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat161x1AVX2 multiplies float32 with float16, which it widens: groups times 1 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat161x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat162x1AVX2 multiplies float32 with float16, which it widens: groups times 2 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat162x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat163x1AVX2 multiplies float32 with float16, which it widens: groups times 3 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat163x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat164x1AVX2 multiplies float32 with float16, which it widens: groups times 4 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat164x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat165x1AVX2 multiplies float32 with float16, which it widens: groups times 5 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat165x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat166x1AVX2 multiplies float32 with float16, which it widens: groups times 6 rows a, n steps, with 1 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat166x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat161x4AVX2 multiplies float32 with float16, which it widens: groups times 1 rows a, n steps, with 4 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat161x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+
+// multiplyFloat162x2AVX2 multiplies float32 with float16, which it widens: groups times 2 rows a, n steps, with 2 panels of 16 columns, bNext apart. Strides are in bytes. Sums begin at start, or at c where that is nil.
+//
+//go:noescape
+func multiplyFloat162x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
 // addAVX2 adds x to y.
 //
@@ -413,6 +858,31 @@ func rmsNormAVX2(y []float32, xhat []float32, x []float32, residual []float32, g
 //
 //go:noescape
 func rmsNormGradientAVX2(gx []float32, gy []float32, xhat []float32, gamma []float32, rstd float32)
+
+// roundBFloat16AVX2 rounds x to bfloat16, ties to even; NaN stays NaN. y has a multiple of 16 values.
+//
+//go:noescape
+func roundBFloat16AVX2(y []uint16, x []float32)
+
+// pairBFloat16AVX2 rounds x and z to bfloat16 and sets y to their pairs, x in the lower half. y has a multiple of 16 values.
+//
+//go:noescape
+func pairBFloat16AVX2(y []uint32, x []float32, z []float32)
+
+// pairWordsAVX2 sets y to pairs of x and z, x in the lower half. y has a multiple of 16 values.
+//
+//go:noescape
+func pairWordsAVX2(y []uint32, x []uint16, z []uint16)
+
+// widenBFloat16AVX2 converts bfloat16 to float32. y has a multiple of 16 values.
+//
+//go:noescape
+func widenBFloat16AVX2(y []float32, x []uint16)
+
+// widenFloat16AVX2 converts float16 to float32. y has a multiple of 16 values.
+//
+//go:noescape
+func widenFloat16AVX2(y []float32, x []uint16)
 
 // transposeAVX2 writes 8 rows of n values as n rows of 8. n is a positive multiple of 8, strides are in bytes.
 //

@@ -4,93 +4,118 @@
 
 #include "textflag.h"
 
-// func multiply1x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply1x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply1x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply1x1AVX512fromC1
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	JMP     multiply1x1AVX512ready2
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
 
-multiply1x1AVX512fromC1:
+multiply1x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply1x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	JMP     multiply1x1AVX512ready3
+
+multiply1x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
 
-multiply1x1AVX512ready2:
-	MOVQ panel+24(FP), DI
+multiply1x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply1x1AVX512rest4
+	JZ   multiply1x1AVX512rest5
 
-multiply1x1AVX512loop3:
+multiply1x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	VFMADD231PS  64(DI), Z4, Z1
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS 4(SI), Z4
-	VFMADD231PS  128(DI), Z4, Z0
-	VFMADD231PS  192(DI), Z4, Z1
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS 8(SI), Z4
-	VFMADD231PS  256(DI), Z4, Z0
-	VFMADD231PS  320(DI), Z4, Z1
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS 12(SI), Z4
-	VFMADD231PS  384(DI), Z4, Z0
-	VFMADD231PS  448(DI), Z4, Z1
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply1x1AVX512loop3
+	JNZ          multiply1x1AVX512loop4
 
-multiply1x1AVX512rest4:
+multiply1x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply1x1AVX512done6
+	JZ   multiply1x1AVX512done7
 
-multiply1x1AVX512one5:
+multiply1x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
-	VFMADD231PS  (DI), Z4, Z0
-	VFMADD231PS  64(DI), Z4, Z1
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply1x1AVX512one5
+	JNZ          multiply1x1AVX512one6
 
-multiply1x1AVX512done6:
+multiply1x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply1x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply2x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply2x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply2x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply2x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply2x1AVX512fromC1
-	VMOVUPS (R9), Z0
-	VMOVAPS Z0, Z2
-	VMOVUPS 64(R9), Z1
-	VMOVAPS Z1, Z3
-	JMP     multiply2x1AVX512ready2
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
 
-multiply2x1AVX512fromC1:
+multiply2x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply2x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	JMP     multiply2x1AVX512ready3
+
+multiply2x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -98,101 +123,114 @@ multiply2x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z2
 	VMOVUPS.Z 64(R11), K2, Z3
 
-multiply2x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
+multiply2x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply2x1AVX512rest4
+	JZ   multiply2x1AVX512rest5
 
-multiply2x1AVX512loop3:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
+multiply2x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS (SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	VMOVUPS      128(DI), Z4
-	VMOVUPS      192(DI), Z5
+	VMOVUPS.Z    (DI)(R8*1), K1, Z4
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS 4(SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 4(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	VMOVUPS      256(DI), Z4
-	VMOVUPS      320(DI), Z5
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS 8(SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 8(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	VMOVUPS      384(DI), Z4
-	VMOVUPS      448(DI), Z5
+	VMOVUPS.Z    (DI)(R8*1), K1, Z4
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS 12(SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 12(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply2x1AVX512loop3
+	JNZ          multiply2x1AVX512loop4
 
-multiply2x1AVX512rest4:
+multiply2x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply2x1AVX512done6
+	JZ   multiply2x1AVX512done7
 
-multiply2x1AVX512one5:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
+multiply2x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS (SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply2x1AVX512one5
+	JNZ          multiply2x1AVX512one6
 
-multiply2x1AVX512done6:
+multiply2x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
 	VMOVUPS Z2, K1, (DX)
 	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply2x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply3x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply3x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply3x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply3x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply3x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiply3x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply3x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
-	JMP     multiply3x1AVX512ready2
+	JMP     multiply3x1AVX512ready3
 
-multiply3x1AVX512fromC1:
+multiply3x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -203,16 +241,17 @@ multiply3x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z4
 	VMOVUPS.Z 64(R11), K2, Z5
 
-multiply3x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
+multiply3x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply3x1AVX512rest4
+	JZ   multiply3x1AVX512rest5
 
-multiply3x1AVX512loop3:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
+multiply3x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -222,8 +261,8 @@ multiply3x1AVX512loop3:
 	VBROADCASTSS (SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      128(DI), Z6
-	VMOVUPS      192(DI), Z7
+	VMOVUPS.Z    (DI)(R8*1), K1, Z6
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS 4(SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -233,8 +272,9 @@ multiply3x1AVX512loop3:
 	VBROADCASTSS 4(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      256(DI), Z6
-	VMOVUPS      320(DI), Z7
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS 8(SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -244,8 +284,8 @@ multiply3x1AVX512loop3:
 	VBROADCASTSS 8(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      384(DI), Z6
-	VMOVUPS      448(DI), Z7
+	VMOVUPS.Z    (DI)(R8*1), K1, Z6
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS 12(SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -255,18 +295,18 @@ multiply3x1AVX512loop3:
 	VBROADCASTSS 12(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply3x1AVX512loop3
+	JNZ          multiply3x1AVX512loop4
 
-multiply3x1AVX512rest4:
+multiply3x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply3x1AVX512done6
+	JZ   multiply3x1AVX512done7
 
-multiply3x1AVX512one5:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
+multiply3x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -276,12 +316,13 @@ multiply3x1AVX512one5:
 	VBROADCASTSS (SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply3x1AVX512one5
+	JNZ          multiply3x1AVX512one6
 
-multiply3x1AVX512done6:
+multiply3x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -290,34 +331,45 @@ multiply3x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z4, K1, (DX)
 	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply3x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply4x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply4x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply4x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply4x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply4x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+multiply4x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply4x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     multiply4x1AVX512ready2
+	JMP     multiply4x1AVX512ready3
 
-multiply4x1AVX512fromC1:
+multiply4x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -331,17 +383,17 @@ multiply4x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z6
 	VMOVUPS.Z 64(R11), K2, Z7
 
-multiply4x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
+multiply4x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply4x1AVX512rest4
+	JZ   multiply4x1AVX512rest5
 
-multiply4x1AVX512loop3:
-	VMOVUPS      (DI), Z8
-	VMOVUPS      64(DI), Z9
+multiply4x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -354,8 +406,8 @@ multiply4x1AVX512loop3:
 	VBROADCASTSS (SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      128(DI), Z8
-	VMOVUPS      192(DI), Z9
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS 4(SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -368,8 +420,9 @@ multiply4x1AVX512loop3:
 	VBROADCASTSS 4(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      256(DI), Z8
-	VMOVUPS      320(DI), Z9
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS 8(SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -382,8 +435,8 @@ multiply4x1AVX512loop3:
 	VBROADCASTSS 8(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      384(DI), Z8
-	VMOVUPS      448(DI), Z9
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS 12(SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -396,18 +449,18 @@ multiply4x1AVX512loop3:
 	VBROADCASTSS 12(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply4x1AVX512loop3
+	JNZ          multiply4x1AVX512loop4
 
-multiply4x1AVX512rest4:
+multiply4x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply4x1AVX512done6
+	JZ   multiply4x1AVX512done7
 
-multiply4x1AVX512one5:
-	VMOVUPS      (DI), Z8
-	VMOVUPS      64(DI), Z9
+multiply4x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -420,12 +473,13 @@ multiply4x1AVX512one5:
 	VBROADCASTSS (SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply4x1AVX512one5
+	JNZ          multiply4x1AVX512one6
 
-multiply4x1AVX512done6:
+multiply4x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -437,36 +491,47 @@ multiply4x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z6, K1, (DX)
 	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply4x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply5x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply5x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply5x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply5x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply5x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+multiply5x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply5x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z8
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
-	JMP     multiply5x1AVX512ready2
+	JMP     multiply5x1AVX512ready3
 
-multiply5x1AVX512fromC1:
+multiply5x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -483,17 +548,17 @@ multiply5x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z8
 	VMOVUPS.Z 64(R11), K2, Z9
 
-multiply5x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
+multiply5x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply5x1AVX512rest4
+	JZ   multiply5x1AVX512rest5
 
-multiply5x1AVX512loop3:
-	VMOVUPS      (DI), Z10
-	VMOVUPS      64(DI), Z11
+multiply5x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -509,8 +574,8 @@ multiply5x1AVX512loop3:
 	VBROADCASTSS (SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      128(DI), Z10
-	VMOVUPS      192(DI), Z11
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS 4(SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -526,8 +591,9 @@ multiply5x1AVX512loop3:
 	VBROADCASTSS 4(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      256(DI), Z10
-	VMOVUPS      320(DI), Z11
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS 8(SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -543,8 +609,8 @@ multiply5x1AVX512loop3:
 	VBROADCASTSS 8(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      384(DI), Z10
-	VMOVUPS      448(DI), Z11
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS 12(SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -560,18 +626,18 @@ multiply5x1AVX512loop3:
 	VBROADCASTSS 12(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply5x1AVX512loop3
+	JNZ          multiply5x1AVX512loop4
 
-multiply5x1AVX512rest4:
+multiply5x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply5x1AVX512done6
+	JZ   multiply5x1AVX512done7
 
-multiply5x1AVX512one5:
-	VMOVUPS      (DI), Z10
-	VMOVUPS      64(DI), Z11
+multiply5x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -587,12 +653,13 @@ multiply5x1AVX512one5:
 	VBROADCASTSS (SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply5x1AVX512one5
+	JNZ          multiply5x1AVX512one6
 
-multiply5x1AVX512done6:
+multiply5x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -607,38 +674,50 @@ multiply5x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z8, K1, (DX)
 	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply5x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply6x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply6x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply6x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply6x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply6x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+multiply6x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply6x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z8
 	VMOVAPS Z0, Z10
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
 	VMOVAPS Z1, Z11
-	JMP     multiply6x1AVX512ready2
+	JMP     multiply6x1AVX512ready3
 
-multiply6x1AVX512fromC1:
+multiply6x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -658,18 +737,17 @@ multiply6x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z10
 	VMOVUPS.Z 64(R11), K2, Z11
 
-multiply6x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
+multiply6x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply6x1AVX512rest4
+	JZ   multiply6x1AVX512rest5
 
-multiply6x1AVX512loop3:
-	VMOVUPS      (DI), Z12
-	VMOVUPS      64(DI), Z13
+multiply6x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -688,8 +766,8 @@ multiply6x1AVX512loop3:
 	VBROADCASTSS (SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	VMOVUPS      128(DI), Z12
-	VMOVUPS      192(DI), Z13
+	VMOVUPS.Z    (DI)(R8*1), K1, Z12
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS 4(SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -708,8 +786,9 @@ multiply6x1AVX512loop3:
 	VBROADCASTSS 4(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	VMOVUPS      256(DI), Z12
-	VMOVUPS      320(DI), Z13
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS 8(SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -728,8 +807,8 @@ multiply6x1AVX512loop3:
 	VBROADCASTSS 8(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	VMOVUPS      384(DI), Z12
-	VMOVUPS      448(DI), Z13
+	VMOVUPS.Z    (DI)(R8*1), K1, Z12
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS 12(SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -748,18 +827,18 @@ multiply6x1AVX512loop3:
 	VBROADCASTSS 12(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply6x1AVX512loop3
+	JNZ          multiply6x1AVX512loop4
 
-multiply6x1AVX512rest4:
+multiply6x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply6x1AVX512done6
+	JZ   multiply6x1AVX512done7
 
-multiply6x1AVX512one5:
-	VMOVUPS      (DI), Z12
-	VMOVUPS      64(DI), Z13
+multiply6x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -778,12 +857,13 @@ multiply6x1AVX512one5:
 	VBROADCASTSS (SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply6x1AVX512one5
+	JNZ          multiply6x1AVX512one6
 
-multiply6x1AVX512done6:
+multiply6x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -801,40 +881,52 @@ multiply6x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z10, K1, (DX)
 	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply6x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply7x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply7x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply7x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply7x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply7x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+multiply7x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply7x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
 	VMOVAPS Z0, Z8
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z12
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
 	VMOVAPS Z1, Z11
 	VMOVAPS Z1, Z13
-	JMP     multiply7x1AVX512ready2
+	JMP     multiply7x1AVX512ready3
 
-multiply7x1AVX512fromC1:
+multiply7x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -857,18 +949,17 @@ multiply7x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z12
 	VMOVUPS.Z 64(R11), K2, Z13
 
-multiply7x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
+multiply7x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply7x1AVX512rest4
+	JZ   multiply7x1AVX512rest5
 
-multiply7x1AVX512loop3:
-	VMOVUPS      (DI), Z14
-	VMOVUPS      64(DI), Z15
+multiply7x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -890,8 +981,8 @@ multiply7x1AVX512loop3:
 	VBROADCASTSS (SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(DI), Z14
-	VMOVUPS      192(DI), Z15
+	VMOVUPS.Z    (DI)(R8*1), K1, Z14
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS 4(SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -913,8 +1004,9 @@ multiply7x1AVX512loop3:
 	VBROADCASTSS 4(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      256(DI), Z14
-	VMOVUPS      320(DI), Z15
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS 8(SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -936,8 +1028,8 @@ multiply7x1AVX512loop3:
 	VBROADCASTSS 8(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      384(DI), Z14
-	VMOVUPS      448(DI), Z15
+	VMOVUPS.Z    (DI)(R8*1), K1, Z14
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS 12(SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -959,18 +1051,18 @@ multiply7x1AVX512loop3:
 	VBROADCASTSS 12(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply7x1AVX512loop3
+	JNZ          multiply7x1AVX512loop4
 
-multiply7x1AVX512rest4:
+multiply7x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply7x1AVX512done6
+	JZ   multiply7x1AVX512done7
 
-multiply7x1AVX512one5:
-	VMOVUPS      (DI), Z14
-	VMOVUPS      64(DI), Z15
+multiply7x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -992,12 +1084,13 @@ multiply7x1AVX512one5:
 	VBROADCASTSS (SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply7x1AVX512one5
+	JNZ          multiply7x1AVX512one6
 
-multiply7x1AVX512done6:
+multiply7x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -1018,24 +1111,37 @@ multiply7x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z12, K1, (DX)
 	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x07, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply7x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply8x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply8x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply8x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply8x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply8x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+multiply8x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply8x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -1043,7 +1149,7 @@ TEXT ·multiply8x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z10
 	VMOVAPS Z0, Z12
 	VMOVAPS Z0, Z14
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -1051,9 +1157,9 @@ TEXT ·multiply8x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z11
 	VMOVAPS Z1, Z13
 	VMOVAPS Z1, Z15
-	JMP     multiply8x1AVX512ready2
+	JMP     multiply8x1AVX512ready3
 
-multiply8x1AVX512fromC1:
+multiply8x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -1079,19 +1185,17 @@ multiply8x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z14
 	VMOVUPS.Z 64(R11), K2, Z15
 
-multiply8x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
+multiply8x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply8x1AVX512rest4
+	JZ   multiply8x1AVX512rest5
 
-multiply8x1AVX512loop3:
-	VMOVUPS      (DI), Z16
-	VMOVUPS      64(DI), Z17
+multiply8x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -1116,8 +1220,8 @@ multiply8x1AVX512loop3:
 	VBROADCASTSS (SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	VMOVUPS      128(DI), Z16
-	VMOVUPS      192(DI), Z17
+	VMOVUPS.Z    (DI)(R8*1), K1, Z16
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS 4(SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -1142,8 +1246,9 @@ multiply8x1AVX512loop3:
 	VBROADCASTSS 4(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	VMOVUPS      256(DI), Z16
-	VMOVUPS      320(DI), Z17
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS 8(SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -1168,8 +1273,8 @@ multiply8x1AVX512loop3:
 	VBROADCASTSS 8(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	VMOVUPS      384(DI), Z16
-	VMOVUPS      448(DI), Z17
+	VMOVUPS.Z    (DI)(R8*1), K1, Z16
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS 12(SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -1194,18 +1299,18 @@ multiply8x1AVX512loop3:
 	VBROADCASTSS 12(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply8x1AVX512loop3
+	JNZ          multiply8x1AVX512loop4
 
-multiply8x1AVX512rest4:
+multiply8x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply8x1AVX512done6
+	JZ   multiply8x1AVX512done7
 
-multiply8x1AVX512one5:
-	VMOVUPS      (DI), Z16
-	VMOVUPS      64(DI), Z17
+multiply8x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -1230,12 +1335,13 @@ multiply8x1AVX512one5:
 	VBROADCASTSS (SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply8x1AVX512one5
+	JNZ          multiply8x1AVX512one6
 
-multiply8x1AVX512done6:
+multiply8x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -1259,24 +1365,37 @@ multiply8x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z14, K1, (DX)
 	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x08, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply8x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply9x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply9x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply9x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply9x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply9x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+multiply9x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply9x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -1285,7 +1404,7 @@ TEXT ·multiply9x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z12
 	VMOVAPS Z0, Z14
 	VMOVAPS Z0, Z16
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -1294,9 +1413,9 @@ TEXT ·multiply9x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z13
 	VMOVAPS Z1, Z15
 	VMOVAPS Z1, Z17
-	JMP     multiply9x1AVX512ready2
+	JMP     multiply9x1AVX512ready3
 
-multiply9x1AVX512fromC1:
+multiply9x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -1325,19 +1444,17 @@ multiply9x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z16
 	VMOVUPS.Z 64(R11), K2, Z17
 
-multiply9x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
+multiply9x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply9x1AVX512rest4
+	JZ   multiply9x1AVX512rest5
 
-multiply9x1AVX512loop3:
-	VMOVUPS      (DI), Z18
-	VMOVUPS      64(DI), Z19
+multiply9x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -1365,8 +1482,8 @@ multiply9x1AVX512loop3:
 	VBROADCASTSS (SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      128(DI), Z18
-	VMOVUPS      192(DI), Z19
+	VMOVUPS.Z    (DI)(R8*1), K1, Z18
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS 4(SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -1394,8 +1511,9 @@ multiply9x1AVX512loop3:
 	VBROADCASTSS 4(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      256(DI), Z18
-	VMOVUPS      320(DI), Z19
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS 8(SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -1423,8 +1541,8 @@ multiply9x1AVX512loop3:
 	VBROADCASTSS 8(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      384(DI), Z18
-	VMOVUPS      448(DI), Z19
+	VMOVUPS.Z    (DI)(R8*1), K1, Z18
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS 12(SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -1452,18 +1570,18 @@ multiply9x1AVX512loop3:
 	VBROADCASTSS 12(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply9x1AVX512loop3
+	JNZ          multiply9x1AVX512loop4
 
-multiply9x1AVX512rest4:
+multiply9x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply9x1AVX512done6
+	JZ   multiply9x1AVX512done7
 
-multiply9x1AVX512one5:
-	VMOVUPS      (DI), Z18
-	VMOVUPS      64(DI), Z19
+multiply9x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -1491,12 +1609,13 @@ multiply9x1AVX512one5:
 	VBROADCASTSS (SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply9x1AVX512one5
+	JNZ          multiply9x1AVX512one6
 
-multiply9x1AVX512done6:
+multiply9x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -1523,24 +1642,38 @@ multiply9x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z16, K1, (DX)
 	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x09, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply9x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply10x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply10x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply10x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply10x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply10x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+multiply10x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply10x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -1550,7 +1683,7 @@ TEXT ·multiply10x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z14
 	VMOVAPS Z0, Z16
 	VMOVAPS Z0, Z18
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -1560,9 +1693,9 @@ TEXT ·multiply10x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z15
 	VMOVAPS Z1, Z17
 	VMOVAPS Z1, Z19
-	JMP     multiply10x1AVX512ready2
+	JMP     multiply10x1AVX512ready3
 
-multiply10x1AVX512fromC1:
+multiply10x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -1594,20 +1727,17 @@ multiply10x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z18
 	VMOVUPS.Z 64(R11), K2, Z19
 
-multiply10x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
-	LEAQ (AX)(AX*8), R12
+multiply10x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply10x1AVX512rest4
+	JZ   multiply10x1AVX512rest5
 
-multiply10x1AVX512loop3:
-	VMOVUPS      (DI), Z20
-	VMOVUPS      64(DI), Z21
+multiply10x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1638,8 +1768,8 @@ multiply10x1AVX512loop3:
 	VBROADCASTSS (SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	VMOVUPS      128(DI), Z20
-	VMOVUPS      192(DI), Z21
+	VMOVUPS.Z    (DI)(R8*1), K1, Z20
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS 4(SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1670,8 +1800,9 @@ multiply10x1AVX512loop3:
 	VBROADCASTSS 4(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	VMOVUPS      256(DI), Z20
-	VMOVUPS      320(DI), Z21
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS 8(SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1702,8 +1833,8 @@ multiply10x1AVX512loop3:
 	VBROADCASTSS 8(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	VMOVUPS      384(DI), Z20
-	VMOVUPS      448(DI), Z21
+	VMOVUPS.Z    (DI)(R8*1), K1, Z20
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS 12(SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1734,18 +1865,18 @@ multiply10x1AVX512loop3:
 	VBROADCASTSS 12(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply10x1AVX512loop3
+	JNZ          multiply10x1AVX512loop4
 
-multiply10x1AVX512rest4:
+multiply10x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply10x1AVX512done6
+	JZ   multiply10x1AVX512done7
 
-multiply10x1AVX512one5:
-	VMOVUPS      (DI), Z20
-	VMOVUPS      64(DI), Z21
+multiply10x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -1776,12 +1907,13 @@ multiply10x1AVX512one5:
 	VBROADCASTSS (SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply10x1AVX512one5
+	JNZ          multiply10x1AVX512one6
 
-multiply10x1AVX512done6:
+multiply10x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -1811,24 +1943,38 @@ multiply10x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z18, K1, (DX)
 	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0a, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply10x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply11x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply11x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply11x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply11x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply11x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+multiply11x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply11x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -1839,7 +1985,7 @@ TEXT ·multiply11x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z16
 	VMOVAPS Z0, Z18
 	VMOVAPS Z0, Z20
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -1850,9 +1996,9 @@ TEXT ·multiply11x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z17
 	VMOVAPS Z1, Z19
 	VMOVAPS Z1, Z21
-	JMP     multiply11x1AVX512ready2
+	JMP     multiply11x1AVX512ready3
 
-multiply11x1AVX512fromC1:
+multiply11x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -1887,20 +2033,17 @@ multiply11x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z20
 	VMOVUPS.Z 64(R11), K2, Z21
 
-multiply11x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
-	LEAQ (AX)(AX*8), R12
+multiply11x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply11x1AVX512rest4
+	JZ   multiply11x1AVX512rest5
 
-multiply11x1AVX512loop3:
-	VMOVUPS      (DI), Z22
-	VMOVUPS      64(DI), Z23
+multiply11x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -1934,8 +2077,8 @@ multiply11x1AVX512loop3:
 	VBROADCASTSS (SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      128(DI), Z22
-	VMOVUPS      192(DI), Z23
+	VMOVUPS.Z    (DI)(R8*1), K1, Z22
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS 4(SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -1969,8 +2112,9 @@ multiply11x1AVX512loop3:
 	VBROADCASTSS 4(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      256(DI), Z22
-	VMOVUPS      320(DI), Z23
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS 8(SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -2004,8 +2148,8 @@ multiply11x1AVX512loop3:
 	VBROADCASTSS 8(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      384(DI), Z22
-	VMOVUPS      448(DI), Z23
+	VMOVUPS.Z    (DI)(R8*1), K1, Z22
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS 12(SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -2039,18 +2183,18 @@ multiply11x1AVX512loop3:
 	VBROADCASTSS 12(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply11x1AVX512loop3
+	JNZ          multiply11x1AVX512loop4
 
-multiply11x1AVX512rest4:
+multiply11x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply11x1AVX512done6
+	JZ   multiply11x1AVX512done7
 
-multiply11x1AVX512one5:
-	VMOVUPS      (DI), Z22
-	VMOVUPS      64(DI), Z23
+multiply11x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -2084,12 +2228,13 @@ multiply11x1AVX512one5:
 	VBROADCASTSS (SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply11x1AVX512one5
+	JNZ          multiply11x1AVX512one6
 
-multiply11x1AVX512done6:
+multiply11x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -2122,24 +2267,39 @@ multiply11x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z20, K1, (DX)
 	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0b, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply11x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply12x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply12x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply12x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply12x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply12x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+multiply12x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply12x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -2151,7 +2311,7 @@ TEXT ·multiply12x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z18
 	VMOVAPS Z0, Z20
 	VMOVAPS Z0, Z22
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -2163,9 +2323,9 @@ TEXT ·multiply12x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z19
 	VMOVAPS Z1, Z21
 	VMOVAPS Z1, Z23
-	JMP     multiply12x1AVX512ready2
+	JMP     multiply12x1AVX512ready3
 
-multiply12x1AVX512fromC1:
+multiply12x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -2203,21 +2363,17 @@ multiply12x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z22
 	VMOVUPS.Z 64(R11), K2, Z23
 
-multiply12x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
-	LEAQ (AX)(AX*8), R12
-	LEAQ (BX)(AX*8), R13
+multiply12x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply12x1AVX512rest4
+	JZ   multiply12x1AVX512rest5
 
-multiply12x1AVX512loop3:
-	VMOVUPS      (DI), Z24
-	VMOVUPS      64(DI), Z25
+multiply12x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -2254,8 +2410,8 @@ multiply12x1AVX512loop3:
 	VBROADCASTSS (SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	VMOVUPS      128(DI), Z24
-	VMOVUPS      192(DI), Z25
+	VMOVUPS.Z    (DI)(R8*1), K1, Z24
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS 4(SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -2292,8 +2448,9 @@ multiply12x1AVX512loop3:
 	VBROADCASTSS 4(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	VMOVUPS      256(DI), Z24
-	VMOVUPS      320(DI), Z25
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS 8(SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -2330,8 +2487,8 @@ multiply12x1AVX512loop3:
 	VBROADCASTSS 8(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	VMOVUPS      384(DI), Z24
-	VMOVUPS      448(DI), Z25
+	VMOVUPS.Z    (DI)(R8*1), K1, Z24
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS 12(SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -2368,18 +2525,18 @@ multiply12x1AVX512loop3:
 	VBROADCASTSS 12(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply12x1AVX512loop3
+	JNZ          multiply12x1AVX512loop4
 
-multiply12x1AVX512rest4:
+multiply12x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply12x1AVX512done6
+	JZ   multiply12x1AVX512done7
 
-multiply12x1AVX512one5:
-	VMOVUPS      (DI), Z24
-	VMOVUPS      64(DI), Z25
+multiply12x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -2416,12 +2573,13 @@ multiply12x1AVX512one5:
 	VBROADCASTSS (SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply12x1AVX512one5
+	JNZ          multiply12x1AVX512one6
 
-multiply12x1AVX512done6:
+multiply12x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -2457,24 +2615,39 @@ multiply12x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z22, K1, (DX)
 	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0c, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply12x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply13x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply13x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply13x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply13x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply13x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+multiply13x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply13x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -2487,7 +2660,7 @@ TEXT ·multiply13x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z20
 	VMOVAPS Z0, Z22
 	VMOVAPS Z0, Z24
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -2500,9 +2673,9 @@ TEXT ·multiply13x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z21
 	VMOVAPS Z1, Z23
 	VMOVAPS Z1, Z25
-	JMP     multiply13x1AVX512ready2
+	JMP     multiply13x1AVX512ready3
 
-multiply13x1AVX512fromC1:
+multiply13x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -2543,21 +2716,17 @@ multiply13x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z24
 	VMOVUPS.Z 64(R11), K2, Z25
 
-multiply13x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
-	LEAQ (AX)(AX*8), R12
-	LEAQ (BX)(AX*8), R13
+multiply13x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply13x1AVX512rest4
+	JZ   multiply13x1AVX512rest5
 
-multiply13x1AVX512loop3:
-	VMOVUPS      (DI), Z26
-	VMOVUPS      64(DI), Z27
+multiply13x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -2597,8 +2766,8 @@ multiply13x1AVX512loop3:
 	VBROADCASTSS (SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	VMOVUPS      128(DI), Z26
-	VMOVUPS      192(DI), Z27
+	VMOVUPS.Z    (DI)(R8*1), K1, Z26
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS 4(SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -2638,8 +2807,9 @@ multiply13x1AVX512loop3:
 	VBROADCASTSS 4(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	VMOVUPS      256(DI), Z26
-	VMOVUPS      320(DI), Z27
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS 8(SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -2679,8 +2849,8 @@ multiply13x1AVX512loop3:
 	VBROADCASTSS 8(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	VMOVUPS      384(DI), Z26
-	VMOVUPS      448(DI), Z27
+	VMOVUPS.Z    (DI)(R8*1), K1, Z26
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS 12(SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -2720,18 +2890,18 @@ multiply13x1AVX512loop3:
 	VBROADCASTSS 12(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply13x1AVX512loop3
+	JNZ          multiply13x1AVX512loop4
 
-multiply13x1AVX512rest4:
+multiply13x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply13x1AVX512done6
+	JZ   multiply13x1AVX512done7
 
-multiply13x1AVX512one5:
-	VMOVUPS      (DI), Z26
-	VMOVUPS      64(DI), Z27
+multiply13x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -2771,12 +2941,13 @@ multiply13x1AVX512one5:
 	VBROADCASTSS (SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply13x1AVX512one5
+	JNZ          multiply13x1AVX512one6
 
-multiply13x1AVX512done6:
+multiply13x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -2815,24 +2986,40 @@ multiply13x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z24, K1, (DX)
 	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0d, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply13x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply14x1AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply14x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply14x1AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply14x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply14x1AVX512fromC1
-	VMOVUPS (R9), Z0
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+	LEAQ    (R9)(AX*8), R15
+
+multiply14x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply14x1AVX512fromC2
+	VMOVUPS (R11), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
@@ -2846,7 +3033,7 @@ TEXT ·multiply14x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z0, Z22
 	VMOVAPS Z0, Z24
 	VMOVAPS Z0, Z26
-	VMOVUPS 64(R9), Z1
+	VMOVUPS 64(R11), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
@@ -2860,9 +3047,9 @@ TEXT ·multiply14x1AVX512(SB), NOSPLIT, $0-60
 	VMOVAPS Z1, Z23
 	VMOVAPS Z1, Z25
 	VMOVAPS Z1, Z27
-	JMP     multiply14x1AVX512ready2
+	JMP     multiply14x1AVX512ready3
 
-multiply14x1AVX512fromC1:
+multiply14x1AVX512fromC2:
 	MOVQ      DX, R11
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
@@ -2906,22 +3093,17 @@ multiply14x1AVX512fromC1:
 	VMOVUPS.Z (R11), K1, Z26
 	VMOVUPS.Z 64(R11), K2, Z27
 
-multiply14x1AVX512ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
-	LEAQ (BX)(AX*4), R10
-	LEAQ (AX)(AX*8), R12
-	LEAQ (BX)(AX*8), R13
-	LEAQ (R9)(AX*8), R15
+multiply14x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply14x1AVX512rest4
+	JZ   multiply14x1AVX512rest5
 
-multiply14x1AVX512loop3:
-	VMOVUPS      (DI), Z28
-	VMOVUPS      64(DI), Z29
+multiply14x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -2964,8 +3146,8 @@ multiply14x1AVX512loop3:
 	VBROADCASTSS (SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
-	VMOVUPS      128(DI), Z28
-	VMOVUPS      192(DI), Z29
+	VMOVUPS.Z    (DI)(R8*1), K1, Z28
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS 4(SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -3008,8 +3190,9 @@ multiply14x1AVX512loop3:
 	VBROADCASTSS 4(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
-	VMOVUPS      256(DI), Z28
-	VMOVUPS      320(DI), Z29
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS 8(SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -3052,8 +3235,8 @@ multiply14x1AVX512loop3:
 	VBROADCASTSS 8(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
-	VMOVUPS      384(DI), Z28
-	VMOVUPS      448(DI), Z29
+	VMOVUPS.Z    (DI)(R8*1), K1, Z28
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS 12(SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -3096,18 +3279,18 @@ multiply14x1AVX512loop3:
 	VBROADCASTSS 12(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply14x1AVX512loop3
+	JNZ          multiply14x1AVX512loop4
 
-multiply14x1AVX512rest4:
+multiply14x1AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply14x1AVX512done6
+	JZ   multiply14x1AVX512done7
 
-multiply14x1AVX512one5:
-	VMOVUPS      (DI), Z28
-	VMOVUPS      64(DI), Z29
+multiply14x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -3150,12 +3333,13 @@ multiply14x1AVX512one5:
 	VBROADCASTSS (SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply14x1AVX512one5
+	JNZ          multiply14x1AVX512one6
 
-multiply14x1AVX512done6:
+multiply14x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, K1, (DX)
 	VMOVUPS Z1, K2, 64(DX)
 	ADDQ    R8, DX
@@ -3197,34 +3381,43 @@ multiply14x1AVX512done6:
 	ADDQ    R8, DX
 	VMOVUPS Z26, K1, (DX)
 	VMOVUPS Z27, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0e, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply14x1AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply1x4AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply1x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply1x4AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply1x4AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply1x4AVX512fromC1
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	VMOVUPS 128(R9), Z2
-	VMOVUPS 192(R9), Z3
-	VMOVUPS 256(R9), Z4
-	VMOVUPS 320(R9), Z5
-	VMOVUPS 384(R9), Z6
-	VMOVUPS 448(R9), Z7
-	JMP     multiply1x4AVX512ready2
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
 
-multiply1x4AVX512fromC1:
+multiply1x4AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply1x4AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+	JMP     multiply1x4AVX512ready3
+
+multiply1x4AVX512fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -3235,88 +3428,133 @@ multiply1x4AVX512fromC1:
 	VMOVUPS 384(R11), Z6
 	VMOVUPS 448(R11), Z7
 
-multiply1x4AVX512ready2:
-	MOVQ   panel+24(FP), DI
-	MOVQ   CX, R11
-	IMUL3Q $0x00000080, R11, R11
-	MOVQ   DI, R10
-	ADDQ   R11, R10
-	MOVQ   R10, R12
-	ADDQ   R11, R12
-	MOVQ   R12, R13
-	ADDQ   R11, R13
-	MOVQ   CX, R11
-	SHRQ   $0x02, R11
-	JZ     multiply1x4AVX512rest4
+multiply1x4AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiply1x4AVX512rest5
 
-multiply1x4AVX512loop3:
+multiply1x4AVX512loop4:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
-	VFMADD231PS  (DI), Z10, Z0
-	VFMADD231PS  64(DI), Z10, Z1
-	VFMADD231PS  (R10), Z10, Z2
-	VFMADD231PS  64(R10), Z10, Z3
-	VFMADD231PS  (R12), Z10, Z4
-	VFMADD231PS  64(R12), Z10, Z5
-	VFMADD231PS  (R13), Z10, Z6
-	VFMADD231PS  64(R13), Z10, Z7
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
-	VFMADD231PS  128(DI), Z10, Z0
-	VFMADD231PS  192(DI), Z10, Z1
-	VFMADD231PS  128(R10), Z10, Z2
-	VFMADD231PS  192(R10), Z10, Z3
-	VFMADD231PS  128(R12), Z10, Z4
-	VFMADD231PS  192(R12), Z10, Z5
-	VFMADD231PS  128(R13), Z10, Z6
-	VFMADD231PS  192(R13), Z10, Z7
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12)(R8*1), Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13)(R8*1), Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
 	VBROADCASTSS 8(SI), Z10
-	VFMADD231PS  256(DI), Z10, Z0
-	VFMADD231PS  320(DI), Z10, Z1
-	VFMADD231PS  256(R10), Z10, Z2
-	VFMADD231PS  320(R10), Z10, Z3
-	VFMADD231PS  256(R12), Z10, Z4
-	VFMADD231PS  320(R12), Z10, Z5
-	VFMADD231PS  256(R13), Z10, Z6
-	VFMADD231PS  320(R13), Z10, Z7
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
-	VFMADD231PS  384(DI), Z10, Z0
-	VFMADD231PS  448(DI), Z10, Z1
-	VFMADD231PS  384(R10), Z10, Z2
-	VFMADD231PS  448(R10), Z10, Z3
-	VFMADD231PS  384(R12), Z10, Z4
-	VFMADD231PS  448(R12), Z10, Z5
-	VFMADD231PS  384(R13), Z10, Z6
-	VFMADD231PS  448(R13), Z10, Z7
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
-	ADDQ         $0x00000200, R10
-	ADDQ         $0x00000200, R12
-	ADDQ         $0x00000200, R13
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12)(R8*1), Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13)(R8*1), Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply1x4AVX512loop3
+	JNZ          multiply1x4AVX512loop4
 
-multiply1x4AVX512rest4:
+multiply1x4AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply1x4AVX512done6
+	JZ   multiply1x4AVX512done7
 
-multiply1x4AVX512one5:
+multiply1x4AVX512one6:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
-	VFMADD231PS  (DI), Z10, Z0
-	VFMADD231PS  64(DI), Z10, Z1
-	VFMADD231PS  (R10), Z10, Z2
-	VFMADD231PS  64(R10), Z10, Z3
-	VFMADD231PS  (R12), Z10, Z4
-	VFMADD231PS  64(R12), Z10, Z5
-	VFMADD231PS  (R13), Z10, Z6
-	VFMADD231PS  64(R13), Z10, Z7
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R12
-	ADDQ         $0x00000080, R13
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply1x4AVX512one5
+	JNZ          multiply1x4AVX512one6
 
-multiply1x4AVX512done6:
+multiply1x4AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -3325,34 +3563,44 @@ multiply1x4AVX512done6:
 	VMOVUPS Z5, 320(DX)
 	VMOVUPS Z6, 384(DX)
 	VMOVUPS Z7, 448(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply1x4AVX512group1
 	VZEROUPPER
 	RET
 
-// func multiply2x2AVX512(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply2x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F
-TEXT ·multiply2x2AVX512(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
+TEXT ·multiply2x2AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	MOVLQZX columns+56(FP), R10
-	KMOVW   R10, K1
-	SHRL    $0x10, R10
-	KMOVW   R10, K2
-	TESTQ   R9, R9
-	JZ      multiply2x2AVX512fromC1
-	VMOVUPS (R9), Z0
-	VMOVAPS Z0, Z4
-	VMOVUPS 64(R9), Z1
-	VMOVAPS Z1, Z5
-	VMOVUPS 128(R9), Z2
-	VMOVAPS Z2, Z6
-	VMOVUPS 192(R9), Z3
-	VMOVAPS Z3, Z7
-	JMP     multiply2x2AVX512ready2
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
 
-multiply2x2AVX512fromC1:
+multiply2x2AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply2x2AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z5
+	VMOVUPS 128(R11), Z2
+	VMOVAPS Z2, Z6
+	VMOVUPS 192(R11), Z3
+	VMOVAPS Z3, Z7
+	JMP     multiply2x2AVX512ready3
+
+multiply2x2AVX512fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Z0
 	VMOVUPS 64(R11), Z1
@@ -3364,18 +3612,17 @@ multiply2x2AVX512fromC1:
 	VMOVUPS 128(R11), Z6
 	VMOVUPS 192(R11), Z7
 
-multiply2x2AVX512ready2:
-	MOVQ   panel+24(FP), DI
-	MOVQ   CX, R11
-	IMUL3Q $0x00000080, R11, R11
-	MOVQ   DI, R10
-	ADDQ   R11, R10
-	MOVQ   aStride+16(FP), AX
-	MOVQ   CX, R11
-	SHRQ   $0x02, R11
-	JZ     multiply2x2AVX512rest4
+multiply2x2AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiply2x2AVX512rest5
 
-multiply2x2AVX512loop3:
+multiply2x2AVX512loop4:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3390,59 +3637,61 @@ multiply2x2AVX512loop3:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      128(DI), Z8
-	VMOVUPS      192(DI), Z9
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
 	VBROADCASTSS 4(SI)(AX*1), Z11
 	VFMADD231PS  Z8, Z11, Z4
 	VFMADD231PS  Z9, Z11, Z5
-	VMOVUPS      128(R10), Z8
-	VMOVUPS      192(R10), Z9
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      256(DI), Z8
-	VMOVUPS      320(DI), Z9
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
 	VBROADCASTSS 8(SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
 	VBROADCASTSS 8(SI)(AX*1), Z11
 	VFMADD231PS  Z8, Z11, Z4
 	VFMADD231PS  Z9, Z11, Z5
-	VMOVUPS      256(R10), Z8
-	VMOVUPS      320(R10), Z9
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	VMOVUPS      384(DI), Z8
-	VMOVUPS      448(DI), Z9
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
 	VBROADCASTSS 12(SI)(AX*1), Z11
 	VFMADD231PS  Z8, Z11, Z4
 	VFMADD231PS  Z9, Z11, Z5
-	VMOVUPS      384(R10), Z8
-	VMOVUPS      448(R10), Z9
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000200, DI
-	ADDQ         $0x00000200, R10
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply2x2AVX512loop3
+	JNZ          multiply2x2AVX512loop4
 
-multiply2x2AVX512rest4:
+multiply2x2AVX512rest5:
 	ANDQ $0x03, CX
-	JZ   multiply2x2AVX512done6
+	JZ   multiply2x2AVX512done7
 
-multiply2x2AVX512one5:
+multiply2x2AVX512one6:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3457,13 +3706,14 @@ multiply2x2AVX512one5:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x00000080, R10
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply2x2AVX512one5
+	JNZ          multiply2x2AVX512one6
 
-multiply2x2AVX512done6:
+multiply2x2AVX512done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Z0, (DX)
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, 128(DX)
@@ -3473,6 +3723,17953 @@ multiply2x2AVX512done6:
 	VMOVUPS Z5, 64(DX)
 	VMOVUPS Z6, 128(DX)
 	VMOVUPS Z7, 192(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply2x2AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed1x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed1x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed1x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	JMP     multiplyTransposed1x1AVX512ready3
+
+multiplyTransposed1x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+
+multiplyTransposed1x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed1x1AVX512rest5
+
+multiplyTransposed1x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
+	VBROADCASTSS (SI)(AX*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
+	VBROADCASTSS (SI)(AX*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed1x1AVX512loop4
+
+multiplyTransposed1x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed1x1AVX512done7
+
+multiplyTransposed1x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed1x1AVX512one6
+
+multiplyTransposed1x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x04, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed1x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed2x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed2x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed2x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed2x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	JMP     multiplyTransposed2x1AVX512ready3
+
+multiplyTransposed2x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+
+multiplyTransposed2x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed2x1AVX512rest5
+
+multiplyTransposed2x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS.Z    (DI)(R8*1), K1, Z4
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
+	VBROADCASTSS (SI)(AX*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS.Z    (DI)(R8*1), K1, Z4
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
+	VBROADCASTSS (SI)(AX*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed2x1AVX512loop4
+
+multiplyTransposed2x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed2x1AVX512done7
+
+multiplyTransposed2x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed2x1AVX512one6
+
+multiplyTransposed2x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x08, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed2x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed3x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed3x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed3x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed3x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	JMP     multiplyTransposed3x1AVX512ready3
+
+multiplyTransposed3x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+
+multiplyTransposed3x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed3x1AVX512rest5
+
+multiplyTransposed3x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS.Z    (DI)(R8*1), K1, Z6
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
+	VBROADCASTSS (SI)(AX*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS.Z    (DI)(R8*1), K1, Z6
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
+	VBROADCASTSS (SI)(AX*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed3x1AVX512loop4
+
+multiplyTransposed3x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed3x1AVX512done7
+
+multiplyTransposed3x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed3x1AVX512one6
+
+multiplyTransposed3x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x0c, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed3x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed4x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed4x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed4x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed4x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	JMP     multiplyTransposed4x1AVX512ready3
+
+multiplyTransposed4x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+
+multiplyTransposed4x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed4x1AVX512rest5
+
+multiplyTransposed4x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
+	VBROADCASTSS (SI)(AX*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
+	VBROADCASTSS (SI)(AX*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed4x1AVX512loop4
+
+multiplyTransposed4x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed4x1AVX512done7
+
+multiplyTransposed4x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed4x1AVX512one6
+
+multiplyTransposed4x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x10, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed4x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed5x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed5x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed5x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed5x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	JMP     multiplyTransposed5x1AVX512ready3
+
+multiplyTransposed5x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+
+multiplyTransposed5x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed5x1AVX512rest5
+
+multiplyTransposed5x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 16(SI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
+	VBROADCASTSS (SI)(AX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 16(SI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
+	VBROADCASTSS (SI)(AX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed5x1AVX512loop4
+
+multiplyTransposed5x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed5x1AVX512done7
+
+multiplyTransposed5x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 16(SI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed5x1AVX512one6
+
+multiplyTransposed5x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x14, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed5x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed6x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed6x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed6x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed6x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	JMP     multiplyTransposed6x1AVX512ready3
+
+multiplyTransposed6x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+
+multiplyTransposed6x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed6x1AVX512rest5
+
+multiplyTransposed6x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 16(SI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(SI), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS.Z    (DI)(R8*1), K1, Z12
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
+	VBROADCASTSS (SI)(AX*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 16(SI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(SI), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS.Z    (DI)(R8*1), K1, Z12
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
+	VBROADCASTSS (SI)(AX*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed6x1AVX512loop4
+
+multiplyTransposed6x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed6x1AVX512done7
+
+multiplyTransposed6x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 16(SI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(SI), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed6x1AVX512one6
+
+multiplyTransposed6x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x18, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed6x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed7x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed7x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed7x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed7x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	JMP     multiplyTransposed7x1AVX512ready3
+
+multiplyTransposed7x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+
+multiplyTransposed7x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed7x1AVX512rest5
+
+multiplyTransposed7x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 16(SI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(SI), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 24(SI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS.Z    (DI)(R8*1), K1, Z14
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
+	VBROADCASTSS (SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 16(SI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(SI), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 24(SI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS.Z    (DI)(R8*1), K1, Z14
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
+	VBROADCASTSS (SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed7x1AVX512loop4
+
+multiplyTransposed7x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed7x1AVX512done7
+
+multiplyTransposed7x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 16(SI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(SI), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 24(SI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed7x1AVX512one6
+
+multiplyTransposed7x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x1c, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed7x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed8x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed8x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed8x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed8x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	JMP     multiplyTransposed8x1AVX512ready3
+
+multiplyTransposed8x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+
+multiplyTransposed8x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed8x1AVX512rest5
+
+multiplyTransposed8x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 16(SI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(SI), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 24(SI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(SI), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS.Z    (DI)(R8*1), K1, Z16
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
+	VBROADCASTSS (SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 16(SI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(SI), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 24(SI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(SI), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS.Z    (DI)(R8*1), K1, Z16
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
+	VBROADCASTSS (SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed8x1AVX512loop4
+
+multiplyTransposed8x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed8x1AVX512done7
+
+multiplyTransposed8x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 16(SI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(SI), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 24(SI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(SI), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed8x1AVX512one6
+
+multiplyTransposed8x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x20, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed8x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed9x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed9x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed9x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed9x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	JMP     multiplyTransposed9x1AVX512ready3
+
+multiplyTransposed9x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+
+multiplyTransposed9x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed9x1AVX512rest5
+
+multiplyTransposed9x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 16(SI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(SI), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 24(SI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(SI), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 32(SI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS.Z    (DI)(R8*1), K1, Z18
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
+	VBROADCASTSS (SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 16(SI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(SI), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 24(SI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(SI), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 32(SI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS.Z    (DI)(R8*1), K1, Z18
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
+	VBROADCASTSS (SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed9x1AVX512loop4
+
+multiplyTransposed9x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed9x1AVX512done7
+
+multiplyTransposed9x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 16(SI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(SI), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 24(SI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(SI), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 32(SI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed9x1AVX512one6
+
+multiplyTransposed9x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x24, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed9x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed10x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed10x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed10x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed10x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	JMP     multiplyTransposed10x1AVX512ready3
+
+multiplyTransposed10x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+
+multiplyTransposed10x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed10x1AVX512rest5
+
+multiplyTransposed10x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 16(SI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(SI), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 24(SI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(SI), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 32(SI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(SI), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS.Z    (DI)(R8*1), K1, Z20
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
+	VBROADCASTSS (SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 16(SI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(SI), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 24(SI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(SI), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 32(SI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(SI), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS.Z    (DI)(R8*1), K1, Z20
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
+	VBROADCASTSS (SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed10x1AVX512loop4
+
+multiplyTransposed10x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed10x1AVX512done7
+
+multiplyTransposed10x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 16(SI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(SI), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 24(SI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(SI), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 32(SI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(SI), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed10x1AVX512one6
+
+multiplyTransposed10x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x28, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed10x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed11x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed11x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed11x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed11x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	JMP     multiplyTransposed11x1AVX512ready3
+
+multiplyTransposed11x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+
+multiplyTransposed11x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed11x1AVX512rest5
+
+multiplyTransposed11x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 16(SI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(SI), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 24(SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(SI), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 32(SI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(SI), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 40(SI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS.Z    (DI)(R8*1), K1, Z22
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
+	VBROADCASTSS (SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 16(SI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(SI), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 24(SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(SI), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 32(SI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(SI), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 40(SI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS.Z    (DI)(R8*1), K1, Z22
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
+	VBROADCASTSS (SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed11x1AVX512loop4
+
+multiplyTransposed11x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed11x1AVX512done7
+
+multiplyTransposed11x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 16(SI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(SI), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 24(SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(SI), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 32(SI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(SI), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 40(SI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed11x1AVX512one6
+
+multiplyTransposed11x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x2c, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed11x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed12x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed12x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed12x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed12x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	JMP     multiplyTransposed12x1AVX512ready3
+
+multiplyTransposed12x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+
+multiplyTransposed12x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed12x1AVX512rest5
+
+multiplyTransposed12x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 16(SI), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(SI), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 24(SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(SI), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 32(SI), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(SI), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 40(SI), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(SI), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS.Z    (DI)(R8*1), K1, Z24
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
+	VBROADCASTSS (SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 16(SI), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(SI), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 24(SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(SI), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 32(SI), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(SI), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 40(SI), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(SI), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS.Z    (DI)(R8*1), K1, Z24
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
+	VBROADCASTSS (SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed12x1AVX512loop4
+
+multiplyTransposed12x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed12x1AVX512done7
+
+multiplyTransposed12x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 16(SI), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(SI), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 24(SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(SI), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 32(SI), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(SI), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 40(SI), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(SI), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed12x1AVX512one6
+
+multiplyTransposed12x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x30, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed12x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed13x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed13x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed13x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed13x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	JMP     multiplyTransposed13x1AVX512ready3
+
+multiplyTransposed13x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+
+multiplyTransposed13x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed13x1AVX512rest5
+
+multiplyTransposed13x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 16(SI), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(SI), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 24(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(SI), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 32(SI), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(SI), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 40(SI), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(SI), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 48(SI), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS.Z    (DI)(R8*1), K1, Z26
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
+	VBROADCASTSS (SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 48(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 16(SI), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(SI), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 24(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(SI), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 32(SI), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(SI), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 40(SI), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(SI), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 48(SI), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS.Z    (DI)(R8*1), K1, Z26
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
+	VBROADCASTSS (SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 48(SI)(AX*1), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed13x1AVX512loop4
+
+multiplyTransposed13x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed13x1AVX512done7
+
+multiplyTransposed13x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 16(SI), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(SI), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 24(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(SI), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 32(SI), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(SI), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 40(SI), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(SI), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 48(SI), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed13x1AVX512one6
+
+multiplyTransposed13x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x34, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed13x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed14x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyTransposed14x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyTransposed14x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed14x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVAPS Z0, Z26
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	VMOVAPS Z1, Z27
+	JMP     multiplyTransposed14x1AVX512ready3
+
+multiplyTransposed14x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z26
+	VMOVUPS.Z 64(R11), K2, Z27
+
+multiplyTransposed14x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed14x1AVX512rest5
+
+multiplyTransposed14x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 16(SI), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(SI), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 24(SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(SI), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 32(SI), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(SI), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 40(SI), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(SI), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 48(SI), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(SI), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS.Z    (DI)(R8*1), K1, Z28
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
+	VBROADCASTSS (SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 48(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 16(SI), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(SI), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 24(SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(SI), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 32(SI), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(SI), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 40(SI), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(SI), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 48(SI), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(SI), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS.Z    (DI)(R8*1), K1, Z28
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
+	VBROADCASTSS (SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 16(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 24(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 32(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 40(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 48(SI)(AX*1), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed14x1AVX512loop4
+
+multiplyTransposed14x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed14x1AVX512done7
+
+multiplyTransposed14x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 16(SI), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(SI), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 24(SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(SI), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 32(SI), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(SI), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 40(SI), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(SI), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 48(SI), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(SI), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed14x1AVX512one6
+
+multiplyTransposed14x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z26, K1, (DX)
+	VMOVUPS Z27, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x38, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed14x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat161x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+
+multiplyBFloat161x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat161x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	JMP     multiplyBFloat161x1AVX512ready3
+
+multiplyBFloat161x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+
+multiplyBFloat161x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat161x1AVX512rest5
+
+multiplyBFloat161x1AVX512loop4:
+	VMOVUPS      (DI), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VMOVUPS      64(DI), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI), Z2
+	VPANDD       constantffff0000<>+0(SB), Z2, Z2
+	VMOVUPS      64(DI), Z3
+	VPANDD       constantffff0000<>+0(SB), Z3, Z3
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI)(R8*1), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VMOVUPS      64(DI)(R8*1), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI)(R8*1), Z2
+	VPANDD       constantffff0000<>+0(SB), Z2, Z2
+	VMOVUPS      64(DI)(R8*1), Z3
+	VPANDD       constantffff0000<>+0(SB), Z3, Z3
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VMOVUPS      64(DI), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VBROADCASTSS 16(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI), Z2
+	VPANDD       constantffff0000<>+0(SB), Z2, Z2
+	VMOVUPS      64(DI), Z3
+	VPANDD       constantffff0000<>+0(SB), Z3, Z3
+	VBROADCASTSS 20(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI)(R8*1), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VMOVUPS      64(DI)(R8*1), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VBROADCASTSS 24(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI)(R8*1), Z2
+	VPANDD       constantffff0000<>+0(SB), Z2, Z2
+	VMOVUPS      64(DI)(R8*1), Z3
+	VPANDD       constantffff0000<>+0(SB), Z3, Z3
+	VBROADCASTSS 28(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat161x1AVX512loop4
+
+multiplyBFloat161x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat161x1AVX512done7
+
+multiplyBFloat161x1AVX512one6:
+	VMOVUPS      (DI), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VMOVUPS      64(DI), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DI), Z2
+	VPANDD       constantffff0000<>+0(SB), Z2, Z2
+	VMOVUPS      64(DI), Z3
+	VPANDD       constantffff0000<>+0(SB), Z3, Z3
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat161x1AVX512one6
+
+multiplyBFloat161x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat161x1AVX512group1
+	VZEROUPPER
+	RET
+
+DATA constantffff0000<>+0(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+8(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+16(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+24(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+32(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+40(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+48(SB)/8, $0xffff0000ffff0000
+DATA constantffff0000<>+56(SB)/8, $0xffff0000ffff0000
+GLOBL constantffff0000<>(SB), RODATA|NOPTR, $64
+
+// func multiplyBFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat162x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyBFloat162x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat162x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	JMP     multiplyBFloat162x1AVX512ready3
+
+multiplyBFloat162x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+
+multiplyBFloat162x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat162x1AVX512rest5
+
+multiplyBFloat162x1AVX512loop4:
+	VMOVUPS      (DI), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VMOVUPS      64(DI), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI), Z4
+	VPANDD       constantffff0000<>+0(SB), Z4, Z4
+	VMOVUPS      64(DI), Z5
+	VPANDD       constantffff0000<>+0(SB), Z5, Z5
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI)(R8*1), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VMOVUPS      64(DI)(R8*1), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI)(R8*1), Z4
+	VPANDD       constantffff0000<>+0(SB), Z4, Z4
+	VMOVUPS      64(DI)(R8*1), Z5
+	VPANDD       constantffff0000<>+0(SB), Z5, Z5
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VMOVUPS      64(DI), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VBROADCASTSS 16(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI), Z4
+	VPANDD       constantffff0000<>+0(SB), Z4, Z4
+	VMOVUPS      64(DI), Z5
+	VPANDD       constantffff0000<>+0(SB), Z5, Z5
+	VBROADCASTSS 20(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI)(R8*1), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VMOVUPS      64(DI)(R8*1), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VBROADCASTSS 24(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI)(R8*1), Z4
+	VPANDD       constantffff0000<>+0(SB), Z4, Z4
+	VMOVUPS      64(DI)(R8*1), Z5
+	VPANDD       constantffff0000<>+0(SB), Z5, Z5
+	VBROADCASTSS 28(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat162x1AVX512loop4
+
+multiplyBFloat162x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat162x1AVX512done7
+
+multiplyBFloat162x1AVX512one6:
+	VMOVUPS      (DI), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VMOVUPS      64(DI), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VMOVUPS      (DI), Z4
+	VPANDD       constantffff0000<>+0(SB), Z4, Z4
+	VMOVUPS      64(DI), Z5
+	VPANDD       constantffff0000<>+0(SB), Z5, Z5
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat162x1AVX512one6
+
+multiplyBFloat162x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat162x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat163x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyBFloat163x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat163x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	JMP     multiplyBFloat163x1AVX512ready3
+
+multiplyBFloat163x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+
+multiplyBFloat163x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat163x1AVX512rest5
+
+multiplyBFloat163x1AVX512loop4:
+	VMOVUPS      (DI), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMOVUPS      64(DI), Z7
+	VPSLLD       $0x10, Z7, Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI), Z6
+	VPANDD       constantffff0000<>+0(SB), Z6, Z6
+	VMOVUPS      64(DI), Z7
+	VPANDD       constantffff0000<>+0(SB), Z7, Z7
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI)(R8*1), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMOVUPS      64(DI)(R8*1), Z7
+	VPSLLD       $0x10, Z7, Z7
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI)(R8*1), Z6
+	VPANDD       constantffff0000<>+0(SB), Z6, Z6
+	VMOVUPS      64(DI)(R8*1), Z7
+	VPANDD       constantffff0000<>+0(SB), Z7, Z7
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMOVUPS      64(DI), Z7
+	VPSLLD       $0x10, Z7, Z7
+	VBROADCASTSS 16(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI), Z6
+	VPANDD       constantffff0000<>+0(SB), Z6, Z6
+	VMOVUPS      64(DI), Z7
+	VPANDD       constantffff0000<>+0(SB), Z7, Z7
+	VBROADCASTSS 20(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI)(R8*1), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMOVUPS      64(DI)(R8*1), Z7
+	VPSLLD       $0x10, Z7, Z7
+	VBROADCASTSS 24(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI)(R8*1), Z6
+	VPANDD       constantffff0000<>+0(SB), Z6, Z6
+	VMOVUPS      64(DI)(R8*1), Z7
+	VPANDD       constantffff0000<>+0(SB), Z7, Z7
+	VBROADCASTSS 28(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat163x1AVX512loop4
+
+multiplyBFloat163x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat163x1AVX512done7
+
+multiplyBFloat163x1AVX512one6:
+	VMOVUPS      (DI), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMOVUPS      64(DI), Z7
+	VPSLLD       $0x10, Z7, Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (DI), Z6
+	VPANDD       constantffff0000<>+0(SB), Z6, Z6
+	VMOVUPS      64(DI), Z7
+	VPANDD       constantffff0000<>+0(SB), Z7, Z7
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat163x1AVX512one6
+
+multiplyBFloat163x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat163x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat164x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+multiplyBFloat164x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat164x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	JMP     multiplyBFloat164x1AVX512ready3
+
+multiplyBFloat164x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+
+multiplyBFloat164x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat164x1AVX512rest5
+
+multiplyBFloat164x1AVX512loop4:
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 16(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 20(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 24(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 28(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat164x1AVX512loop4
+
+multiplyBFloat164x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat164x1AVX512done7
+
+multiplyBFloat164x1AVX512one6:
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat164x1AVX512one6
+
+multiplyBFloat164x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat164x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat165x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+multiplyBFloat165x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat165x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	JMP     multiplyBFloat165x1AVX512ready3
+
+multiplyBFloat165x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+
+multiplyBFloat165x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat165x1AVX512rest5
+
+multiplyBFloat165x1AVX512loop4:
+	VMOVUPS      (DI), Z10
+	VPSLLD       $0x10, Z10, Z10
+	VMOVUPS      64(DI), Z11
+	VPSLLD       $0x10, Z11, Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI), Z10
+	VPANDD       constantffff0000<>+0(SB), Z10, Z10
+	VMOVUPS      64(DI), Z11
+	VPANDD       constantffff0000<>+0(SB), Z11, Z11
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI)(R8*1), Z10
+	VPSLLD       $0x10, Z10, Z10
+	VMOVUPS      64(DI)(R8*1), Z11
+	VPSLLD       $0x10, Z11, Z11
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI)(R8*1), Z10
+	VPANDD       constantffff0000<>+0(SB), Z10, Z10
+	VMOVUPS      64(DI)(R8*1), Z11
+	VPANDD       constantffff0000<>+0(SB), Z11, Z11
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z10
+	VPSLLD       $0x10, Z10, Z10
+	VMOVUPS      64(DI), Z11
+	VPSLLD       $0x10, Z11, Z11
+	VBROADCASTSS 16(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI), Z10
+	VPANDD       constantffff0000<>+0(SB), Z10, Z10
+	VMOVUPS      64(DI), Z11
+	VPANDD       constantffff0000<>+0(SB), Z11, Z11
+	VBROADCASTSS 20(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI)(R8*1), Z10
+	VPSLLD       $0x10, Z10, Z10
+	VMOVUPS      64(DI)(R8*1), Z11
+	VPSLLD       $0x10, Z11, Z11
+	VBROADCASTSS 24(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI)(R8*1), Z10
+	VPANDD       constantffff0000<>+0(SB), Z10, Z10
+	VMOVUPS      64(DI)(R8*1), Z11
+	VPANDD       constantffff0000<>+0(SB), Z11, Z11
+	VBROADCASTSS 28(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat165x1AVX512loop4
+
+multiplyBFloat165x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat165x1AVX512done7
+
+multiplyBFloat165x1AVX512one6:
+	VMOVUPS      (DI), Z10
+	VPSLLD       $0x10, Z10, Z10
+	VMOVUPS      64(DI), Z11
+	VPSLLD       $0x10, Z11, Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (DI), Z10
+	VPANDD       constantffff0000<>+0(SB), Z10, Z10
+	VMOVUPS      64(DI), Z11
+	VPANDD       constantffff0000<>+0(SB), Z11, Z11
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat165x1AVX512one6
+
+multiplyBFloat165x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat165x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat166x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+multiplyBFloat166x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat166x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	JMP     multiplyBFloat166x1AVX512ready3
+
+multiplyBFloat166x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+
+multiplyBFloat166x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat166x1AVX512rest5
+
+multiplyBFloat166x1AVX512loop4:
+	VMOVUPS      (DI), Z12
+	VPSLLD       $0x10, Z12, Z12
+	VMOVUPS      64(DI), Z13
+	VPSLLD       $0x10, Z13, Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI), Z12
+	VPANDD       constantffff0000<>+0(SB), Z12, Z12
+	VMOVUPS      64(DI), Z13
+	VPANDD       constantffff0000<>+0(SB), Z13, Z13
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI)(R8*1), Z12
+	VPSLLD       $0x10, Z12, Z12
+	VMOVUPS      64(DI)(R8*1), Z13
+	VPSLLD       $0x10, Z13, Z13
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI)(R8*1), Z12
+	VPANDD       constantffff0000<>+0(SB), Z12, Z12
+	VMOVUPS      64(DI)(R8*1), Z13
+	VPANDD       constantffff0000<>+0(SB), Z13, Z13
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z12
+	VPSLLD       $0x10, Z12, Z12
+	VMOVUPS      64(DI), Z13
+	VPSLLD       $0x10, Z13, Z13
+	VBROADCASTSS 16(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI), Z12
+	VPANDD       constantffff0000<>+0(SB), Z12, Z12
+	VMOVUPS      64(DI), Z13
+	VPANDD       constantffff0000<>+0(SB), Z13, Z13
+	VBROADCASTSS 20(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI)(R8*1), Z12
+	VPSLLD       $0x10, Z12, Z12
+	VMOVUPS      64(DI)(R8*1), Z13
+	VPSLLD       $0x10, Z13, Z13
+	VBROADCASTSS 24(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI)(R8*1), Z12
+	VPANDD       constantffff0000<>+0(SB), Z12, Z12
+	VMOVUPS      64(DI)(R8*1), Z13
+	VPANDD       constantffff0000<>+0(SB), Z13, Z13
+	VBROADCASTSS 28(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat166x1AVX512loop4
+
+multiplyBFloat166x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat166x1AVX512done7
+
+multiplyBFloat166x1AVX512one6:
+	VMOVUPS      (DI), Z12
+	VPSLLD       $0x10, Z12, Z12
+	VMOVUPS      64(DI), Z13
+	VPSLLD       $0x10, Z13, Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VMOVUPS      (DI), Z12
+	VPANDD       constantffff0000<>+0(SB), Z12, Z12
+	VMOVUPS      64(DI), Z13
+	VPANDD       constantffff0000<>+0(SB), Z13, Z13
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat166x1AVX512one6
+
+multiplyBFloat166x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat166x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat167x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+multiplyBFloat167x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat167x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	JMP     multiplyBFloat167x1AVX512ready3
+
+multiplyBFloat167x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+
+multiplyBFloat167x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat167x1AVX512rest5
+
+multiplyBFloat167x1AVX512loop4:
+	VMOVUPS      (DI), Z14
+	VPSLLD       $0x10, Z14, Z14
+	VMOVUPS      64(DI), Z15
+	VPSLLD       $0x10, Z15, Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI), Z14
+	VPANDD       constantffff0000<>+0(SB), Z14, Z14
+	VMOVUPS      64(DI), Z15
+	VPANDD       constantffff0000<>+0(SB), Z15, Z15
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI)(R8*1), Z14
+	VPSLLD       $0x10, Z14, Z14
+	VMOVUPS      64(DI)(R8*1), Z15
+	VPSLLD       $0x10, Z15, Z15
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI)(R8*1), Z14
+	VPANDD       constantffff0000<>+0(SB), Z14, Z14
+	VMOVUPS      64(DI)(R8*1), Z15
+	VPANDD       constantffff0000<>+0(SB), Z15, Z15
+	VBROADCASTSS 12(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z14
+	VPSLLD       $0x10, Z14, Z14
+	VMOVUPS      64(DI), Z15
+	VPSLLD       $0x10, Z15, Z15
+	VBROADCASTSS 16(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI), Z14
+	VPANDD       constantffff0000<>+0(SB), Z14, Z14
+	VMOVUPS      64(DI), Z15
+	VPANDD       constantffff0000<>+0(SB), Z15, Z15
+	VBROADCASTSS 20(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI)(R8*1), Z14
+	VPSLLD       $0x10, Z14, Z14
+	VMOVUPS      64(DI)(R8*1), Z15
+	VPSLLD       $0x10, Z15, Z15
+	VBROADCASTSS 24(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI)(R8*1), Z14
+	VPANDD       constantffff0000<>+0(SB), Z14, Z14
+	VMOVUPS      64(DI)(R8*1), Z15
+	VPANDD       constantffff0000<>+0(SB), Z15, Z15
+	VBROADCASTSS 28(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat167x1AVX512loop4
+
+multiplyBFloat167x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat167x1AVX512done7
+
+multiplyBFloat167x1AVX512one6:
+	VMOVUPS      (DI), Z14
+	VPSLLD       $0x10, Z14, Z14
+	VMOVUPS      64(DI), Z15
+	VPSLLD       $0x10, Z15, Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (DI), Z14
+	VPANDD       constantffff0000<>+0(SB), Z14, Z14
+	VMOVUPS      64(DI), Z15
+	VPANDD       constantffff0000<>+0(SB), Z15, Z15
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat167x1AVX512one6
+
+multiplyBFloat167x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x07, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat167x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat168x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+multiplyBFloat168x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat168x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	JMP     multiplyBFloat168x1AVX512ready3
+
+multiplyBFloat168x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+
+multiplyBFloat168x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat168x1AVX512rest5
+
+multiplyBFloat168x1AVX512loop4:
+	VMOVUPS      (DI), Z16
+	VPSLLD       $0x10, Z16, Z16
+	VMOVUPS      64(DI), Z17
+	VPSLLD       $0x10, Z17, Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI), Z16
+	VPANDD       constantffff0000<>+0(SB), Z16, Z16
+	VMOVUPS      64(DI), Z17
+	VPANDD       constantffff0000<>+0(SB), Z17, Z17
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI)(R8*1), Z16
+	VPSLLD       $0x10, Z16, Z16
+	VMOVUPS      64(DI)(R8*1), Z17
+	VPSLLD       $0x10, Z17, Z17
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI)(R8*1), Z16
+	VPANDD       constantffff0000<>+0(SB), Z16, Z16
+	VMOVUPS      64(DI)(R8*1), Z17
+	VPANDD       constantffff0000<>+0(SB), Z17, Z17
+	VBROADCASTSS 12(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z16
+	VPSLLD       $0x10, Z16, Z16
+	VMOVUPS      64(DI), Z17
+	VPSLLD       $0x10, Z17, Z17
+	VBROADCASTSS 16(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI), Z16
+	VPANDD       constantffff0000<>+0(SB), Z16, Z16
+	VMOVUPS      64(DI), Z17
+	VPANDD       constantffff0000<>+0(SB), Z17, Z17
+	VBROADCASTSS 20(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI)(R8*1), Z16
+	VPSLLD       $0x10, Z16, Z16
+	VMOVUPS      64(DI)(R8*1), Z17
+	VPSLLD       $0x10, Z17, Z17
+	VBROADCASTSS 24(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI)(R8*1), Z16
+	VPANDD       constantffff0000<>+0(SB), Z16, Z16
+	VMOVUPS      64(DI)(R8*1), Z17
+	VPANDD       constantffff0000<>+0(SB), Z17, Z17
+	VBROADCASTSS 28(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat168x1AVX512loop4
+
+multiplyBFloat168x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat168x1AVX512done7
+
+multiplyBFloat168x1AVX512one6:
+	VMOVUPS      (DI), Z16
+	VPSLLD       $0x10, Z16, Z16
+	VMOVUPS      64(DI), Z17
+	VPSLLD       $0x10, Z17, Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VMOVUPS      (DI), Z16
+	VPANDD       constantffff0000<>+0(SB), Z16, Z16
+	VMOVUPS      64(DI), Z17
+	VPANDD       constantffff0000<>+0(SB), Z17, Z17
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat168x1AVX512one6
+
+multiplyBFloat168x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x08, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat168x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat169x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+multiplyBFloat169x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat169x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	JMP     multiplyBFloat169x1AVX512ready3
+
+multiplyBFloat169x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+
+multiplyBFloat169x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat169x1AVX512rest5
+
+multiplyBFloat169x1AVX512loop4:
+	VMOVUPS      (DI), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VMOVUPS      64(DI), Z19
+	VPSLLD       $0x10, Z19, Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI), Z18
+	VPANDD       constantffff0000<>+0(SB), Z18, Z18
+	VMOVUPS      64(DI), Z19
+	VPANDD       constantffff0000<>+0(SB), Z19, Z19
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI)(R8*1), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VMOVUPS      64(DI)(R8*1), Z19
+	VPSLLD       $0x10, Z19, Z19
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI)(R8*1), Z18
+	VPANDD       constantffff0000<>+0(SB), Z18, Z18
+	VMOVUPS      64(DI)(R8*1), Z19
+	VPANDD       constantffff0000<>+0(SB), Z19, Z19
+	VBROADCASTSS 12(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VMOVUPS      64(DI), Z19
+	VPSLLD       $0x10, Z19, Z19
+	VBROADCASTSS 16(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 16(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI), Z18
+	VPANDD       constantffff0000<>+0(SB), Z18, Z18
+	VMOVUPS      64(DI), Z19
+	VPANDD       constantffff0000<>+0(SB), Z19, Z19
+	VBROADCASTSS 20(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 20(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI)(R8*1), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VMOVUPS      64(DI)(R8*1), Z19
+	VPSLLD       $0x10, Z19, Z19
+	VBROADCASTSS 24(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 24(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI)(R8*1), Z18
+	VPANDD       constantffff0000<>+0(SB), Z18, Z18
+	VMOVUPS      64(DI)(R8*1), Z19
+	VPANDD       constantffff0000<>+0(SB), Z19, Z19
+	VBROADCASTSS 28(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 28(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat169x1AVX512loop4
+
+multiplyBFloat169x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat169x1AVX512done7
+
+multiplyBFloat169x1AVX512one6:
+	VMOVUPS      (DI), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VMOVUPS      64(DI), Z19
+	VPSLLD       $0x10, Z19, Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (DI), Z18
+	VPANDD       constantffff0000<>+0(SB), Z18, Z18
+	VMOVUPS      64(DI), Z19
+	VPANDD       constantffff0000<>+0(SB), Z19, Z19
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat169x1AVX512one6
+
+multiplyBFloat169x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x09, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat169x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat1610x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+multiplyBFloat1610x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat1610x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	JMP     multiplyBFloat1610x1AVX512ready3
+
+multiplyBFloat1610x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+
+multiplyBFloat1610x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat1610x1AVX512rest5
+
+multiplyBFloat1610x1AVX512loop4:
+	VMOVUPS      (DI), Z20
+	VPSLLD       $0x10, Z20, Z20
+	VMOVUPS      64(DI), Z21
+	VPSLLD       $0x10, Z21, Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI), Z20
+	VPANDD       constantffff0000<>+0(SB), Z20, Z20
+	VMOVUPS      64(DI), Z21
+	VPANDD       constantffff0000<>+0(SB), Z21, Z21
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI)(R8*1), Z20
+	VPSLLD       $0x10, Z20, Z20
+	VMOVUPS      64(DI)(R8*1), Z21
+	VPSLLD       $0x10, Z21, Z21
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI)(R8*1), Z20
+	VPANDD       constantffff0000<>+0(SB), Z20, Z20
+	VMOVUPS      64(DI)(R8*1), Z21
+	VPANDD       constantffff0000<>+0(SB), Z21, Z21
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z20
+	VPSLLD       $0x10, Z20, Z20
+	VMOVUPS      64(DI), Z21
+	VPSLLD       $0x10, Z21, Z21
+	VBROADCASTSS 16(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 16(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 16(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI), Z20
+	VPANDD       constantffff0000<>+0(SB), Z20, Z20
+	VMOVUPS      64(DI), Z21
+	VPANDD       constantffff0000<>+0(SB), Z21, Z21
+	VBROADCASTSS 20(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 20(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 20(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI)(R8*1), Z20
+	VPSLLD       $0x10, Z20, Z20
+	VMOVUPS      64(DI)(R8*1), Z21
+	VPSLLD       $0x10, Z21, Z21
+	VBROADCASTSS 24(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 24(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 24(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI)(R8*1), Z20
+	VPANDD       constantffff0000<>+0(SB), Z20, Z20
+	VMOVUPS      64(DI)(R8*1), Z21
+	VPANDD       constantffff0000<>+0(SB), Z21, Z21
+	VBROADCASTSS 28(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 28(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 28(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat1610x1AVX512loop4
+
+multiplyBFloat1610x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat1610x1AVX512done7
+
+multiplyBFloat1610x1AVX512one6:
+	VMOVUPS      (DI), Z20
+	VPSLLD       $0x10, Z20, Z20
+	VMOVUPS      64(DI), Z21
+	VPSLLD       $0x10, Z21, Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VMOVUPS      (DI), Z20
+	VPANDD       constantffff0000<>+0(SB), Z20, Z20
+	VMOVUPS      64(DI), Z21
+	VPANDD       constantffff0000<>+0(SB), Z21, Z21
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat1610x1AVX512one6
+
+multiplyBFloat1610x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0a, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat1610x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat1611x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+multiplyBFloat1611x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat1611x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	JMP     multiplyBFloat1611x1AVX512ready3
+
+multiplyBFloat1611x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+
+multiplyBFloat1611x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat1611x1AVX512rest5
+
+multiplyBFloat1611x1AVX512loop4:
+	VMOVUPS      (DI), Z22
+	VPSLLD       $0x10, Z22, Z22
+	VMOVUPS      64(DI), Z23
+	VPSLLD       $0x10, Z23, Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI), Z22
+	VPANDD       constantffff0000<>+0(SB), Z22, Z22
+	VMOVUPS      64(DI), Z23
+	VPANDD       constantffff0000<>+0(SB), Z23, Z23
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI)(R8*1), Z22
+	VPSLLD       $0x10, Z22, Z22
+	VMOVUPS      64(DI)(R8*1), Z23
+	VPSLLD       $0x10, Z23, Z23
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI)(R8*1), Z22
+	VPANDD       constantffff0000<>+0(SB), Z22, Z22
+	VMOVUPS      64(DI)(R8*1), Z23
+	VPANDD       constantffff0000<>+0(SB), Z23, Z23
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z22
+	VPSLLD       $0x10, Z22, Z22
+	VMOVUPS      64(DI), Z23
+	VPSLLD       $0x10, Z23, Z23
+	VBROADCASTSS 16(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 16(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 16(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 16(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI), Z22
+	VPANDD       constantffff0000<>+0(SB), Z22, Z22
+	VMOVUPS      64(DI), Z23
+	VPANDD       constantffff0000<>+0(SB), Z23, Z23
+	VBROADCASTSS 20(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 20(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 20(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 20(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI)(R8*1), Z22
+	VPSLLD       $0x10, Z22, Z22
+	VMOVUPS      64(DI)(R8*1), Z23
+	VPSLLD       $0x10, Z23, Z23
+	VBROADCASTSS 24(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 24(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 24(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 24(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI)(R8*1), Z22
+	VPANDD       constantffff0000<>+0(SB), Z22, Z22
+	VMOVUPS      64(DI)(R8*1), Z23
+	VPANDD       constantffff0000<>+0(SB), Z23, Z23
+	VBROADCASTSS 28(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 28(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 28(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 28(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat1611x1AVX512loop4
+
+multiplyBFloat1611x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat1611x1AVX512done7
+
+multiplyBFloat1611x1AVX512one6:
+	VMOVUPS      (DI), Z22
+	VPSLLD       $0x10, Z22, Z22
+	VMOVUPS      64(DI), Z23
+	VPSLLD       $0x10, Z23, Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (DI), Z22
+	VPANDD       constantffff0000<>+0(SB), Z22, Z22
+	VMOVUPS      64(DI), Z23
+	VPANDD       constantffff0000<>+0(SB), Z23, Z23
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat1611x1AVX512one6
+
+multiplyBFloat1611x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0b, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat1611x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat1612x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+multiplyBFloat1612x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat1612x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	JMP     multiplyBFloat1612x1AVX512ready3
+
+multiplyBFloat1612x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+
+multiplyBFloat1612x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat1612x1AVX512rest5
+
+multiplyBFloat1612x1AVX512loop4:
+	VMOVUPS      (DI), Z24
+	VPSLLD       $0x10, Z24, Z24
+	VMOVUPS      64(DI), Z25
+	VPSLLD       $0x10, Z25, Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI), Z24
+	VPANDD       constantffff0000<>+0(SB), Z24, Z24
+	VMOVUPS      64(DI), Z25
+	VPANDD       constantffff0000<>+0(SB), Z25, Z25
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI)(R8*1), Z24
+	VPSLLD       $0x10, Z24, Z24
+	VMOVUPS      64(DI)(R8*1), Z25
+	VPSLLD       $0x10, Z25, Z25
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI)(R8*1), Z24
+	VPANDD       constantffff0000<>+0(SB), Z24, Z24
+	VMOVUPS      64(DI)(R8*1), Z25
+	VPANDD       constantffff0000<>+0(SB), Z25, Z25
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z24
+	VPSLLD       $0x10, Z24, Z24
+	VMOVUPS      64(DI), Z25
+	VPSLLD       $0x10, Z25, Z25
+	VBROADCASTSS 16(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 16(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 16(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 16(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 16(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI), Z24
+	VPANDD       constantffff0000<>+0(SB), Z24, Z24
+	VMOVUPS      64(DI), Z25
+	VPANDD       constantffff0000<>+0(SB), Z25, Z25
+	VBROADCASTSS 20(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 20(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 20(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 20(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 20(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI)(R8*1), Z24
+	VPSLLD       $0x10, Z24, Z24
+	VMOVUPS      64(DI)(R8*1), Z25
+	VPSLLD       $0x10, Z25, Z25
+	VBROADCASTSS 24(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 24(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 24(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 24(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 24(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI)(R8*1), Z24
+	VPANDD       constantffff0000<>+0(SB), Z24, Z24
+	VMOVUPS      64(DI)(R8*1), Z25
+	VPANDD       constantffff0000<>+0(SB), Z25, Z25
+	VBROADCASTSS 28(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 28(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 28(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 28(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 28(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat1612x1AVX512loop4
+
+multiplyBFloat1612x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat1612x1AVX512done7
+
+multiplyBFloat1612x1AVX512one6:
+	VMOVUPS      (DI), Z24
+	VPSLLD       $0x10, Z24, Z24
+	VMOVUPS      64(DI), Z25
+	VPSLLD       $0x10, Z25, Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VMOVUPS      (DI), Z24
+	VPANDD       constantffff0000<>+0(SB), Z24, Z24
+	VMOVUPS      64(DI), Z25
+	VPANDD       constantffff0000<>+0(SB), Z25, Z25
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat1612x1AVX512one6
+
+multiplyBFloat1612x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0c, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat1612x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat1613x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+multiplyBFloat1613x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat1613x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	JMP     multiplyBFloat1613x1AVX512ready3
+
+multiplyBFloat1613x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+
+multiplyBFloat1613x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat1613x1AVX512rest5
+
+multiplyBFloat1613x1AVX512loop4:
+	VMOVUPS      (DI), Z26
+	VPSLLD       $0x10, Z26, Z26
+	VMOVUPS      64(DI), Z27
+	VPSLLD       $0x10, Z27, Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS (SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS (SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS (SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS (SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS (SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS (SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS (SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS (SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS (SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS (SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS (SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI), Z26
+	VPANDD       constantffff0000<>+0(SB), Z26, Z26
+	VMOVUPS      64(DI), Z27
+	VPANDD       constantffff0000<>+0(SB), Z27, Z27
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 4(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI)(R8*1), Z26
+	VPSLLD       $0x10, Z26, Z26
+	VMOVUPS      64(DI)(R8*1), Z27
+	VPSLLD       $0x10, Z27, Z27
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 8(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 8(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI)(R8*1), Z26
+	VPANDD       constantffff0000<>+0(SB), Z26, Z26
+	VMOVUPS      64(DI)(R8*1), Z27
+	VPANDD       constantffff0000<>+0(SB), Z27, Z27
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 12(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 12(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z26
+	VPSLLD       $0x10, Z26, Z26
+	VMOVUPS      64(DI), Z27
+	VPSLLD       $0x10, Z27, Z27
+	VBROADCASTSS 16(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 16(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 16(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 16(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 16(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 16(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI), Z26
+	VPANDD       constantffff0000<>+0(SB), Z26, Z26
+	VMOVUPS      64(DI), Z27
+	VPANDD       constantffff0000<>+0(SB), Z27, Z27
+	VBROADCASTSS 20(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 20(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 20(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 20(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 20(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 20(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI)(R8*1), Z26
+	VPSLLD       $0x10, Z26, Z26
+	VMOVUPS      64(DI)(R8*1), Z27
+	VPSLLD       $0x10, Z27, Z27
+	VBROADCASTSS 24(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 24(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 24(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 24(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 24(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 24(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI)(R8*1), Z26
+	VPANDD       constantffff0000<>+0(SB), Z26, Z26
+	VMOVUPS      64(DI)(R8*1), Z27
+	VPANDD       constantffff0000<>+0(SB), Z27, Z27
+	VBROADCASTSS 28(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 28(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 28(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 28(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 28(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 28(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat1613x1AVX512loop4
+
+multiplyBFloat1613x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat1613x1AVX512done7
+
+multiplyBFloat1613x1AVX512one6:
+	VMOVUPS      (DI), Z26
+	VPSLLD       $0x10, Z26, Z26
+	VMOVUPS      64(DI), Z27
+	VPSLLD       $0x10, Z27, Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS (SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS (SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS (SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS (SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS (SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS (SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS (SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS (SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS (SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS (SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS (SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (DI), Z26
+	VPANDD       constantffff0000<>+0(SB), Z26, Z26
+	VMOVUPS      64(DI), Z27
+	VPANDD       constantffff0000<>+0(SB), Z27, Z27
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 4(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat1613x1AVX512one6
+
+multiplyBFloat1613x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0d, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat1613x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat1614x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+	LEAQ    (R9)(AX*8), R15
+
+multiplyBFloat1614x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat1614x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVAPS Z0, Z26
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	VMOVAPS Z1, Z27
+	JMP     multiplyBFloat1614x1AVX512ready3
+
+multiplyBFloat1614x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z26
+	VMOVUPS.Z 64(R11), K2, Z27
+
+multiplyBFloat1614x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat1614x1AVX512rest5
+
+multiplyBFloat1614x1AVX512loop4:
+	VMOVUPS      (DI), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DI), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS (SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS (SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS (SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS (SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS (SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS (SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS (SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS (SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS (SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI), Z28
+	VPANDD       constantffff0000<>+0(SB), Z28, Z28
+	VMOVUPS      64(DI), Z29
+	VPANDD       constantffff0000<>+0(SB), Z29, Z29
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 4(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 4(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI)(R8*1), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DI)(R8*1), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 8(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 8(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 8(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI)(R8*1), Z28
+	VPANDD       constantffff0000<>+0(SB), Z28, Z28
+	VMOVUPS      64(DI)(R8*1), Z29
+	VPANDD       constantffff0000<>+0(SB), Z29, Z29
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 12(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 12(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 12(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DI), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS 16(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 16(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 16(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 16(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 16(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 16(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 16(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 16(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 16(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 16(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 16(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 16(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 16(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI), Z28
+	VPANDD       constantffff0000<>+0(SB), Z28, Z28
+	VMOVUPS      64(DI), Z29
+	VPANDD       constantffff0000<>+0(SB), Z29, Z29
+	VBROADCASTSS 20(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 20(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 20(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 20(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 20(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 20(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 20(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 20(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 20(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 20(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 20(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 20(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI)(R8*1), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DI)(R8*1), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS 24(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 24(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 24(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 24(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 24(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 24(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 24(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 24(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 24(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 24(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 24(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 24(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 24(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI)(R8*1), Z28
+	VPANDD       constantffff0000<>+0(SB), Z28, Z28
+	VMOVUPS      64(DI)(R8*1), Z29
+	VPANDD       constantffff0000<>+0(SB), Z29, Z29
+	VBROADCASTSS 28(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 28(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 28(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 28(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 28(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 28(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 28(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 28(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 28(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 28(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 28(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 28(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat1614x1AVX512loop4
+
+multiplyBFloat1614x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat1614x1AVX512done7
+
+multiplyBFloat1614x1AVX512one6:
+	VMOVUPS      (DI), Z28
+	VPSLLD       $0x10, Z28, Z28
+	VMOVUPS      64(DI), Z29
+	VPSLLD       $0x10, Z29, Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS (SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS (SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS (SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS (SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS (SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS (SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS (SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS (SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS (SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VMOVUPS      (DI), Z28
+	VPANDD       constantffff0000<>+0(SB), Z28, Z28
+	VMOVUPS      64(DI), Z29
+	VPANDD       constantffff0000<>+0(SB), Z29, Z29
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 4(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 4(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat1614x1AVX512one6
+
+multiplyBFloat1614x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z26, K1, (DX)
+	VMOVUPS Z27, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0e, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat1614x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat161x4AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+
+multiplyBFloat161x4AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat161x4AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+	JMP     multiplyBFloat161x4AVX512ready3
+
+multiplyBFloat161x4AVX512fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+
+multiplyBFloat161x4AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat161x4AVX512rest5
+
+multiplyBFloat161x4AVX512loop4:
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R12), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R13), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R12), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R13), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 16(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R12), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R13), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 20(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R12), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R13), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 24(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 28(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat161x4AVX512loop4
+
+multiplyBFloat161x4AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat161x4AVX512done7
+
+multiplyBFloat161x4AVX512one6:
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R12), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R13), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R12), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R12), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VMOVUPS      (R13), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R13), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat161x4AVX512one6
+
+multiplyBFloat161x4AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat161x4AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyBFloat162x2AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyBFloat162x2AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat162x2AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z5
+	VMOVUPS 128(R11), Z2
+	VMOVAPS Z2, Z6
+	VMOVUPS 192(R11), Z3
+	VMOVAPS Z3, Z7
+	JMP     multiplyBFloat162x2AVX512ready3
+
+multiplyBFloat162x2AVX512fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	VMOVUPS 128(R11), Z6
+	VMOVUPS 192(R11), Z7
+
+multiplyBFloat162x2AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat162x2AVX512rest5
+
+multiplyBFloat162x2AVX512loop4:
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 16(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 16(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 20(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 20(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS 24(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 24(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10)(R8*1), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 28(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 28(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10)(R8*1), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat162x2AVX512loop4
+
+multiplyBFloat162x2AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat162x2AVX512done7
+
+multiplyBFloat162x2AVX512one6:
+	VMOVUPS      (DI), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPSLLD       $0x10, Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VMOVUPS      (DI), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(DI), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R10), Z8
+	VPANDD       constantffff0000<>+0(SB), Z8, Z8
+	VMOVUPS      64(R10), Z9
+	VPANDD       constantffff0000<>+0(SB), Z9, Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat162x2AVX512one6
+
+multiplyBFloat162x2AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, 192(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat162x2AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat161x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+
+multiplyFloat161x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat161x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	JMP     multiplyFloat161x1AVX512ready3
+
+multiplyFloat161x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+
+multiplyFloat161x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat161x1AVX512rest5
+
+multiplyFloat161x1AVX512loop4:
+	VCVTPH2PS    (DI), Z2
+	VCVTPH2PS    32(DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VCVTPH2PS    (DI)(R8*1), Z2
+	VCVTPH2PS    32(DI)(R8*1), Z3
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z2
+	VCVTPH2PS    32(DI), Z3
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VCVTPH2PS    (DI)(R8*1), Z2
+	VCVTPH2PS    32(DI)(R8*1), Z3
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat161x1AVX512loop4
+
+multiplyFloat161x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat161x1AVX512done7
+
+multiplyFloat161x1AVX512one6:
+	VCVTPH2PS    (DI), Z2
+	VCVTPH2PS    32(DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat161x1AVX512one6
+
+multiplyFloat161x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat161x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat162x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyFloat162x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat162x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	JMP     multiplyFloat162x1AVX512ready3
+
+multiplyFloat162x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+
+multiplyFloat162x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat162x1AVX512rest5
+
+multiplyFloat162x1AVX512loop4:
+	VCVTPH2PS    (DI), Z4
+	VCVTPH2PS    32(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VCVTPH2PS    (DI)(R8*1), Z4
+	VCVTPH2PS    32(DI)(R8*1), Z5
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z4
+	VCVTPH2PS    32(DI), Z5
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VCVTPH2PS    (DI)(R8*1), Z4
+	VCVTPH2PS    32(DI)(R8*1), Z5
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat162x1AVX512loop4
+
+multiplyFloat162x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat162x1AVX512done7
+
+multiplyFloat162x1AVX512one6:
+	VCVTPH2PS    (DI), Z4
+	VCVTPH2PS    32(DI), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(AX*1), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat162x1AVX512one6
+
+multiplyFloat162x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat162x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat163x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyFloat163x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat163x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	JMP     multiplyFloat163x1AVX512ready3
+
+multiplyFloat163x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+
+multiplyFloat163x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat163x1AVX512rest5
+
+multiplyFloat163x1AVX512loop4:
+	VCVTPH2PS    (DI), Z6
+	VCVTPH2PS    32(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VCVTPH2PS    (DI)(R8*1), Z6
+	VCVTPH2PS    32(DI)(R8*1), Z7
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z6
+	VCVTPH2PS    32(DI), Z7
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VCVTPH2PS    (DI)(R8*1), Z6
+	VCVTPH2PS    32(DI)(R8*1), Z7
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat163x1AVX512loop4
+
+multiplyFloat163x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat163x1AVX512done7
+
+multiplyFloat163x1AVX512one6:
+	VCVTPH2PS    (DI), Z6
+	VCVTPH2PS    32(DI), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(AX*1), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(AX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat163x1AVX512one6
+
+multiplyFloat163x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat163x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat164x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+multiplyFloat164x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat164x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	JMP     multiplyFloat164x1AVX512ready3
+
+multiplyFloat164x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+
+multiplyFloat164x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat164x1AVX512rest5
+
+multiplyFloat164x1AVX512loop4:
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VCVTPH2PS    (DI)(R8*1), Z8
+	VCVTPH2PS    32(DI)(R8*1), Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VCVTPH2PS    (DI)(R8*1), Z8
+	VCVTPH2PS    32(DI)(R8*1), Z9
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat164x1AVX512loop4
+
+multiplyFloat164x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat164x1AVX512done7
+
+multiplyFloat164x1AVX512one6:
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(AX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (SI)(BX*1), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat164x1AVX512one6
+
+multiplyFloat164x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat164x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat165x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+multiplyFloat165x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat165x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	JMP     multiplyFloat165x1AVX512ready3
+
+multiplyFloat165x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+
+multiplyFloat165x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat165x1AVX512rest5
+
+multiplyFloat165x1AVX512loop4:
+	VCVTPH2PS    (DI), Z10
+	VCVTPH2PS    32(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VCVTPH2PS    (DI)(R8*1), Z10
+	VCVTPH2PS    32(DI)(R8*1), Z11
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z10
+	VCVTPH2PS    32(DI), Z11
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VCVTPH2PS    (DI)(R8*1), Z10
+	VCVTPH2PS    32(DI)(R8*1), Z11
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat165x1AVX512loop4
+
+multiplyFloat165x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat165x1AVX512done7
+
+multiplyFloat165x1AVX512one6:
+	VCVTPH2PS    (DI), Z10
+	VCVTPH2PS    32(DI), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(AX*1), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(AX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (SI)(BX*1), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (SI)(AX*4), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat165x1AVX512one6
+
+multiplyFloat165x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat165x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat166x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+multiplyFloat166x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat166x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	JMP     multiplyFloat166x1AVX512ready3
+
+multiplyFloat166x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+
+multiplyFloat166x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat166x1AVX512rest5
+
+multiplyFloat166x1AVX512loop4:
+	VCVTPH2PS    (DI), Z12
+	VCVTPH2PS    32(DI), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VCVTPH2PS    (DI)(R8*1), Z12
+	VCVTPH2PS    32(DI)(R8*1), Z13
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z12
+	VCVTPH2PS    32(DI), Z13
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VCVTPH2PS    (DI)(R8*1), Z12
+	VCVTPH2PS    32(DI)(R8*1), Z13
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat166x1AVX512loop4
+
+multiplyFloat166x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat166x1AVX512done7
+
+multiplyFloat166x1AVX512one6:
+	VCVTPH2PS    (DI), Z12
+	VCVTPH2PS    32(DI), Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (SI)(AX*1), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(AX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (SI)(BX*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (SI)(AX*4), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (SI)(R9*1), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat166x1AVX512one6
+
+multiplyFloat166x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat166x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat167x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+multiplyFloat167x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat167x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	JMP     multiplyFloat167x1AVX512ready3
+
+multiplyFloat167x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+
+multiplyFloat167x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat167x1AVX512rest5
+
+multiplyFloat167x1AVX512loop4:
+	VCVTPH2PS    (DI), Z14
+	VCVTPH2PS    32(DI), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VCVTPH2PS    (DI)(R8*1), Z14
+	VCVTPH2PS    32(DI)(R8*1), Z15
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z14
+	VCVTPH2PS    32(DI), Z15
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VCVTPH2PS    (DI)(R8*1), Z14
+	VCVTPH2PS    32(DI)(R8*1), Z15
+	VBROADCASTSS 12(SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat167x1AVX512loop4
+
+multiplyFloat167x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat167x1AVX512done7
+
+multiplyFloat167x1AVX512one6:
+	VCVTPH2PS    (DI), Z14
+	VCVTPH2PS    32(DI), Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(AX*1), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS (SI)(AX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (SI)(BX*1), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS (SI)(AX*4), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (SI)(R9*1), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS (SI)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat167x1AVX512one6
+
+multiplyFloat167x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x07, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat167x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat168x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+multiplyFloat168x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat168x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	JMP     multiplyFloat168x1AVX512ready3
+
+multiplyFloat168x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+
+multiplyFloat168x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat168x1AVX512rest5
+
+multiplyFloat168x1AVX512loop4:
+	VCVTPH2PS    (DI), Z16
+	VCVTPH2PS    32(DI), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VCVTPH2PS    (DI)(R8*1), Z16
+	VCVTPH2PS    32(DI)(R8*1), Z17
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z16
+	VCVTPH2PS    32(DI), Z17
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VCVTPH2PS    (DI)(R8*1), Z16
+	VCVTPH2PS    32(DI)(R8*1), Z17
+	VBROADCASTSS 12(SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat168x1AVX512loop4
+
+multiplyFloat168x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat168x1AVX512done7
+
+multiplyFloat168x1AVX512one6:
+	VCVTPH2PS    (DI), Z16
+	VCVTPH2PS    32(DI), Z17
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (SI)(AX*1), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS (SI)(AX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(BX*1), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS (SI)(AX*4), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (SI)(R9*1), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS (SI)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (SI)(R10*1), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat168x1AVX512one6
+
+multiplyFloat168x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x08, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat168x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat169x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+multiplyFloat169x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat169x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	JMP     multiplyFloat169x1AVX512ready3
+
+multiplyFloat169x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+
+multiplyFloat169x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat169x1AVX512rest5
+
+multiplyFloat169x1AVX512loop4:
+	VCVTPH2PS    (DI), Z18
+	VCVTPH2PS    32(DI), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VCVTPH2PS    (DI)(R8*1), Z18
+	VCVTPH2PS    32(DI)(R8*1), Z19
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z18
+	VCVTPH2PS    32(DI), Z19
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VCVTPH2PS    (DI)(R8*1), Z18
+	VCVTPH2PS    32(DI)(R8*1), Z19
+	VBROADCASTSS 12(SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat169x1AVX512loop4
+
+multiplyFloat169x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat169x1AVX512done7
+
+multiplyFloat169x1AVX512one6:
+	VCVTPH2PS    (DI), Z18
+	VCVTPH2PS    32(DI), Z19
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (SI)(AX*1), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VBROADCASTSS (SI)(AX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (SI)(BX*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VBROADCASTSS (SI)(AX*4), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VBROADCASTSS (SI)(BX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (SI)(R10*1), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VBROADCASTSS (SI)(AX*8), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat169x1AVX512one6
+
+multiplyFloat169x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x09, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat169x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat1610x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+multiplyFloat1610x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat1610x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	JMP     multiplyFloat1610x1AVX512ready3
+
+multiplyFloat1610x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+
+multiplyFloat1610x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat1610x1AVX512rest5
+
+multiplyFloat1610x1AVX512loop4:
+	VCVTPH2PS    (DI), Z20
+	VCVTPH2PS    32(DI), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VCVTPH2PS    (DI)(R8*1), Z20
+	VCVTPH2PS    32(DI)(R8*1), Z21
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z20
+	VCVTPH2PS    32(DI), Z21
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VCVTPH2PS    (DI)(R8*1), Z20
+	VCVTPH2PS    32(DI)(R8*1), Z21
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat1610x1AVX512loop4
+
+multiplyFloat1610x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat1610x1AVX512done7
+
+multiplyFloat1610x1AVX512one6:
+	VCVTPH2PS    (DI), Z20
+	VCVTPH2PS    32(DI), Z21
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (SI)(AX*1), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VBROADCASTSS (SI)(AX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (SI)(BX*1), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VBROADCASTSS (SI)(AX*4), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (SI)(R9*1), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VBROADCASTSS (SI)(BX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (SI)(R10*1), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VBROADCASTSS (SI)(AX*8), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI)(R12*1), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat1610x1AVX512one6
+
+multiplyFloat1610x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0a, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat1610x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat1611x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+multiplyFloat1611x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat1611x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	JMP     multiplyFloat1611x1AVX512ready3
+
+multiplyFloat1611x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+
+multiplyFloat1611x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat1611x1AVX512rest5
+
+multiplyFloat1611x1AVX512loop4:
+	VCVTPH2PS    (DI), Z22
+	VCVTPH2PS    32(DI), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VCVTPH2PS    (DI)(R8*1), Z22
+	VCVTPH2PS    32(DI)(R8*1), Z23
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z22
+	VCVTPH2PS    32(DI), Z23
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VCVTPH2PS    (DI)(R8*1), Z22
+	VCVTPH2PS    32(DI)(R8*1), Z23
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat1611x1AVX512loop4
+
+multiplyFloat1611x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat1611x1AVX512done7
+
+multiplyFloat1611x1AVX512one6:
+	VCVTPH2PS    (DI), Z22
+	VCVTPH2PS    32(DI), Z23
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (SI)(AX*1), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VBROADCASTSS (SI)(AX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(BX*1), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VBROADCASTSS (SI)(AX*4), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (SI)(R9*1), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VBROADCASTSS (SI)(BX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (SI)(R10*1), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VBROADCASTSS (SI)(AX*8), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI)(R12*1), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VBROADCASTSS (SI)(R9*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat1611x1AVX512one6
+
+multiplyFloat1611x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0b, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat1611x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat1612x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+multiplyFloat1612x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat1612x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	JMP     multiplyFloat1612x1AVX512ready3
+
+multiplyFloat1612x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+
+multiplyFloat1612x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat1612x1AVX512rest5
+
+multiplyFloat1612x1AVX512loop4:
+	VCVTPH2PS    (DI), Z24
+	VCVTPH2PS    32(DI), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VCVTPH2PS    (DI)(R8*1), Z24
+	VCVTPH2PS    32(DI)(R8*1), Z25
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z24
+	VCVTPH2PS    32(DI), Z25
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VCVTPH2PS    (DI)(R8*1), Z24
+	VCVTPH2PS    32(DI)(R8*1), Z25
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat1612x1AVX512loop4
+
+multiplyFloat1612x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat1612x1AVX512done7
+
+multiplyFloat1612x1AVX512one6:
+	VCVTPH2PS    (DI), Z24
+	VCVTPH2PS    32(DI), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(AX*1), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VBROADCASTSS (SI)(AX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (SI)(BX*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VBROADCASTSS (SI)(AX*4), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (SI)(R9*1), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VBROADCASTSS (SI)(BX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (SI)(R10*1), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VBROADCASTSS (SI)(AX*8), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI)(R12*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VBROADCASTSS (SI)(R9*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(R13*1), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat1612x1AVX512one6
+
+multiplyFloat1612x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0c, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat1612x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat1613x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+multiplyFloat1613x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat1613x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	JMP     multiplyFloat1613x1AVX512ready3
+
+multiplyFloat1613x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+
+multiplyFloat1613x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat1613x1AVX512rest5
+
+multiplyFloat1613x1AVX512loop4:
+	VCVTPH2PS    (DI), Z26
+	VCVTPH2PS    32(DI), Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS (SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS (SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS (SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS (SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS (SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS (SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS (SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS (SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS (SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS (SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS (SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VCVTPH2PS    (DI)(R8*1), Z26
+	VCVTPH2PS    32(DI)(R8*1), Z27
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 4(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z26
+	VCVTPH2PS    32(DI), Z27
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 8(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 8(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VCVTPH2PS    (DI)(R8*1), Z26
+	VCVTPH2PS    32(DI)(R8*1), Z27
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 12(SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS 12(SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat1613x1AVX512loop4
+
+multiplyFloat1613x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat1613x1AVX512done7
+
+multiplyFloat1613x1AVX512one6:
+	VCVTPH2PS    (DI), Z26
+	VCVTPH2PS    32(DI), Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS (SI)(AX*1), Z29
+	VFMADD231PS  Z26, Z29, Z2
+	VFMADD231PS  Z27, Z29, Z3
+	VBROADCASTSS (SI)(AX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS (SI)(BX*1), Z29
+	VFMADD231PS  Z26, Z29, Z6
+	VFMADD231PS  Z27, Z29, Z7
+	VBROADCASTSS (SI)(AX*4), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS (SI)(R9*1), Z29
+	VFMADD231PS  Z26, Z29, Z10
+	VFMADD231PS  Z27, Z29, Z11
+	VBROADCASTSS (SI)(BX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (SI)(R10*1), Z29
+	VFMADD231PS  Z26, Z29, Z14
+	VFMADD231PS  Z27, Z29, Z15
+	VBROADCASTSS (SI)(AX*8), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS (SI)(R12*1), Z29
+	VFMADD231PS  Z26, Z29, Z18
+	VFMADD231PS  Z27, Z29, Z19
+	VBROADCASTSS (SI)(R9*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS (SI)(R13*1), Z29
+	VFMADD231PS  Z26, Z29, Z22
+	VFMADD231PS  Z27, Z29, Z23
+	VBROADCASTSS (SI)(BX*4), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat1613x1AVX512one6
+
+multiplyFloat1613x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0d, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat1613x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat1614x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+	LEAQ    (R9)(AX*8), R15
+
+multiplyFloat1614x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat1614x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVAPS Z0, Z26
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	VMOVAPS Z1, Z27
+	JMP     multiplyFloat1614x1AVX512ready3
+
+multiplyFloat1614x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z26
+	VMOVUPS.Z 64(R11), K2, Z27
+
+multiplyFloat1614x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat1614x1AVX512rest5
+
+multiplyFloat1614x1AVX512loop4:
+	VCVTPH2PS    (DI), Z28
+	VCVTPH2PS    32(DI), Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS (SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS (SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS (SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS (SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS (SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS (SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS (SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS (SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS (SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VCVTPH2PS    (DI)(R8*1), Z28
+	VCVTPH2PS    32(DI)(R8*1), Z29
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 4(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 4(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 4(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 4(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 4(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 4(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 4(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 4(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 4(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 4(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 4(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Z28
+	VCVTPH2PS    32(DI), Z29
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 8(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 8(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 8(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 8(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 8(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 8(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 8(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 8(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 8(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 8(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 8(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 8(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	VCVTPH2PS    (DI)(R8*1), Z28
+	VCVTPH2PS    32(DI)(R8*1), Z29
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS 12(SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS 12(SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 12(SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS 12(SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS 12(SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 12(SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS 12(SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 12(SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS 12(SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 12(SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat1614x1AVX512loop4
+
+multiplyFloat1614x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat1614x1AVX512done7
+
+multiplyFloat1614x1AVX512one6:
+	VCVTPH2PS    (DI), Z28
+	VCVTPH2PS    32(DI), Z29
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (SI)(AX*1), Z31
+	VFMADD231PS  Z28, Z31, Z2
+	VFMADD231PS  Z29, Z31, Z3
+	VBROADCASTSS (SI)(AX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (SI)(BX*1), Z31
+	VFMADD231PS  Z28, Z31, Z6
+	VFMADD231PS  Z29, Z31, Z7
+	VBROADCASTSS (SI)(AX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (SI)(R9*1), Z31
+	VFMADD231PS  Z28, Z31, Z10
+	VFMADD231PS  Z29, Z31, Z11
+	VBROADCASTSS (SI)(BX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS (SI)(R10*1), Z31
+	VFMADD231PS  Z28, Z31, Z14
+	VFMADD231PS  Z29, Z31, Z15
+	VBROADCASTSS (SI)(AX*8), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (SI)(R12*1), Z31
+	VFMADD231PS  Z28, Z31, Z18
+	VFMADD231PS  Z29, Z31, Z19
+	VBROADCASTSS (SI)(R9*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS (SI)(R13*1), Z31
+	VFMADD231PS  Z28, Z31, Z22
+	VFMADD231PS  Z29, Z31, Z23
+	VBROADCASTSS (SI)(BX*4), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS (SI)(R15*1), Z31
+	VFMADD231PS  Z28, Z31, Z26
+	VFMADD231PS  Z29, Z31, Z27
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat1614x1AVX512one6
+
+multiplyFloat1614x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z26, K1, (DX)
+	VMOVUPS Z27, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0e, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat1614x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat161x4AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+
+multiplyFloat161x4AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat161x4AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+	JMP     multiplyFloat161x4AVX512ready3
+
+multiplyFloat161x4AVX512fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+
+multiplyFloat161x4AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat161x4AVX512rest5
+
+multiplyFloat161x4AVX512loop4:
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VCVTPH2PS    (R10), Z8
+	VCVTPH2PS    32(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VCVTPH2PS    (R12), Z8
+	VCVTPH2PS    32(R12), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VCVTPH2PS    (R13), Z8
+	VCVTPH2PS    32(R13), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VCVTPH2PS    (DI)(R8*1), Z8
+	VCVTPH2PS    32(DI)(R8*1), Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VCVTPH2PS    (R10)(R8*1), Z8
+	VCVTPH2PS    32(R10)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VCVTPH2PS    (R12)(R8*1), Z8
+	VCVTPH2PS    32(R12)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VCVTPH2PS    (R13)(R8*1), Z8
+	VCVTPH2PS    32(R13)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VCVTPH2PS    (R10), Z8
+	VCVTPH2PS    32(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VCVTPH2PS    (R12), Z8
+	VCVTPH2PS    32(R12), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VCVTPH2PS    (R13), Z8
+	VCVTPH2PS    32(R13), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VCVTPH2PS    (DI)(R8*1), Z8
+	VCVTPH2PS    32(DI)(R8*1), Z9
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VCVTPH2PS    (R10)(R8*1), Z8
+	VCVTPH2PS    32(R10)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VCVTPH2PS    (R12)(R8*1), Z8
+	VCVTPH2PS    32(R12)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VCVTPH2PS    (R13)(R8*1), Z8
+	VCVTPH2PS    32(R13)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat161x4AVX512loop4
+
+multiplyFloat161x4AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat161x4AVX512done7
+
+multiplyFloat161x4AVX512one6:
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VCVTPH2PS    (R10), Z8
+	VCVTPH2PS    32(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VCVTPH2PS    (R12), Z8
+	VCVTPH2PS    32(R12), Z9
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VCVTPH2PS    (R13), Z8
+	VCVTPH2PS    32(R13), Z9
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat161x4AVX512one6
+
+multiplyFloat161x4AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat161x4AVX512group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·multiplyFloat162x2AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+multiplyFloat162x2AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat162x2AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z5
+	VMOVUPS 128(R11), Z2
+	VMOVAPS Z2, Z6
+	VMOVUPS 192(R11), Z3
+	VMOVAPS Z3, Z7
+	JMP     multiplyFloat162x2AVX512ready3
+
+multiplyFloat162x2AVX512fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	VMOVUPS 128(R11), Z6
+	VMOVUPS 192(R11), Z7
+
+multiplyFloat162x2AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat162x2AVX512rest5
+
+multiplyFloat162x2AVX512loop4:
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VCVTPH2PS    (R10), Z8
+	VCVTPH2PS    32(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VCVTPH2PS    (DI)(R8*1), Z8
+	VCVTPH2PS    32(DI)(R8*1), Z9
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VCVTPH2PS    (R10)(R8*1), Z8
+	VCVTPH2PS    32(R10)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VCVTPH2PS    (R10), Z8
+	VCVTPH2PS    32(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VCVTPH2PS    (DI)(R8*1), Z8
+	VCVTPH2PS    32(DI)(R8*1), Z9
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VCVTPH2PS    (R10)(R8*1), Z8
+	VCVTPH2PS    32(R10)(R8*1), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat162x2AVX512loop4
+
+multiplyFloat162x2AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat162x2AVX512done7
+
+multiplyFloat162x2AVX512one6:
+	VCVTPH2PS    (DI), Z8
+	VCVTPH2PS    32(DI), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(AX*1), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VCVTPH2PS    (R10), Z8
+	VCVTPH2PS    32(R10), Z9
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat162x2AVX512one6
+
+multiplyFloat162x2AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, 192(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat162x2AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat161x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+
+dotBFloat161x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat161x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	JMP     dotBFloat161x1AVX512ready3
+
+dotBFloat161x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+
+dotBFloat161x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat161x1AVX512rest5
+
+dotBFloat161x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	VBROADCASTSS (SI), Z4
+	LONG         $0x485ef262
+	WORD         $0xc252
+	LONG         $0x485ef262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
+	VBROADCASTSS 4(SI), Z4
+	LONG         $0x485ef262
+	WORD         $0xc252
+	LONG         $0x485ef262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	VBROADCASTSS 8(SI), Z4
+	LONG         $0x485ef262
+	WORD         $0xc252
+	LONG         $0x485ef262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
+	VBROADCASTSS 12(SI), Z4
+	LONG         $0x485ef262
+	WORD         $0xc252
+	LONG         $0x485ef262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat161x1AVX512loop4
+
+dotBFloat161x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat161x1AVX512done7
+
+dotBFloat161x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	VBROADCASTSS (SI), Z4
+	LONG         $0x485ef262
+	WORD         $0xc252
+	LONG         $0x485ef262
+	WORD         $0xcb52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat161x1AVX512one6
+
+dotBFloat161x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat161x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat162x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+dotBFloat162x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat162x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	JMP     dotBFloat162x1AVX512ready3
+
+dotBFloat162x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+
+dotBFloat162x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat162x1AVX512rest5
+
+dotBFloat162x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x484ef262
+	WORD         $0xc452
+	LONG         $0x484ef262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z7
+	LONG         $0x4846f262
+	WORD         $0xd452
+	LONG         $0x4846f262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z4
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
+	VBROADCASTSS 4(SI), Z6
+	LONG         $0x484ef262
+	WORD         $0xc452
+	LONG         $0x484ef262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(AX*1), Z7
+	LONG         $0x4846f262
+	WORD         $0xd452
+	LONG         $0x4846f262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	VBROADCASTSS 8(SI), Z6
+	LONG         $0x484ef262
+	WORD         $0xc452
+	LONG         $0x484ef262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(AX*1), Z7
+	LONG         $0x4846f262
+	WORD         $0xd452
+	LONG         $0x4846f262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z4
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
+	VBROADCASTSS 12(SI), Z6
+	LONG         $0x484ef262
+	WORD         $0xc452
+	LONG         $0x484ef262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(AX*1), Z7
+	LONG         $0x4846f262
+	WORD         $0xd452
+	LONG         $0x4846f262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat162x1AVX512loop4
+
+dotBFloat162x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat162x1AVX512done7
+
+dotBFloat162x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	VBROADCASTSS (SI), Z6
+	LONG         $0x484ef262
+	WORD         $0xc452
+	LONG         $0x484ef262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z7
+	LONG         $0x4846f262
+	WORD         $0xd452
+	LONG         $0x4846f262
+	WORD         $0xdd52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat162x1AVX512one6
+
+dotBFloat162x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat162x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat163x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+dotBFloat163x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat163x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	JMP     dotBFloat163x1AVX512ready3
+
+dotBFloat163x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+
+dotBFloat163x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat163x1AVX512rest5
+
+dotBFloat163x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x483ef262
+	WORD         $0xc652
+	LONG         $0x483ef262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(AX*1), Z9
+	LONG         $0x4836f262
+	WORD         $0xd652
+	LONG         $0x4836f262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(AX*2), Z8
+	LONG         $0x483ef262
+	WORD         $0xe652
+	LONG         $0x483ef262
+	WORD         $0xef52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z6
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
+	VBROADCASTSS 4(SI), Z8
+	LONG         $0x483ef262
+	WORD         $0xc652
+	LONG         $0x483ef262
+	WORD         $0xcf52
+	VBROADCASTSS 4(SI)(AX*1), Z9
+	LONG         $0x4836f262
+	WORD         $0xd652
+	LONG         $0x4836f262
+	WORD         $0xdf52
+	VBROADCASTSS 4(SI)(AX*2), Z8
+	LONG         $0x483ef262
+	WORD         $0xe652
+	LONG         $0x483ef262
+	WORD         $0xef52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	VBROADCASTSS 8(SI), Z8
+	LONG         $0x483ef262
+	WORD         $0xc652
+	LONG         $0x483ef262
+	WORD         $0xcf52
+	VBROADCASTSS 8(SI)(AX*1), Z9
+	LONG         $0x4836f262
+	WORD         $0xd652
+	LONG         $0x4836f262
+	WORD         $0xdf52
+	VBROADCASTSS 8(SI)(AX*2), Z8
+	LONG         $0x483ef262
+	WORD         $0xe652
+	LONG         $0x483ef262
+	WORD         $0xef52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z6
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
+	VBROADCASTSS 12(SI), Z8
+	LONG         $0x483ef262
+	WORD         $0xc652
+	LONG         $0x483ef262
+	WORD         $0xcf52
+	VBROADCASTSS 12(SI)(AX*1), Z9
+	LONG         $0x4836f262
+	WORD         $0xd652
+	LONG         $0x4836f262
+	WORD         $0xdf52
+	VBROADCASTSS 12(SI)(AX*2), Z8
+	LONG         $0x483ef262
+	WORD         $0xe652
+	LONG         $0x483ef262
+	WORD         $0xef52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat163x1AVX512loop4
+
+dotBFloat163x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat163x1AVX512done7
+
+dotBFloat163x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	VBROADCASTSS (SI), Z8
+	LONG         $0x483ef262
+	WORD         $0xc652
+	LONG         $0x483ef262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(AX*1), Z9
+	LONG         $0x4836f262
+	WORD         $0xd652
+	LONG         $0x4836f262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(AX*2), Z8
+	LONG         $0x483ef262
+	WORD         $0xe652
+	LONG         $0x483ef262
+	WORD         $0xef52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat163x1AVX512one6
+
+dotBFloat163x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat163x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat164x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+dotBFloat164x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat164x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	JMP     dotBFloat164x1AVX512ready3
+
+dotBFloat164x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+
+dotBFloat164x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat164x1AVX512rest5
+
+dotBFloat164x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xd052
+	LONG         $0x4826d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(AX*2), Z10
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(BX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
+	VBROADCASTSS 4(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xd052
+	LONG         $0x4826d262
+	WORD         $0xd952
+	VBROADCASTSS 4(SI)(AX*2), Z10
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VBROADCASTSS 4(SI)(BX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	VBROADCASTSS 8(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xd052
+	LONG         $0x4826d262
+	WORD         $0xd952
+	VBROADCASTSS 8(SI)(AX*2), Z10
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VBROADCASTSS 8(SI)(BX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
+	VBROADCASTSS 12(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xd052
+	LONG         $0x4826d262
+	WORD         $0xd952
+	VBROADCASTSS 12(SI)(AX*2), Z10
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VBROADCASTSS 12(SI)(BX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat164x1AVX512loop4
+
+dotBFloat164x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat164x1AVX512done7
+
+dotBFloat164x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xd052
+	LONG         $0x4826d262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(AX*2), Z10
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(BX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat164x1AVX512one6
+
+dotBFloat164x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat164x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat165x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+
+dotBFloat165x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat165x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	JMP     dotBFloat165x1AVX512ready3
+
+dotBFloat165x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+
+dotBFloat165x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat165x1AVX512rest5
+
+dotBFloat165x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x481ed262
+	WORD         $0xc252
+	LONG         $0x481ed262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(AX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xd252
+	LONG         $0x4816d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(AX*2), Z12
+	LONG         $0x481ed262
+	WORD         $0xe252
+	LONG         $0x481ed262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(BX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xf252
+	LONG         $0x4816d262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*4), Z12
+	LONG         $0x481e5262
+	WORD         $0xc252
+	LONG         $0x481e5262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
+	VBROADCASTSS 4(SI), Z12
+	LONG         $0x481ed262
+	WORD         $0xc252
+	LONG         $0x481ed262
+	WORD         $0xcb52
+	VBROADCASTSS 4(SI)(AX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xd252
+	LONG         $0x4816d262
+	WORD         $0xdb52
+	VBROADCASTSS 4(SI)(AX*2), Z12
+	LONG         $0x481ed262
+	WORD         $0xe252
+	LONG         $0x481ed262
+	WORD         $0xeb52
+	VBROADCASTSS 4(SI)(BX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xf252
+	LONG         $0x4816d262
+	WORD         $0xfb52
+	VBROADCASTSS 4(SI)(AX*4), Z12
+	LONG         $0x481e5262
+	WORD         $0xc252
+	LONG         $0x481e5262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	VBROADCASTSS 8(SI), Z12
+	LONG         $0x481ed262
+	WORD         $0xc252
+	LONG         $0x481ed262
+	WORD         $0xcb52
+	VBROADCASTSS 8(SI)(AX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xd252
+	LONG         $0x4816d262
+	WORD         $0xdb52
+	VBROADCASTSS 8(SI)(AX*2), Z12
+	LONG         $0x481ed262
+	WORD         $0xe252
+	LONG         $0x481ed262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(BX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xf252
+	LONG         $0x4816d262
+	WORD         $0xfb52
+	VBROADCASTSS 8(SI)(AX*4), Z12
+	LONG         $0x481e5262
+	WORD         $0xc252
+	LONG         $0x481e5262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
+	VBROADCASTSS 12(SI), Z12
+	LONG         $0x481ed262
+	WORD         $0xc252
+	LONG         $0x481ed262
+	WORD         $0xcb52
+	VBROADCASTSS 12(SI)(AX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xd252
+	LONG         $0x4816d262
+	WORD         $0xdb52
+	VBROADCASTSS 12(SI)(AX*2), Z12
+	LONG         $0x481ed262
+	WORD         $0xe252
+	LONG         $0x481ed262
+	WORD         $0xeb52
+	VBROADCASTSS 12(SI)(BX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xf252
+	LONG         $0x4816d262
+	WORD         $0xfb52
+	VBROADCASTSS 12(SI)(AX*4), Z12
+	LONG         $0x481e5262
+	WORD         $0xc252
+	LONG         $0x481e5262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat165x1AVX512loop4
+
+dotBFloat165x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat165x1AVX512done7
+
+dotBFloat165x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	VBROADCASTSS (SI), Z12
+	LONG         $0x481ed262
+	WORD         $0xc252
+	LONG         $0x481ed262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(AX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xd252
+	LONG         $0x4816d262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(AX*2), Z12
+	LONG         $0x481ed262
+	WORD         $0xe252
+	LONG         $0x481ed262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(BX*1), Z13
+	LONG         $0x4816d262
+	WORD         $0xf252
+	LONG         $0x4816d262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*4), Z12
+	LONG         $0x481e5262
+	WORD         $0xc252
+	LONG         $0x481e5262
+	WORD         $0xcb52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat165x1AVX512one6
+
+dotBFloat165x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat165x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat166x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+dotBFloat166x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat166x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	JMP     dotBFloat166x1AVX512ready3
+
+dotBFloat166x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+
+dotBFloat166x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat166x1AVX512rest5
+
+dotBFloat166x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x480ed262
+	WORD         $0xc452
+	LONG         $0x480ed262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xd452
+	LONG         $0x4806d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(AX*2), Z14
+	LONG         $0x480ed262
+	WORD         $0xe452
+	LONG         $0x480ed262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(BX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xf452
+	LONG         $0x4806d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*4), Z14
+	LONG         $0x480e5262
+	WORD         $0xc452
+	LONG         $0x480e5262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R9*1), Z15
+	LONG         $0x48065262
+	WORD         $0xd452
+	LONG         $0x48065262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z12
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
+	VBROADCASTSS 4(SI), Z14
+	LONG         $0x480ed262
+	WORD         $0xc452
+	LONG         $0x480ed262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(AX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xd452
+	LONG         $0x4806d262
+	WORD         $0xdd52
+	VBROADCASTSS 4(SI)(AX*2), Z14
+	LONG         $0x480ed262
+	WORD         $0xe452
+	LONG         $0x480ed262
+	WORD         $0xed52
+	VBROADCASTSS 4(SI)(BX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xf452
+	LONG         $0x4806d262
+	WORD         $0xfd52
+	VBROADCASTSS 4(SI)(AX*4), Z14
+	LONG         $0x480e5262
+	WORD         $0xc452
+	LONG         $0x480e5262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(R9*1), Z15
+	LONG         $0x48065262
+	WORD         $0xd452
+	LONG         $0x48065262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VBROADCASTSS 8(SI), Z14
+	LONG         $0x480ed262
+	WORD         $0xc452
+	LONG         $0x480ed262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(AX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xd452
+	LONG         $0x4806d262
+	WORD         $0xdd52
+	VBROADCASTSS 8(SI)(AX*2), Z14
+	LONG         $0x480ed262
+	WORD         $0xe452
+	LONG         $0x480ed262
+	WORD         $0xed52
+	VBROADCASTSS 8(SI)(BX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xf452
+	LONG         $0x4806d262
+	WORD         $0xfd52
+	VBROADCASTSS 8(SI)(AX*4), Z14
+	LONG         $0x480e5262
+	WORD         $0xc452
+	LONG         $0x480e5262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(R9*1), Z15
+	LONG         $0x48065262
+	WORD         $0xd452
+	LONG         $0x48065262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z12
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
+	VBROADCASTSS 12(SI), Z14
+	LONG         $0x480ed262
+	WORD         $0xc452
+	LONG         $0x480ed262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(AX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xd452
+	LONG         $0x4806d262
+	WORD         $0xdd52
+	VBROADCASTSS 12(SI)(AX*2), Z14
+	LONG         $0x480ed262
+	WORD         $0xe452
+	LONG         $0x480ed262
+	WORD         $0xed52
+	VBROADCASTSS 12(SI)(BX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xf452
+	LONG         $0x4806d262
+	WORD         $0xfd52
+	VBROADCASTSS 12(SI)(AX*4), Z14
+	LONG         $0x480e5262
+	WORD         $0xc452
+	LONG         $0x480e5262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(R9*1), Z15
+	LONG         $0x48065262
+	WORD         $0xd452
+	LONG         $0x48065262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat166x1AVX512loop4
+
+dotBFloat166x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat166x1AVX512done7
+
+dotBFloat166x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	VBROADCASTSS (SI), Z14
+	LONG         $0x480ed262
+	WORD         $0xc452
+	LONG         $0x480ed262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xd452
+	LONG         $0x4806d262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(AX*2), Z14
+	LONG         $0x480ed262
+	WORD         $0xe452
+	LONG         $0x480ed262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(BX*1), Z15
+	LONG         $0x4806d262
+	WORD         $0xf452
+	LONG         $0x4806d262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*4), Z14
+	LONG         $0x480e5262
+	WORD         $0xc452
+	LONG         $0x480e5262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R9*1), Z15
+	LONG         $0x48065262
+	WORD         $0xd452
+	LONG         $0x48065262
+	WORD         $0xdd52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat166x1AVX512one6
+
+dotBFloat166x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat166x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat167x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+
+dotBFloat167x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat167x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	JMP     dotBFloat167x1AVX512ready3
+
+dotBFloat167x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+
+dotBFloat167x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat167x1AVX512rest5
+
+dotBFloat167x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(AX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xd652
+	LONG         $0x4076d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(AX*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS (SI)(BX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xf652
+	LONG         $0x4076d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(AX*4), Z16
+	LONG         $0x407e5262
+	WORD         $0xc652
+	LONG         $0x407e5262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(R9*1), Z17
+	LONG         $0x40765262
+	WORD         $0xd652
+	LONG         $0x40765262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(BX*2), Z16
+	LONG         $0x407e5262
+	WORD         $0xe652
+	LONG         $0x407e5262
+	WORD         $0xef52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z14
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
+	VBROADCASTSS 4(SI), Z16
+	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS 4(SI)(AX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xd652
+	LONG         $0x4076d262
+	WORD         $0xdf52
+	VBROADCASTSS 4(SI)(AX*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS 4(SI)(BX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xf652
+	LONG         $0x4076d262
+	WORD         $0xff52
+	VBROADCASTSS 4(SI)(AX*4), Z16
+	LONG         $0x407e5262
+	WORD         $0xc652
+	LONG         $0x407e5262
+	WORD         $0xcf52
+	VBROADCASTSS 4(SI)(R9*1), Z17
+	LONG         $0x40765262
+	WORD         $0xd652
+	LONG         $0x40765262
+	WORD         $0xdf52
+	VBROADCASTSS 4(SI)(BX*2), Z16
+	LONG         $0x407e5262
+	WORD         $0xe652
+	LONG         $0x407e5262
+	WORD         $0xef52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	VBROADCASTSS 8(SI), Z16
+	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS 8(SI)(AX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xd652
+	LONG         $0x4076d262
+	WORD         $0xdf52
+	VBROADCASTSS 8(SI)(AX*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS 8(SI)(BX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xf652
+	LONG         $0x4076d262
+	WORD         $0xff52
+	VBROADCASTSS 8(SI)(AX*4), Z16
+	LONG         $0x407e5262
+	WORD         $0xc652
+	LONG         $0x407e5262
+	WORD         $0xcf52
+	VBROADCASTSS 8(SI)(R9*1), Z17
+	LONG         $0x40765262
+	WORD         $0xd652
+	LONG         $0x40765262
+	WORD         $0xdf52
+	VBROADCASTSS 8(SI)(BX*2), Z16
+	LONG         $0x407e5262
+	WORD         $0xe652
+	LONG         $0x407e5262
+	WORD         $0xef52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z14
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
+	VBROADCASTSS 12(SI), Z16
+	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS 12(SI)(AX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xd652
+	LONG         $0x4076d262
+	WORD         $0xdf52
+	VBROADCASTSS 12(SI)(AX*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS 12(SI)(BX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xf652
+	LONG         $0x4076d262
+	WORD         $0xff52
+	VBROADCASTSS 12(SI)(AX*4), Z16
+	LONG         $0x407e5262
+	WORD         $0xc652
+	LONG         $0x407e5262
+	WORD         $0xcf52
+	VBROADCASTSS 12(SI)(R9*1), Z17
+	LONG         $0x40765262
+	WORD         $0xd652
+	LONG         $0x40765262
+	WORD         $0xdf52
+	VBROADCASTSS 12(SI)(BX*2), Z16
+	LONG         $0x407e5262
+	WORD         $0xe652
+	LONG         $0x407e5262
+	WORD         $0xef52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat167x1AVX512loop4
+
+dotBFloat167x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat167x1AVX512done7
+
+dotBFloat167x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	VBROADCASTSS (SI), Z16
+	LONG         $0x407ed262
+	WORD         $0xc652
+	LONG         $0x407ed262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(AX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xd652
+	LONG         $0x4076d262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(AX*2), Z16
+	LONG         $0x407ed262
+	WORD         $0xe652
+	LONG         $0x407ed262
+	WORD         $0xef52
+	VBROADCASTSS (SI)(BX*1), Z17
+	LONG         $0x4076d262
+	WORD         $0xf652
+	LONG         $0x4076d262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(AX*4), Z16
+	LONG         $0x407e5262
+	WORD         $0xc652
+	LONG         $0x407e5262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(R9*1), Z17
+	LONG         $0x40765262
+	WORD         $0xd652
+	LONG         $0x40765262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(BX*2), Z16
+	LONG         $0x407e5262
+	WORD         $0xe652
+	LONG         $0x407e5262
+	WORD         $0xef52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat167x1AVX512one6
+
+dotBFloat167x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x07, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat167x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat168x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+dotBFloat168x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat168x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	JMP     dotBFloat168x1AVX512ready3
+
+dotBFloat168x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+
+dotBFloat168x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat168x1AVX512rest5
+
+dotBFloat168x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(AX*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(BX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xf052
+	LONG         $0x4066b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(AX*4), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(R9*1), Z19
+	LONG         $0x40663262
+	WORD         $0xd052
+	LONG         $0x40663262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(BX*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x40663262
+	WORD         $0xf052
+	LONG         $0x40663262
+	WORD         $0xf952
+	VMOVUPS.Z    (DI)(R8*1), K1, Z16
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
+	VBROADCASTSS 4(SI), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(AX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VBROADCASTSS 4(SI)(AX*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS 4(SI)(BX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xf052
+	LONG         $0x4066b262
+	WORD         $0xf952
+	VBROADCASTSS 4(SI)(AX*4), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(R9*1), Z19
+	LONG         $0x40663262
+	WORD         $0xd052
+	LONG         $0x40663262
+	WORD         $0xd952
+	VBROADCASTSS 4(SI)(BX*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS 4(SI)(R10*1), Z19
+	LONG         $0x40663262
+	WORD         $0xf052
+	LONG         $0x40663262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	VBROADCASTSS 8(SI), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(AX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VBROADCASTSS 8(SI)(AX*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS 8(SI)(BX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xf052
+	LONG         $0x4066b262
+	WORD         $0xf952
+	VBROADCASTSS 8(SI)(AX*4), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(R9*1), Z19
+	LONG         $0x40663262
+	WORD         $0xd052
+	LONG         $0x40663262
+	WORD         $0xd952
+	VBROADCASTSS 8(SI)(BX*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS 8(SI)(R10*1), Z19
+	LONG         $0x40663262
+	WORD         $0xf052
+	LONG         $0x40663262
+	WORD         $0xf952
+	VMOVUPS.Z    (DI)(R8*1), K1, Z16
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
+	VBROADCASTSS 12(SI), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(AX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VBROADCASTSS 12(SI)(AX*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS 12(SI)(BX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xf052
+	LONG         $0x4066b262
+	WORD         $0xf952
+	VBROADCASTSS 12(SI)(AX*4), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(R9*1), Z19
+	LONG         $0x40663262
+	WORD         $0xd052
+	LONG         $0x40663262
+	WORD         $0xd952
+	VBROADCASTSS 12(SI)(BX*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS 12(SI)(R10*1), Z19
+	LONG         $0x40663262
+	WORD         $0xf052
+	LONG         $0x40663262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat168x1AVX512loop4
+
+dotBFloat168x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat168x1AVX512done7
+
+dotBFloat168x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	VBROADCASTSS (SI), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(AX*2), Z18
+	LONG         $0x406eb262
+	WORD         $0xe052
+	LONG         $0x406eb262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(BX*1), Z19
+	LONG         $0x4066b262
+	WORD         $0xf052
+	LONG         $0x4066b262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(AX*4), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	LONG         $0x406e3262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(R9*1), Z19
+	LONG         $0x40663262
+	WORD         $0xd052
+	LONG         $0x40663262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(BX*2), Z18
+	LONG         $0x406e3262
+	WORD         $0xe052
+	LONG         $0x406e3262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(R10*1), Z19
+	LONG         $0x40663262
+	WORD         $0xf052
+	LONG         $0x40663262
+	WORD         $0xf952
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat168x1AVX512one6
+
+dotBFloat168x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x08, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat168x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat169x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+
+dotBFloat169x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat169x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	JMP     dotBFloat169x1AVX512ready3
+
+dotBFloat169x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+
+dotBFloat169x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat169x1AVX512rest5
+
+dotBFloat169x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(AX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xd252
+	LONG         $0x4056b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(AX*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(BX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xf252
+	LONG         $0x4056b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*4), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R9*1), Z21
+	LONG         $0x40563262
+	WORD         $0xd252
+	LONG         $0x40563262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(BX*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x40563262
+	WORD         $0xf252
+	LONG         $0x40563262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*8), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z18
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
+	VBROADCASTSS 4(SI), Z20
+	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS 4(SI)(AX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xd252
+	LONG         $0x4056b262
+	WORD         $0xdb52
+	VBROADCASTSS 4(SI)(AX*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS 4(SI)(BX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xf252
+	LONG         $0x4056b262
+	WORD         $0xfb52
+	VBROADCASTSS 4(SI)(AX*4), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS 4(SI)(R9*1), Z21
+	LONG         $0x40563262
+	WORD         $0xd252
+	LONG         $0x40563262
+	WORD         $0xdb52
+	VBROADCASTSS 4(SI)(BX*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS 4(SI)(R10*1), Z21
+	LONG         $0x40563262
+	WORD         $0xf252
+	LONG         $0x40563262
+	WORD         $0xfb52
+	VBROADCASTSS 4(SI)(AX*8), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	VBROADCASTSS 8(SI), Z20
+	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS 8(SI)(AX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xd252
+	LONG         $0x4056b262
+	WORD         $0xdb52
+	VBROADCASTSS 8(SI)(AX*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(BX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xf252
+	LONG         $0x4056b262
+	WORD         $0xfb52
+	VBROADCASTSS 8(SI)(AX*4), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS 8(SI)(R9*1), Z21
+	LONG         $0x40563262
+	WORD         $0xd252
+	LONG         $0x40563262
+	WORD         $0xdb52
+	VBROADCASTSS 8(SI)(BX*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(R10*1), Z21
+	LONG         $0x40563262
+	WORD         $0xf252
+	LONG         $0x40563262
+	WORD         $0xfb52
+	VBROADCASTSS 8(SI)(AX*8), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z18
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
+	VBROADCASTSS 12(SI), Z20
+	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS 12(SI)(AX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xd252
+	LONG         $0x4056b262
+	WORD         $0xdb52
+	VBROADCASTSS 12(SI)(AX*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS 12(SI)(BX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xf252
+	LONG         $0x4056b262
+	WORD         $0xfb52
+	VBROADCASTSS 12(SI)(AX*4), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS 12(SI)(R9*1), Z21
+	LONG         $0x40563262
+	WORD         $0xd252
+	LONG         $0x40563262
+	WORD         $0xdb52
+	VBROADCASTSS 12(SI)(BX*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS 12(SI)(R10*1), Z21
+	LONG         $0x40563262
+	WORD         $0xf252
+	LONG         $0x40563262
+	WORD         $0xfb52
+	VBROADCASTSS 12(SI)(AX*8), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat169x1AVX512loop4
+
+dotBFloat169x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat169x1AVX512done7
+
+dotBFloat169x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	VBROADCASTSS (SI), Z20
+	LONG         $0x405eb262
+	WORD         $0xc252
+	LONG         $0x405eb262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(AX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xd252
+	LONG         $0x4056b262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(AX*2), Z20
+	LONG         $0x405eb262
+	WORD         $0xe252
+	LONG         $0x405eb262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(BX*1), Z21
+	LONG         $0x4056b262
+	WORD         $0xf252
+	LONG         $0x4056b262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*4), Z20
+	LONG         $0x405e3262
+	WORD         $0xc252
+	LONG         $0x405e3262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R9*1), Z21
+	LONG         $0x40563262
+	WORD         $0xd252
+	LONG         $0x40563262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(BX*2), Z20
+	LONG         $0x405e3262
+	WORD         $0xe252
+	LONG         $0x405e3262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(R10*1), Z21
+	LONG         $0x40563262
+	WORD         $0xf252
+	LONG         $0x40563262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*8), Z20
+	LONG         $0x405ea262
+	WORD         $0xc252
+	LONG         $0x405ea262
+	WORD         $0xcb52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat169x1AVX512one6
+
+dotBFloat169x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x09, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat169x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat1610x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+dotBFloat1610x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat1610x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	JMP     dotBFloat1610x1AVX512ready3
+
+dotBFloat1610x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+
+dotBFloat1610x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat1610x1AVX512rest5
+
+dotBFloat1610x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xd452
+	LONG         $0x4046b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(AX*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(BX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xf452
+	LONG         $0x4046b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*4), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R9*1), Z23
+	LONG         $0x40463262
+	WORD         $0xd452
+	LONG         $0x40463262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(BX*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x40463262
+	WORD         $0xf452
+	LONG         $0x40463262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*8), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R12*1), Z23
+	LONG         $0x4046a262
+	WORD         $0xd452
+	LONG         $0x4046a262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z20
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
+	VBROADCASTSS 4(SI), Z22
+	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(AX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xd452
+	LONG         $0x4046b262
+	WORD         $0xdd52
+	VBROADCASTSS 4(SI)(AX*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS 4(SI)(BX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xf452
+	LONG         $0x4046b262
+	WORD         $0xfd52
+	VBROADCASTSS 4(SI)(AX*4), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(R9*1), Z23
+	LONG         $0x40463262
+	WORD         $0xd452
+	LONG         $0x40463262
+	WORD         $0xdd52
+	VBROADCASTSS 4(SI)(BX*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS 4(SI)(R10*1), Z23
+	LONG         $0x40463262
+	WORD         $0xf452
+	LONG         $0x40463262
+	WORD         $0xfd52
+	VBROADCASTSS 4(SI)(AX*8), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(R12*1), Z23
+	LONG         $0x4046a262
+	WORD         $0xd452
+	LONG         $0x4046a262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	VBROADCASTSS 8(SI), Z22
+	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(AX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xd452
+	LONG         $0x4046b262
+	WORD         $0xdd52
+	VBROADCASTSS 8(SI)(AX*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS 8(SI)(BX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xf452
+	LONG         $0x4046b262
+	WORD         $0xfd52
+	VBROADCASTSS 8(SI)(AX*4), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(R9*1), Z23
+	LONG         $0x40463262
+	WORD         $0xd452
+	LONG         $0x40463262
+	WORD         $0xdd52
+	VBROADCASTSS 8(SI)(BX*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS 8(SI)(R10*1), Z23
+	LONG         $0x40463262
+	WORD         $0xf452
+	LONG         $0x40463262
+	WORD         $0xfd52
+	VBROADCASTSS 8(SI)(AX*8), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(R12*1), Z23
+	LONG         $0x4046a262
+	WORD         $0xd452
+	LONG         $0x4046a262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z20
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
+	VBROADCASTSS 12(SI), Z22
+	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(AX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xd452
+	LONG         $0x4046b262
+	WORD         $0xdd52
+	VBROADCASTSS 12(SI)(AX*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS 12(SI)(BX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xf452
+	LONG         $0x4046b262
+	WORD         $0xfd52
+	VBROADCASTSS 12(SI)(AX*4), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(R9*1), Z23
+	LONG         $0x40463262
+	WORD         $0xd452
+	LONG         $0x40463262
+	WORD         $0xdd52
+	VBROADCASTSS 12(SI)(BX*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS 12(SI)(R10*1), Z23
+	LONG         $0x40463262
+	WORD         $0xf452
+	LONG         $0x40463262
+	WORD         $0xfd52
+	VBROADCASTSS 12(SI)(AX*8), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(R12*1), Z23
+	LONG         $0x4046a262
+	WORD         $0xd452
+	LONG         $0x4046a262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat1610x1AVX512loop4
+
+dotBFloat1610x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat1610x1AVX512done7
+
+dotBFloat1610x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	VBROADCASTSS (SI), Z22
+	LONG         $0x404eb262
+	WORD         $0xc452
+	LONG         $0x404eb262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xd452
+	LONG         $0x4046b262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(AX*2), Z22
+	LONG         $0x404eb262
+	WORD         $0xe452
+	LONG         $0x404eb262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(BX*1), Z23
+	LONG         $0x4046b262
+	WORD         $0xf452
+	LONG         $0x4046b262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*4), Z22
+	LONG         $0x404e3262
+	WORD         $0xc452
+	LONG         $0x404e3262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R9*1), Z23
+	LONG         $0x40463262
+	WORD         $0xd452
+	LONG         $0x40463262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(BX*2), Z22
+	LONG         $0x404e3262
+	WORD         $0xe452
+	LONG         $0x404e3262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R10*1), Z23
+	LONG         $0x40463262
+	WORD         $0xf452
+	LONG         $0x40463262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*8), Z22
+	LONG         $0x404ea262
+	WORD         $0xc452
+	LONG         $0x404ea262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R12*1), Z23
+	LONG         $0x4046a262
+	WORD         $0xd452
+	LONG         $0x4046a262
+	WORD         $0xdd52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat1610x1AVX512one6
+
+dotBFloat1610x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0a, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat1610x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat1611x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+
+dotBFloat1611x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat1611x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	JMP     dotBFloat1611x1AVX512ready3
+
+dotBFloat1611x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+
+dotBFloat1611x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat1611x1AVX512rest5
+
+dotBFloat1611x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(AX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xd652
+	LONG         $0x4036b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(AX*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS (SI)(BX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xf652
+	LONG         $0x4036b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(AX*4), Z24
+	LONG         $0x403e3262
+	WORD         $0xc652
+	LONG         $0x403e3262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(R9*1), Z25
+	LONG         $0x40363262
+	WORD         $0xd652
+	LONG         $0x40363262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(BX*2), Z24
+	LONG         $0x403e3262
+	WORD         $0xe652
+	LONG         $0x403e3262
+	WORD         $0xef52
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x40363262
+	WORD         $0xf652
+	LONG         $0x40363262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(AX*8), Z24
+	LONG         $0x403ea262
+	WORD         $0xc652
+	LONG         $0x403ea262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(R12*1), Z25
+	LONG         $0x4036a262
+	WORD         $0xd652
+	LONG         $0x4036a262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R9*2), Z24
+	LONG         $0x403ea262
+	WORD         $0xe652
+	LONG         $0x403ea262
+	WORD         $0xef52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z22
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
+	VBROADCASTSS 4(SI), Z24
+	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS 4(SI)(AX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xd652
+	LONG         $0x4036b262
+	WORD         $0xdf52
+	VBROADCASTSS 4(SI)(AX*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS 4(SI)(BX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xf652
+	LONG         $0x4036b262
+	WORD         $0xff52
+	VBROADCASTSS 4(SI)(AX*4), Z24
+	LONG         $0x403e3262
+	WORD         $0xc652
+	LONG         $0x403e3262
+	WORD         $0xcf52
+	VBROADCASTSS 4(SI)(R9*1), Z25
+	LONG         $0x40363262
+	WORD         $0xd652
+	LONG         $0x40363262
+	WORD         $0xdf52
+	VBROADCASTSS 4(SI)(BX*2), Z24
+	LONG         $0x403e3262
+	WORD         $0xe652
+	LONG         $0x403e3262
+	WORD         $0xef52
+	VBROADCASTSS 4(SI)(R10*1), Z25
+	LONG         $0x40363262
+	WORD         $0xf652
+	LONG         $0x40363262
+	WORD         $0xff52
+	VBROADCASTSS 4(SI)(AX*8), Z24
+	LONG         $0x403ea262
+	WORD         $0xc652
+	LONG         $0x403ea262
+	WORD         $0xcf52
+	VBROADCASTSS 4(SI)(R12*1), Z25
+	LONG         $0x4036a262
+	WORD         $0xd652
+	LONG         $0x4036a262
+	WORD         $0xdf52
+	VBROADCASTSS 4(SI)(R9*2), Z24
+	LONG         $0x403ea262
+	WORD         $0xe652
+	LONG         $0x403ea262
+	WORD         $0xef52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	VBROADCASTSS 8(SI), Z24
+	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS 8(SI)(AX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xd652
+	LONG         $0x4036b262
+	WORD         $0xdf52
+	VBROADCASTSS 8(SI)(AX*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS 8(SI)(BX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xf652
+	LONG         $0x4036b262
+	WORD         $0xff52
+	VBROADCASTSS 8(SI)(AX*4), Z24
+	LONG         $0x403e3262
+	WORD         $0xc652
+	LONG         $0x403e3262
+	WORD         $0xcf52
+	VBROADCASTSS 8(SI)(R9*1), Z25
+	LONG         $0x40363262
+	WORD         $0xd652
+	LONG         $0x40363262
+	WORD         $0xdf52
+	VBROADCASTSS 8(SI)(BX*2), Z24
+	LONG         $0x403e3262
+	WORD         $0xe652
+	LONG         $0x403e3262
+	WORD         $0xef52
+	VBROADCASTSS 8(SI)(R10*1), Z25
+	LONG         $0x40363262
+	WORD         $0xf652
+	LONG         $0x40363262
+	WORD         $0xff52
+	VBROADCASTSS 8(SI)(AX*8), Z24
+	LONG         $0x403ea262
+	WORD         $0xc652
+	LONG         $0x403ea262
+	WORD         $0xcf52
+	VBROADCASTSS 8(SI)(R12*1), Z25
+	LONG         $0x4036a262
+	WORD         $0xd652
+	LONG         $0x4036a262
+	WORD         $0xdf52
+	VBROADCASTSS 8(SI)(R9*2), Z24
+	LONG         $0x403ea262
+	WORD         $0xe652
+	LONG         $0x403ea262
+	WORD         $0xef52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z22
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
+	VBROADCASTSS 12(SI), Z24
+	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS 12(SI)(AX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xd652
+	LONG         $0x4036b262
+	WORD         $0xdf52
+	VBROADCASTSS 12(SI)(AX*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS 12(SI)(BX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xf652
+	LONG         $0x4036b262
+	WORD         $0xff52
+	VBROADCASTSS 12(SI)(AX*4), Z24
+	LONG         $0x403e3262
+	WORD         $0xc652
+	LONG         $0x403e3262
+	WORD         $0xcf52
+	VBROADCASTSS 12(SI)(R9*1), Z25
+	LONG         $0x40363262
+	WORD         $0xd652
+	LONG         $0x40363262
+	WORD         $0xdf52
+	VBROADCASTSS 12(SI)(BX*2), Z24
+	LONG         $0x403e3262
+	WORD         $0xe652
+	LONG         $0x403e3262
+	WORD         $0xef52
+	VBROADCASTSS 12(SI)(R10*1), Z25
+	LONG         $0x40363262
+	WORD         $0xf652
+	LONG         $0x40363262
+	WORD         $0xff52
+	VBROADCASTSS 12(SI)(AX*8), Z24
+	LONG         $0x403ea262
+	WORD         $0xc652
+	LONG         $0x403ea262
+	WORD         $0xcf52
+	VBROADCASTSS 12(SI)(R12*1), Z25
+	LONG         $0x4036a262
+	WORD         $0xd652
+	LONG         $0x4036a262
+	WORD         $0xdf52
+	VBROADCASTSS 12(SI)(R9*2), Z24
+	LONG         $0x403ea262
+	WORD         $0xe652
+	LONG         $0x403ea262
+	WORD         $0xef52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat1611x1AVX512loop4
+
+dotBFloat1611x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat1611x1AVX512done7
+
+dotBFloat1611x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	VBROADCASTSS (SI), Z24
+	LONG         $0x403eb262
+	WORD         $0xc652
+	LONG         $0x403eb262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(AX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xd652
+	LONG         $0x4036b262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(AX*2), Z24
+	LONG         $0x403eb262
+	WORD         $0xe652
+	LONG         $0x403eb262
+	WORD         $0xef52
+	VBROADCASTSS (SI)(BX*1), Z25
+	LONG         $0x4036b262
+	WORD         $0xf652
+	LONG         $0x4036b262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(AX*4), Z24
+	LONG         $0x403e3262
+	WORD         $0xc652
+	LONG         $0x403e3262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(R9*1), Z25
+	LONG         $0x40363262
+	WORD         $0xd652
+	LONG         $0x40363262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(BX*2), Z24
+	LONG         $0x403e3262
+	WORD         $0xe652
+	LONG         $0x403e3262
+	WORD         $0xef52
+	VBROADCASTSS (SI)(R10*1), Z25
+	LONG         $0x40363262
+	WORD         $0xf652
+	LONG         $0x40363262
+	WORD         $0xff52
+	VBROADCASTSS (SI)(AX*8), Z24
+	LONG         $0x403ea262
+	WORD         $0xc652
+	LONG         $0x403ea262
+	WORD         $0xcf52
+	VBROADCASTSS (SI)(R12*1), Z25
+	LONG         $0x4036a262
+	WORD         $0xd652
+	LONG         $0x4036a262
+	WORD         $0xdf52
+	VBROADCASTSS (SI)(R9*2), Z24
+	LONG         $0x403ea262
+	WORD         $0xe652
+	LONG         $0x403ea262
+	WORD         $0xef52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat1611x1AVX512one6
+
+dotBFloat1611x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0b, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat1611x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat1612x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+dotBFloat1612x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat1612x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	JMP     dotBFloat1612x1AVX512ready3
+
+dotBFloat1612x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+
+dotBFloat1612x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat1612x1AVX512rest5
+
+dotBFloat1612x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xd052
+	LONG         $0x40269262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(AX*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(BX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xf052
+	LONG         $0x40269262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(AX*4), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(R9*1), Z27
+	LONG         $0x40261262
+	WORD         $0xd052
+	LONG         $0x40261262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(BX*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x40261262
+	WORD         $0xf052
+	LONG         $0x40261262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(AX*8), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(R12*1), Z27
+	LONG         $0x40268262
+	WORD         $0xd052
+	LONG         $0x40268262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R9*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(R13*1), Z27
+	LONG         $0x40268262
+	WORD         $0xf052
+	LONG         $0x40268262
+	WORD         $0xf952
+	VMOVUPS.Z    (DI)(R8*1), K1, Z24
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
+	VBROADCASTSS 4(SI), Z26
+	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(AX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xd052
+	LONG         $0x40269262
+	WORD         $0xd952
+	VBROADCASTSS 4(SI)(AX*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS 4(SI)(BX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xf052
+	LONG         $0x40269262
+	WORD         $0xf952
+	VBROADCASTSS 4(SI)(AX*4), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(R9*1), Z27
+	LONG         $0x40261262
+	WORD         $0xd052
+	LONG         $0x40261262
+	WORD         $0xd952
+	VBROADCASTSS 4(SI)(BX*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS 4(SI)(R10*1), Z27
+	LONG         $0x40261262
+	WORD         $0xf052
+	LONG         $0x40261262
+	WORD         $0xf952
+	VBROADCASTSS 4(SI)(AX*8), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(R12*1), Z27
+	LONG         $0x40268262
+	WORD         $0xd052
+	LONG         $0x40268262
+	WORD         $0xd952
+	VBROADCASTSS 4(SI)(R9*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS 4(SI)(R13*1), Z27
+	LONG         $0x40268262
+	WORD         $0xf052
+	LONG         $0x40268262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	VBROADCASTSS 8(SI), Z26
+	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(AX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xd052
+	LONG         $0x40269262
+	WORD         $0xd952
+	VBROADCASTSS 8(SI)(AX*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS 8(SI)(BX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xf052
+	LONG         $0x40269262
+	WORD         $0xf952
+	VBROADCASTSS 8(SI)(AX*4), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(R9*1), Z27
+	LONG         $0x40261262
+	WORD         $0xd052
+	LONG         $0x40261262
+	WORD         $0xd952
+	VBROADCASTSS 8(SI)(BX*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS 8(SI)(R10*1), Z27
+	LONG         $0x40261262
+	WORD         $0xf052
+	LONG         $0x40261262
+	WORD         $0xf952
+	VBROADCASTSS 8(SI)(AX*8), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(R12*1), Z27
+	LONG         $0x40268262
+	WORD         $0xd052
+	LONG         $0x40268262
+	WORD         $0xd952
+	VBROADCASTSS 8(SI)(R9*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS 8(SI)(R13*1), Z27
+	LONG         $0x40268262
+	WORD         $0xf052
+	LONG         $0x40268262
+	WORD         $0xf952
+	VMOVUPS.Z    (DI)(R8*1), K1, Z24
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
+	VBROADCASTSS 12(SI), Z26
+	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(AX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xd052
+	LONG         $0x40269262
+	WORD         $0xd952
+	VBROADCASTSS 12(SI)(AX*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS 12(SI)(BX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xf052
+	LONG         $0x40269262
+	WORD         $0xf952
+	VBROADCASTSS 12(SI)(AX*4), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(R9*1), Z27
+	LONG         $0x40261262
+	WORD         $0xd052
+	LONG         $0x40261262
+	WORD         $0xd952
+	VBROADCASTSS 12(SI)(BX*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS 12(SI)(R10*1), Z27
+	LONG         $0x40261262
+	WORD         $0xf052
+	LONG         $0x40261262
+	WORD         $0xf952
+	VBROADCASTSS 12(SI)(AX*8), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(R12*1), Z27
+	LONG         $0x40268262
+	WORD         $0xd052
+	LONG         $0x40268262
+	WORD         $0xd952
+	VBROADCASTSS 12(SI)(R9*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS 12(SI)(R13*1), Z27
+	LONG         $0x40268262
+	WORD         $0xf052
+	LONG         $0x40268262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat1612x1AVX512loop4
+
+dotBFloat1612x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat1612x1AVX512done7
+
+dotBFloat1612x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	VBROADCASTSS (SI), Z26
+	LONG         $0x402e9262
+	WORD         $0xc052
+	LONG         $0x402e9262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xd052
+	LONG         $0x40269262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(AX*2), Z26
+	LONG         $0x402e9262
+	WORD         $0xe052
+	LONG         $0x402e9262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(BX*1), Z27
+	LONG         $0x40269262
+	WORD         $0xf052
+	LONG         $0x40269262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(AX*4), Z26
+	LONG         $0x402e1262
+	WORD         $0xc052
+	LONG         $0x402e1262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(R9*1), Z27
+	LONG         $0x40261262
+	WORD         $0xd052
+	LONG         $0x40261262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(BX*2), Z26
+	LONG         $0x402e1262
+	WORD         $0xe052
+	LONG         $0x402e1262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(R10*1), Z27
+	LONG         $0x40261262
+	WORD         $0xf052
+	LONG         $0x40261262
+	WORD         $0xf952
+	VBROADCASTSS (SI)(AX*8), Z26
+	LONG         $0x402e8262
+	WORD         $0xc052
+	LONG         $0x402e8262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(R12*1), Z27
+	LONG         $0x40268262
+	WORD         $0xd052
+	LONG         $0x40268262
+	WORD         $0xd952
+	VBROADCASTSS (SI)(R9*2), Z26
+	LONG         $0x402e8262
+	WORD         $0xe052
+	LONG         $0x402e8262
+	WORD         $0xe952
+	VBROADCASTSS (SI)(R13*1), Z27
+	LONG         $0x40268262
+	WORD         $0xf052
+	LONG         $0x40268262
+	WORD         $0xf952
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat1612x1AVX512one6
+
+dotBFloat1612x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0c, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat1612x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat1613x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+
+dotBFloat1613x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat1613x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	JMP     dotBFloat1613x1AVX512ready3
+
+dotBFloat1613x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+
+dotBFloat1613x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat1613x1AVX512rest5
+
+dotBFloat1613x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	VBROADCASTSS (SI), Z28
+	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(AX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xd252
+	LONG         $0x40169262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(AX*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(BX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xf252
+	LONG         $0x40169262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*4), Z28
+	LONG         $0x401e1262
+	WORD         $0xc252
+	LONG         $0x401e1262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R9*1), Z29
+	LONG         $0x40161262
+	WORD         $0xd252
+	LONG         $0x40161262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(BX*2), Z28
+	LONG         $0x401e1262
+	WORD         $0xe252
+	LONG         $0x401e1262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(R10*1), Z29
+	LONG         $0x40161262
+	WORD         $0xf252
+	LONG         $0x40161262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*8), Z28
+	LONG         $0x401e8262
+	WORD         $0xc252
+	LONG         $0x401e8262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R12*1), Z29
+	LONG         $0x40168262
+	WORD         $0xd252
+	LONG         $0x40168262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R9*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(R13*1), Z29
+	LONG         $0x40168262
+	WORD         $0xf252
+	LONG         $0x40168262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(BX*4), Z28
+	LONG         $0x401e0262
+	WORD         $0xc252
+	LONG         $0x401e0262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z26
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
+	VBROADCASTSS 4(SI), Z28
+	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS 4(SI)(AX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xd252
+	LONG         $0x40169262
+	WORD         $0xdb52
+	VBROADCASTSS 4(SI)(AX*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS 4(SI)(BX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xf252
+	LONG         $0x40169262
+	WORD         $0xfb52
+	VBROADCASTSS 4(SI)(AX*4), Z28
+	LONG         $0x401e1262
+	WORD         $0xc252
+	LONG         $0x401e1262
+	WORD         $0xcb52
+	VBROADCASTSS 4(SI)(R9*1), Z29
+	LONG         $0x40161262
+	WORD         $0xd252
+	LONG         $0x40161262
+	WORD         $0xdb52
+	VBROADCASTSS 4(SI)(BX*2), Z28
+	LONG         $0x401e1262
+	WORD         $0xe252
+	LONG         $0x401e1262
+	WORD         $0xeb52
+	VBROADCASTSS 4(SI)(R10*1), Z29
+	LONG         $0x40161262
+	WORD         $0xf252
+	LONG         $0x40161262
+	WORD         $0xfb52
+	VBROADCASTSS 4(SI)(AX*8), Z28
+	LONG         $0x401e8262
+	WORD         $0xc252
+	LONG         $0x401e8262
+	WORD         $0xcb52
+	VBROADCASTSS 4(SI)(R12*1), Z29
+	LONG         $0x40168262
+	WORD         $0xd252
+	LONG         $0x40168262
+	WORD         $0xdb52
+	VBROADCASTSS 4(SI)(R9*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS 4(SI)(R13*1), Z29
+	LONG         $0x40168262
+	WORD         $0xf252
+	LONG         $0x40168262
+	WORD         $0xfb52
+	VBROADCASTSS 4(SI)(BX*4), Z28
+	LONG         $0x401e0262
+	WORD         $0xc252
+	LONG         $0x401e0262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	VBROADCASTSS 8(SI), Z28
+	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS 8(SI)(AX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xd252
+	LONG         $0x40169262
+	WORD         $0xdb52
+	VBROADCASTSS 8(SI)(AX*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(BX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xf252
+	LONG         $0x40169262
+	WORD         $0xfb52
+	VBROADCASTSS 8(SI)(AX*4), Z28
+	LONG         $0x401e1262
+	WORD         $0xc252
+	LONG         $0x401e1262
+	WORD         $0xcb52
+	VBROADCASTSS 8(SI)(R9*1), Z29
+	LONG         $0x40161262
+	WORD         $0xd252
+	LONG         $0x40161262
+	WORD         $0xdb52
+	VBROADCASTSS 8(SI)(BX*2), Z28
+	LONG         $0x401e1262
+	WORD         $0xe252
+	LONG         $0x401e1262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(R10*1), Z29
+	LONG         $0x40161262
+	WORD         $0xf252
+	LONG         $0x40161262
+	WORD         $0xfb52
+	VBROADCASTSS 8(SI)(AX*8), Z28
+	LONG         $0x401e8262
+	WORD         $0xc252
+	LONG         $0x401e8262
+	WORD         $0xcb52
+	VBROADCASTSS 8(SI)(R12*1), Z29
+	LONG         $0x40168262
+	WORD         $0xd252
+	LONG         $0x40168262
+	WORD         $0xdb52
+	VBROADCASTSS 8(SI)(R9*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS 8(SI)(R13*1), Z29
+	LONG         $0x40168262
+	WORD         $0xf252
+	LONG         $0x40168262
+	WORD         $0xfb52
+	VBROADCASTSS 8(SI)(BX*4), Z28
+	LONG         $0x401e0262
+	WORD         $0xc252
+	LONG         $0x401e0262
+	WORD         $0xcb52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z26
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
+	VBROADCASTSS 12(SI), Z28
+	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS 12(SI)(AX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xd252
+	LONG         $0x40169262
+	WORD         $0xdb52
+	VBROADCASTSS 12(SI)(AX*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS 12(SI)(BX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xf252
+	LONG         $0x40169262
+	WORD         $0xfb52
+	VBROADCASTSS 12(SI)(AX*4), Z28
+	LONG         $0x401e1262
+	WORD         $0xc252
+	LONG         $0x401e1262
+	WORD         $0xcb52
+	VBROADCASTSS 12(SI)(R9*1), Z29
+	LONG         $0x40161262
+	WORD         $0xd252
+	LONG         $0x40161262
+	WORD         $0xdb52
+	VBROADCASTSS 12(SI)(BX*2), Z28
+	LONG         $0x401e1262
+	WORD         $0xe252
+	LONG         $0x401e1262
+	WORD         $0xeb52
+	VBROADCASTSS 12(SI)(R10*1), Z29
+	LONG         $0x40161262
+	WORD         $0xf252
+	LONG         $0x40161262
+	WORD         $0xfb52
+	VBROADCASTSS 12(SI)(AX*8), Z28
+	LONG         $0x401e8262
+	WORD         $0xc252
+	LONG         $0x401e8262
+	WORD         $0xcb52
+	VBROADCASTSS 12(SI)(R12*1), Z29
+	LONG         $0x40168262
+	WORD         $0xd252
+	LONG         $0x40168262
+	WORD         $0xdb52
+	VBROADCASTSS 12(SI)(R9*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS 12(SI)(R13*1), Z29
+	LONG         $0x40168262
+	WORD         $0xf252
+	LONG         $0x40168262
+	WORD         $0xfb52
+	VBROADCASTSS 12(SI)(BX*4), Z28
+	LONG         $0x401e0262
+	WORD         $0xc252
+	LONG         $0x401e0262
+	WORD         $0xcb52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat1613x1AVX512loop4
+
+dotBFloat1613x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat1613x1AVX512done7
+
+dotBFloat1613x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	VBROADCASTSS (SI), Z28
+	LONG         $0x401e9262
+	WORD         $0xc252
+	LONG         $0x401e9262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(AX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xd252
+	LONG         $0x40169262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(AX*2), Z28
+	LONG         $0x401e9262
+	WORD         $0xe252
+	LONG         $0x401e9262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(BX*1), Z29
+	LONG         $0x40169262
+	WORD         $0xf252
+	LONG         $0x40169262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*4), Z28
+	LONG         $0x401e1262
+	WORD         $0xc252
+	LONG         $0x401e1262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R9*1), Z29
+	LONG         $0x40161262
+	WORD         $0xd252
+	LONG         $0x40161262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(BX*2), Z28
+	LONG         $0x401e1262
+	WORD         $0xe252
+	LONG         $0x401e1262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(R10*1), Z29
+	LONG         $0x40161262
+	WORD         $0xf252
+	LONG         $0x40161262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(AX*8), Z28
+	LONG         $0x401e8262
+	WORD         $0xc252
+	LONG         $0x401e8262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R12*1), Z29
+	LONG         $0x40168262
+	WORD         $0xd252
+	LONG         $0x40168262
+	WORD         $0xdb52
+	VBROADCASTSS (SI)(R9*2), Z28
+	LONG         $0x401e8262
+	WORD         $0xe252
+	LONG         $0x401e8262
+	WORD         $0xeb52
+	VBROADCASTSS (SI)(R13*1), Z29
+	LONG         $0x40168262
+	WORD         $0xf252
+	LONG         $0x40168262
+	WORD         $0xfb52
+	VBROADCASTSS (SI)(BX*4), Z28
+	LONG         $0x401e0262
+	WORD         $0xc252
+	LONG         $0x401e0262
+	WORD         $0xcb52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat1613x1AVX512one6
+
+dotBFloat1613x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0d, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat1613x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat1614x1AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+	LEAQ    (AX)(AX*2), BX
+	LEAQ    (AX)(AX*4), R9
+	LEAQ    (BX)(AX*4), R10
+	LEAQ    (AX)(AX*8), R12
+	LEAQ    (BX)(AX*8), R13
+	LEAQ    (R9)(AX*8), R15
+
+dotBFloat1614x1AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat1614x1AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z24
+	VMOVAPS Z0, Z26
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z5
+	VMOVAPS Z1, Z7
+	VMOVAPS Z1, Z9
+	VMOVAPS Z1, Z11
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z15
+	VMOVAPS Z1, Z17
+	VMOVAPS Z1, Z19
+	VMOVAPS Z1, Z21
+	VMOVAPS Z1, Z23
+	VMOVAPS Z1, Z25
+	VMOVAPS Z1, Z27
+	JMP     dotBFloat1614x1AVX512ready3
+
+dotBFloat1614x1AVX512fromC2:
+	MOVQ      DX, R11
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z2
+	VMOVUPS.Z 64(R11), K2, Z3
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z4
+	VMOVUPS.Z 64(R11), K2, Z5
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z6
+	VMOVUPS.Z 64(R11), K2, Z7
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z8
+	VMOVUPS.Z 64(R11), K2, Z9
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z10
+	VMOVUPS.Z 64(R11), K2, Z11
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z12
+	VMOVUPS.Z 64(R11), K2, Z13
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z14
+	VMOVUPS.Z 64(R11), K2, Z15
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z16
+	VMOVUPS.Z 64(R11), K2, Z17
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z18
+	VMOVUPS.Z 64(R11), K2, Z19
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z20
+	VMOVUPS.Z 64(R11), K2, Z21
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z22
+	VMOVUPS.Z 64(R11), K2, Z23
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z24
+	VMOVUPS.Z 64(R11), K2, Z25
+	ADDQ      R8, R11
+	VMOVUPS.Z (R11), K1, Z26
+	VMOVUPS.Z 64(R11), K2, Z27
+
+dotBFloat1614x1AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat1614x1AVX512rest5
+
+dotBFloat1614x1AVX512loop4:
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	VBROADCASTSS (SI), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xd452
+	LONG         $0x40069262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(AX*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(BX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xf452
+	LONG         $0x40069262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*4), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R9*1), Z31
+	LONG         $0x40061262
+	WORD         $0xd452
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(BX*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R10*1), Z31
+	LONG         $0x40061262
+	WORD         $0xf452
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*8), Z30
+	LONG         $0x400e8262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R12*1), Z31
+	LONG         $0x40068262
+	WORD         $0xd452
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R9*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R13*1), Z31
+	LONG         $0x40068262
+	WORD         $0xf452
+	LONG         $0x40068262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(BX*4), Z30
+	LONG         $0x400e0262
+	WORD         $0xc452
+	LONG         $0x400e0262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R15*1), Z31
+	LONG         $0x40060262
+	WORD         $0xd452
+	LONG         $0x40060262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z28
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
+	VBROADCASTSS 4(SI), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(AX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xd452
+	LONG         $0x40069262
+	WORD         $0xdd52
+	VBROADCASTSS 4(SI)(AX*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS 4(SI)(BX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xf452
+	LONG         $0x40069262
+	WORD         $0xfd52
+	VBROADCASTSS 4(SI)(AX*4), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(R9*1), Z31
+	LONG         $0x40061262
+	WORD         $0xd452
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS 4(SI)(BX*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS 4(SI)(R10*1), Z31
+	LONG         $0x40061262
+	WORD         $0xf452
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS 4(SI)(AX*8), Z30
+	LONG         $0x400e8262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(R12*1), Z31
+	LONG         $0x40068262
+	WORD         $0xd452
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS 4(SI)(R9*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS 4(SI)(R13*1), Z31
+	LONG         $0x40068262
+	WORD         $0xf452
+	LONG         $0x40068262
+	WORD         $0xfd52
+	VBROADCASTSS 4(SI)(BX*4), Z30
+	LONG         $0x400e0262
+	WORD         $0xc452
+	LONG         $0x400e0262
+	WORD         $0xcd52
+	VBROADCASTSS 4(SI)(R15*1), Z31
+	LONG         $0x40060262
+	WORD         $0xd452
+	LONG         $0x40060262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	VBROADCASTSS 8(SI), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(AX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xd452
+	LONG         $0x40069262
+	WORD         $0xdd52
+	VBROADCASTSS 8(SI)(AX*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS 8(SI)(BX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xf452
+	LONG         $0x40069262
+	WORD         $0xfd52
+	VBROADCASTSS 8(SI)(AX*4), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(R9*1), Z31
+	LONG         $0x40061262
+	WORD         $0xd452
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS 8(SI)(BX*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS 8(SI)(R10*1), Z31
+	LONG         $0x40061262
+	WORD         $0xf452
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS 8(SI)(AX*8), Z30
+	LONG         $0x400e8262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(R12*1), Z31
+	LONG         $0x40068262
+	WORD         $0xd452
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS 8(SI)(R9*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS 8(SI)(R13*1), Z31
+	LONG         $0x40068262
+	WORD         $0xf452
+	LONG         $0x40068262
+	WORD         $0xfd52
+	VBROADCASTSS 8(SI)(BX*4), Z30
+	LONG         $0x400e0262
+	WORD         $0xc452
+	LONG         $0x400e0262
+	WORD         $0xcd52
+	VBROADCASTSS 8(SI)(R15*1), Z31
+	LONG         $0x40060262
+	WORD         $0xd452
+	LONG         $0x40060262
+	WORD         $0xdd52
+	VMOVUPS.Z    (DI)(R8*1), K1, Z28
+	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
+	VBROADCASTSS 12(SI), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(AX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xd452
+	LONG         $0x40069262
+	WORD         $0xdd52
+	VBROADCASTSS 12(SI)(AX*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS 12(SI)(BX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xf452
+	LONG         $0x40069262
+	WORD         $0xfd52
+	VBROADCASTSS 12(SI)(AX*4), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(R9*1), Z31
+	LONG         $0x40061262
+	WORD         $0xd452
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS 12(SI)(BX*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS 12(SI)(R10*1), Z31
+	LONG         $0x40061262
+	WORD         $0xf452
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS 12(SI)(AX*8), Z30
+	LONG         $0x400e8262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(R12*1), Z31
+	LONG         $0x40068262
+	WORD         $0xd452
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS 12(SI)(R9*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS 12(SI)(R13*1), Z31
+	LONG         $0x40068262
+	WORD         $0xf452
+	LONG         $0x40068262
+	WORD         $0xfd52
+	VBROADCASTSS 12(SI)(BX*4), Z30
+	LONG         $0x400e0262
+	WORD         $0xc452
+	LONG         $0x400e0262
+	WORD         $0xcd52
+	VBROADCASTSS 12(SI)(R15*1), Z31
+	LONG         $0x40060262
+	WORD         $0xd452
+	LONG         $0x40060262
+	WORD         $0xdd52
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat1614x1AVX512loop4
+
+dotBFloat1614x1AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat1614x1AVX512done7
+
+dotBFloat1614x1AVX512one6:
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	VBROADCASTSS (SI), Z30
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x400e9262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(AX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xd452
+	LONG         $0x40069262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(AX*2), Z30
+	LONG         $0x400e9262
+	WORD         $0xe452
+	LONG         $0x400e9262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(BX*1), Z31
+	LONG         $0x40069262
+	WORD         $0xf452
+	LONG         $0x40069262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*4), Z30
+	LONG         $0x400e1262
+	WORD         $0xc452
+	LONG         $0x400e1262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R9*1), Z31
+	LONG         $0x40061262
+	WORD         $0xd452
+	LONG         $0x40061262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(BX*2), Z30
+	LONG         $0x400e1262
+	WORD         $0xe452
+	LONG         $0x400e1262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R10*1), Z31
+	LONG         $0x40061262
+	WORD         $0xf452
+	LONG         $0x40061262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(AX*8), Z30
+	LONG         $0x400e8262
+	WORD         $0xc452
+	LONG         $0x400e8262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R12*1), Z31
+	LONG         $0x40068262
+	WORD         $0xd452
+	LONG         $0x40068262
+	WORD         $0xdd52
+	VBROADCASTSS (SI)(R9*2), Z30
+	LONG         $0x400e8262
+	WORD         $0xe452
+	LONG         $0x400e8262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R13*1), Z31
+	LONG         $0x40068262
+	WORD         $0xf452
+	LONG         $0x40068262
+	WORD         $0xfd52
+	VBROADCASTSS (SI)(BX*4), Z30
+	LONG         $0x400e0262
+	WORD         $0xc452
+	LONG         $0x400e0262
+	WORD         $0xcd52
+	VBROADCASTSS (SI)(R15*1), Z31
+	LONG         $0x40060262
+	WORD         $0xd452
+	LONG         $0x40060262
+	WORD         $0xdd52
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat1614x1AVX512one6
+
+dotBFloat1614x1AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, K1, (DX)
+	VMOVUPS Z1, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	VMOVUPS Z3, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	VMOVUPS Z5, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	VMOVUPS Z7, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	VMOVUPS Z9, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	VMOVUPS Z11, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	VMOVUPS Z13, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z14, K1, (DX)
+	VMOVUPS Z15, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z16, K1, (DX)
+	VMOVUPS Z17, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z18, K1, (DX)
+	VMOVUPS Z19, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z20, K1, (DX)
+	VMOVUPS Z21, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z22, K1, (DX)
+	VMOVUPS Z23, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z24, K1, (DX)
+	VMOVUPS Z25, K2, 64(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z26, K1, (DX)
+	VMOVUPS Z27, K2, 64(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x0e, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat1614x1AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat161x4AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+
+dotBFloat161x4AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat161x4AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+	JMP     dotBFloat161x4AVX512ready3
+
+dotBFloat161x4AVX512fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	VMOVUPS 256(R11), Z4
+	VMOVUPS 320(R11), Z5
+	VMOVUPS 384(R11), Z6
+	VMOVUPS 448(R11), Z7
+
+dotBFloat161x4AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat161x4AVX512rest5
+
+dotBFloat161x4AVX512loop4:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	LONG         $0x482ed262
+	WORD         $0xf052
+	LONG         $0x482ed262
+	WORD         $0xf952
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VBROADCASTSS 4(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	VMOVUPS      (R12)(R8*1), Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VMOVUPS      (R13)(R8*1), Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xf052
+	LONG         $0x482ed262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS 8(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	LONG         $0x482ed262
+	WORD         $0xf052
+	LONG         $0x482ed262
+	WORD         $0xf952
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VBROADCASTSS 12(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	VMOVUPS      (R12)(R8*1), Z8
+	VMOVUPS      64(R12)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VMOVUPS      (R13)(R8*1), Z8
+	VMOVUPS      64(R13)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xf052
+	LONG         $0x482ed262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat161x4AVX512loop4
+
+dotBFloat161x4AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat161x4AVX512done7
+
+dotBFloat161x4AVX512one6:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	LONG         $0x482ed262
+	WORD         $0xe052
+	LONG         $0x482ed262
+	WORD         $0xe952
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	LONG         $0x482ed262
+	WORD         $0xf052
+	LONG         $0x482ed262
+	WORD         $0xf952
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat161x4AVX512one6
+
+dotBFloat161x4AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	VMOVUPS Z4, 256(DX)
+	VMOVUPS Z5, 320(DX)
+	VMOVUPS Z6, 384(DX)
+	VMOVUPS Z7, 448(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat161x4AVX512group1
+	VZEROUPPER
+	RET
+
+// func dotBFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX512F
+TEXT ·dotBFloat162x2AVX512(SB), NOSPLIT, $0-84
+	MOVQ    a+8(FP), SI
+	MOVQ    c+48(FP), DX
+	MOVLQZX columns+80(FP), R11
+	KMOVW   R11, K1
+	SHRL    $0x10, R11
+	KMOVW   R11, K2
+	MOVQ    aStride+16(FP), AX
+
+dotBFloat162x2AVX512group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      dotBFloat162x2AVX512fromC2
+	VMOVUPS (R11), Z0
+	VMOVAPS Z0, Z4
+	VMOVUPS 64(R11), Z1
+	VMOVAPS Z1, Z5
+	VMOVUPS 128(R11), Z2
+	VMOVAPS Z2, Z6
+	VMOVUPS 192(R11), Z3
+	VMOVAPS Z3, Z7
+	JMP     dotBFloat162x2AVX512ready3
+
+dotBFloat162x2AVX512fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	VMOVUPS 128(R11), Z2
+	VMOVUPS 192(R11), Z3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	VMOVUPS 128(R11), Z6
+	VMOVUPS 192(R11), Z7
+
+dotBFloat162x2AVX512ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   dotBFloat162x2AVX512rest5
+
+dotBFloat162x2AVX512loop4:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xe052
+	LONG         $0x4826d262
+	WORD         $0xe952
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VBROADCASTSS 4(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS 4(SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xe052
+	LONG         $0x4826d262
+	WORD         $0xe952
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS 8(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS 8(SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xe052
+	LONG         $0x4826d262
+	WORD         $0xe952
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	VMOVUPS      (DI)(R8*1), Z8
+	VMOVUPS      64(DI)(R8*1), Z9
+	VBROADCASTSS 12(SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS 12(SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xe052
+	LONG         $0x4826d262
+	WORD         $0xe952
+	VMOVUPS      (R10)(R8*1), Z8
+	VMOVUPS      64(R10)(R8*1), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          dotBFloat162x2AVX512loop4
+
+dotBFloat162x2AVX512rest5:
+	ANDQ $0x03, CX
+	JZ   dotBFloat162x2AVX512done7
+
+dotBFloat162x2AVX512one6:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VBROADCASTSS (SI), Z10
+	LONG         $0x482ed262
+	WORD         $0xc052
+	LONG         $0x482ed262
+	WORD         $0xc952
+	VBROADCASTSS (SI)(AX*1), Z11
+	LONG         $0x4826d262
+	WORD         $0xe052
+	LONG         $0x4826d262
+	WORD         $0xe952
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	LONG         $0x482ed262
+	WORD         $0xd052
+	LONG         $0x482ed262
+	WORD         $0xd952
+	LONG         $0x4826d262
+	WORD         $0xf052
+	LONG         $0x4826d262
+	WORD         $0xf952
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          dotBFloat162x2AVX512one6
+
+dotBFloat162x2AVX512done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, 128(DX)
+	VMOVUPS Z3, 192(DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	VMOVUPS Z5, 64(DX)
+	VMOVUPS Z6, 128(DX)
+	VMOVUPS Z7, 192(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     dotBFloat162x2AVX512group1
 	VZEROUPPER
 	RET
 
@@ -6179,85 +24376,277 @@ rmsNormGradientAVX512done6:
 	VZEROUPPER
 	RET
 
-// func multiply1x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
-// Requires: AVX, FMA3
-TEXT ·multiply1x1AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply1x1AVX2fromC1
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	JMP     multiply1x1AVX2ready2
+// func roundBFloat16AVX512(y []uint16, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·roundBFloat16AVX512(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
 
-multiply1x1AVX2fromC1:
+roundBFloat16AVX512loop1:
+	SUBQ    $0x10, CX
+	JL      roundBFloat16AVX512done2
+	VMOVUPS (SI), Z0
+	VPSRLD  $0x10, Z0, Z2
+	VPANDD  constant00000001<>+0(SB), Z2, Z2
+	VPADDD  constant00007fff<>+0(SB), Z2, Z2
+	VPADDD  Z0, Z2, Z2
+	VPORD   constant00400000<>+0(SB), Z0, Z3
+	VCMPPS  $0x03, Z0, Z0, K2
+	VMOVAPS Z3, K2, Z2
+	VMOVAPS Z2, Z0
+	VPSRLD  $0x10, Z0, Z0
+	VPMOVDW Z0, (DI)
+	ADDQ    $0x20, DI
+	ADDQ    $0x40, SI
+	JMP     roundBFloat16AVX512loop1
+
+roundBFloat16AVX512done2:
+	VZEROUPPER
+	RET
+
+DATA constant00000001<>+0(SB)/8, $0x0000000100000001
+DATA constant00000001<>+8(SB)/8, $0x0000000100000001
+DATA constant00000001<>+16(SB)/8, $0x0000000100000001
+DATA constant00000001<>+24(SB)/8, $0x0000000100000001
+DATA constant00000001<>+32(SB)/8, $0x0000000100000001
+DATA constant00000001<>+40(SB)/8, $0x0000000100000001
+DATA constant00000001<>+48(SB)/8, $0x0000000100000001
+DATA constant00000001<>+56(SB)/8, $0x0000000100000001
+GLOBL constant00000001<>(SB), RODATA|NOPTR, $64
+
+DATA constant00007fff<>+0(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+8(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+16(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+24(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+32(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+40(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+48(SB)/8, $0x00007fff00007fff
+DATA constant00007fff<>+56(SB)/8, $0x00007fff00007fff
+GLOBL constant00007fff<>(SB), RODATA|NOPTR, $64
+
+DATA constant00400000<>+0(SB)/8, $0x0040000000400000
+DATA constant00400000<>+8(SB)/8, $0x0040000000400000
+DATA constant00400000<>+16(SB)/8, $0x0040000000400000
+DATA constant00400000<>+24(SB)/8, $0x0040000000400000
+DATA constant00400000<>+32(SB)/8, $0x0040000000400000
+DATA constant00400000<>+40(SB)/8, $0x0040000000400000
+DATA constant00400000<>+48(SB)/8, $0x0040000000400000
+DATA constant00400000<>+56(SB)/8, $0x0040000000400000
+GLOBL constant00400000<>(SB), RODATA|NOPTR, $64
+
+// func pairBFloat16AVX512(y []uint32, x []float32, z []float32)
+// Requires: AVX, AVX512F
+TEXT ·pairBFloat16AVX512(SB), NOSPLIT, $0-72
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ z_base+48(FP), DX
+
+pairBFloat16AVX512loop1:
+	SUBQ    $0x10, CX
+	JL      pairBFloat16AVX512done2
+	VMOVUPS (SI), Z0
+	VMOVUPS (DX), Z1
+	VPSRLD  $0x10, Z0, Z2
+	VPANDD  constant00000001<>+0(SB), Z2, Z2
+	VPADDD  constant00007fff<>+0(SB), Z2, Z2
+	VPADDD  Z0, Z2, Z2
+	VPORD   constant00400000<>+0(SB), Z0, Z3
+	VCMPPS  $0x03, Z0, Z0, K2
+	VMOVAPS Z3, K2, Z2
+	VMOVAPS Z2, Z0
+	VPSRLD  $0x10, Z1, Z2
+	VPANDD  constant00000001<>+0(SB), Z2, Z2
+	VPADDD  constant00007fff<>+0(SB), Z2, Z2
+	VPADDD  Z1, Z2, Z2
+	VPORD   constant00400000<>+0(SB), Z1, Z3
+	VCMPPS  $0x03, Z1, Z1, K2
+	VMOVAPS Z3, K2, Z2
+	VMOVAPS Z2, Z1
+	VPSRLD  $0x10, Z0, Z0
+	VPANDD  constantffff0000<>+0(SB), Z1, Z1
+	VPORD   Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DX
+	JMP     pairBFloat16AVX512loop1
+
+pairBFloat16AVX512done2:
+	VZEROUPPER
+	RET
+
+// func pairWordsAVX512(y []uint32, x []uint16, z []uint16)
+// Requires: AVX, AVX512F
+TEXT ·pairWordsAVX512(SB), NOSPLIT, $0-72
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ z_base+48(FP), DX
+
+pairWordsAVX512loop1:
+	SUBQ      $0x10, CX
+	JL        pairWordsAVX512done2
+	VPMOVZXWD (SI), Z0
+	VPMOVZXWD (DX), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VPORD     Z0, Z1, Z1
+	VMOVUPS   Z1, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x20, SI
+	ADDQ      $0x20, DX
+	JMP       pairWordsAVX512loop1
+
+pairWordsAVX512done2:
+	VZEROUPPER
+	RET
+
+// func widenBFloat16AVX512(y []float32, x []uint16)
+// Requires: AVX, AVX512F
+TEXT ·widenBFloat16AVX512(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+
+widenBFloat16AVX512loop1:
+	SUBQ      $0x10, CX
+	JL        widenBFloat16AVX512done2
+	VPMOVZXWD (SI), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x20, SI
+	JMP       widenBFloat16AVX512loop1
+
+widenBFloat16AVX512done2:
+	VZEROUPPER
+	RET
+
+// func widenFloat16AVX512(y []float32, x []uint16)
+// Requires: AVX, AVX512F
+TEXT ·widenFloat16AVX512(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+
+widenFloat16AVX512loop1:
+	SUBQ      $0x10, CX
+	JL        widenFloat16AVX512done2
+	VCVTPH2PS (SI), Z0
+	VMOVUPS   Z0, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x20, SI
+	JMP       widenFloat16AVX512loop1
+
+widenFloat16AVX512done2:
+	VZEROUPPER
+	RET
+
+// func multiply1x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiply1x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+
+multiply1x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply1x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	JMP     multiply1x1AVX2ready3
+
+multiply1x1AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
 
-multiply1x1AVX2ready2:
-	MOVQ panel+24(FP), DI
+multiply1x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply1x1AVX2rest4
+	JZ   multiply1x1AVX2rest5
 
-multiply1x1AVX2loop3:
+multiply1x1AVX2loop4:
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
-	VFMADD231PS  (DI), Y4, Y0
-	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VMOVUPS      32(DI)(R8*1), Y3
 	VBROADCASTSS 4(SI), Y4
-	VFMADD231PS  64(DI), Y4, Y0
-	VFMADD231PS  96(DI), Y4, Y1
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
 	VBROADCASTSS 8(SI), Y4
-	VFMADD231PS  128(DI), Y4, Y0
-	VFMADD231PS  160(DI), Y4, Y1
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VMOVUPS      32(DI)(R8*1), Y3
 	VBROADCASTSS 12(SI), Y4
-	VFMADD231PS  192(DI), Y4, Y0
-	VFMADD231PS  224(DI), Y4, Y1
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply1x1AVX2loop3
+	JNZ          multiply1x1AVX2loop4
 
-multiply1x1AVX2rest4:
+multiply1x1AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply1x1AVX2done6
+	JZ   multiply1x1AVX2done7
 
-multiply1x1AVX2one5:
+multiply1x1AVX2one6:
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
-	VFMADD231PS  (DI), Y4, Y0
-	VFMADD231PS  32(DI), Y4, Y1
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply1x1AVX2one5
+	JNZ          multiply1x1AVX2one6
 
-multiply1x1AVX2done6:
+multiply1x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply1x1AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply2x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply2x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply2x1AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply2x1AVX2fromC1
-	VMOVUPS (R9), Y0
-	VMOVAPS Y0, Y2
-	VMOVUPS 32(R9), Y1
-	VMOVAPS Y1, Y3
-	JMP     multiply2x1AVX2ready2
+TEXT ·multiply2x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
 
-multiply2x1AVX2fromC1:
+multiply2x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply2x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	JMP     multiply2x1AVX2ready3
+
+multiply2x1AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -6265,14 +24654,15 @@ multiply2x1AVX2fromC1:
 	VMOVUPS (R11), Y2
 	VMOVUPS 32(R11), Y3
 
-multiply2x1AVX2ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
+multiply2x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply2x1AVX2rest4
+	JZ   multiply2x1AVX2rest5
 
-multiply2x1AVX2loop3:
+multiply2x1AVX2loop4:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -6281,40 +24671,41 @@ multiply2x1AVX2loop3:
 	VBROADCASTSS (SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      64(DI), Y4
-	VMOVUPS      96(DI), Y5
+	VMOVUPS      (DI)(R8*1), Y4
+	VMOVUPS      32(DI)(R8*1), Y5
 	VBROADCASTSS 4(SI), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      128(DI), Y4
-	VMOVUPS      160(DI), Y5
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
 	VBROADCASTSS 8(SI), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 8(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      192(DI), Y4
-	VMOVUPS      224(DI), Y5
+	VMOVUPS      (DI)(R8*1), Y4
+	VMOVUPS      32(DI)(R8*1), Y5
 	VBROADCASTSS 12(SI), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 12(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply2x1AVX2loop3
+	JNZ          multiply2x1AVX2loop4
 
-multiply2x1AVX2rest4:
+multiply2x1AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply2x1AVX2done6
+	JZ   multiply2x1AVX2done7
 
-multiply2x1AVX2one5:
+multiply2x1AVX2one6:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -6323,39 +24714,50 @@ multiply2x1AVX2one5:
 	VBROADCASTSS (SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply2x1AVX2one5
+	JNZ          multiply2x1AVX2one6
 
-multiply2x1AVX2done6:
+multiply2x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	ADDQ    R8, DX
 	VMOVUPS Y2, (DX)
 	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply2x1AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply3x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply3x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply3x1AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply3x1AVX2fromC1
-	VMOVUPS (R9), Y0
+TEXT ·multiply3x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiply3x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply3x1AVX2fromC2
+	VMOVUPS (R11), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
-	VMOVUPS 32(R9), Y1
+	VMOVUPS 32(R11), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
-	JMP     multiply3x1AVX2ready2
+	JMP     multiply3x1AVX2ready3
 
-multiply3x1AVX2fromC1:
+multiply3x1AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -6366,14 +24768,15 @@ multiply3x1AVX2fromC1:
 	VMOVUPS (R11), Y4
 	VMOVUPS 32(R11), Y5
 
-multiply3x1AVX2ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
+multiply3x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply3x1AVX2rest4
+	JZ   multiply3x1AVX2rest5
 
-multiply3x1AVX2loop3:
+multiply3x1AVX2loop4:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -6385,8 +24788,8 @@ multiply3x1AVX2loop3:
 	VBROADCASTSS (SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(DI), Y6
-	VMOVUPS      96(DI), Y7
+	VMOVUPS      (DI)(R8*1), Y6
+	VMOVUPS      32(DI)(R8*1), Y7
 	VBROADCASTSS 4(SI), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6396,8 +24799,9 @@ multiply3x1AVX2loop3:
 	VBROADCASTSS 4(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(DI), Y6
-	VMOVUPS      160(DI), Y7
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
 	VBROADCASTSS 8(SI), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6407,8 +24811,8 @@ multiply3x1AVX2loop3:
 	VBROADCASTSS 8(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(DI), Y6
-	VMOVUPS      224(DI), Y7
+	VMOVUPS      (DI)(R8*1), Y6
+	VMOVUPS      32(DI)(R8*1), Y7
 	VBROADCASTSS 12(SI), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6418,16 +24822,16 @@ multiply3x1AVX2loop3:
 	VBROADCASTSS 12(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply3x1AVX2loop3
+	JNZ          multiply3x1AVX2loop4
 
-multiply3x1AVX2rest4:
+multiply3x1AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply3x1AVX2done6
+	JZ   multiply3x1AVX2done7
 
-multiply3x1AVX2one5:
+multiply3x1AVX2one6:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -6439,12 +24843,13 @@ multiply3x1AVX2one5:
 	VBROADCASTSS (SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply3x1AVX2one5
+	JNZ          multiply3x1AVX2one6
 
-multiply3x1AVX2done6:
+multiply3x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	ADDQ    R8, DX
@@ -6453,30 +24858,41 @@ multiply3x1AVX2done6:
 	ADDQ    R8, DX
 	VMOVUPS Y4, (DX)
 	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply3x1AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply4x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply4x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply4x1AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply4x1AVX2fromC1
-	VMOVUPS (R9), Y0
+TEXT ·multiply4x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+
+multiply4x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply4x1AVX2fromC2
+	VMOVUPS (R11), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVAPS Y0, Y6
-	VMOVUPS 32(R9), Y1
+	VMOVUPS 32(R11), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     multiply4x1AVX2ready2
+	JMP     multiply4x1AVX2ready3
 
-multiply4x1AVX2fromC1:
+multiply4x1AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -6490,15 +24906,15 @@ multiply4x1AVX2fromC1:
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
 
-multiply4x1AVX2ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
+multiply4x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply4x1AVX2rest4
+	JZ   multiply4x1AVX2rest5
 
-multiply4x1AVX2loop3:
+multiply4x1AVX2loop4:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -6513,8 +24929,8 @@ multiply4x1AVX2loop3:
 	VBROADCASTSS (SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	VMOVUPS      64(DI), Y8
-	VMOVUPS      96(DI), Y9
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -6527,8 +24943,9 @@ multiply4x1AVX2loop3:
 	VBROADCASTSS 4(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	VMOVUPS      128(DI), Y8
-	VMOVUPS      160(DI), Y9
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 8(SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -6541,8 +24958,8 @@ multiply4x1AVX2loop3:
 	VBROADCASTSS 8(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	VMOVUPS      192(DI), Y8
-	VMOVUPS      224(DI), Y9
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -6555,16 +24972,16 @@ multiply4x1AVX2loop3:
 	VBROADCASTSS 12(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply4x1AVX2loop3
+	JNZ          multiply4x1AVX2loop4
 
-multiply4x1AVX2rest4:
+multiply4x1AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply4x1AVX2done6
+	JZ   multiply4x1AVX2done7
 
-multiply4x1AVX2one5:
+multiply4x1AVX2one6:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -6579,12 +24996,13 @@ multiply4x1AVX2one5:
 	VBROADCASTSS (SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply4x1AVX2one5
+	JNZ          multiply4x1AVX2one6
 
-multiply4x1AVX2done6:
+multiply4x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	ADDQ    R8, DX
@@ -6596,32 +25014,43 @@ multiply4x1AVX2done6:
 	ADDQ    R8, DX
 	VMOVUPS Y6, (DX)
 	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply4x1AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply5x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply5x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply5x1AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply5x1AVX2fromC1
-	VMOVUPS (R9), Y0
+TEXT ·multiply5x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+
+multiply5x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply5x1AVX2fromC2
+	VMOVUPS (R11), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVAPS Y0, Y6
 	VMOVAPS Y0, Y8
-	VMOVUPS 32(R9), Y1
+	VMOVUPS 32(R11), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
-	JMP     multiply5x1AVX2ready2
+	JMP     multiply5x1AVX2ready3
 
-multiply5x1AVX2fromC1:
+multiply5x1AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -6638,15 +25067,15 @@ multiply5x1AVX2fromC1:
 	VMOVUPS (R11), Y8
 	VMOVUPS 32(R11), Y9
 
-multiply5x1AVX2ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
+multiply5x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply5x1AVX2rest4
+	JZ   multiply5x1AVX2rest5
 
-multiply5x1AVX2loop3:
+multiply5x1AVX2loop4:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -6664,8 +25093,8 @@ multiply5x1AVX2loop3:
 	VBROADCASTSS (SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(DI), Y10
-	VMOVUPS      96(DI), Y11
+	VMOVUPS      (DI)(R8*1), Y10
+	VMOVUPS      32(DI)(R8*1), Y11
 	VBROADCASTSS 4(SI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6681,8 +25110,9 @@ multiply5x1AVX2loop3:
 	VBROADCASTSS 4(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(DI), Y10
-	VMOVUPS      160(DI), Y11
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y10
+	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 8(SI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6698,8 +25128,8 @@ multiply5x1AVX2loop3:
 	VBROADCASTSS 8(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(DI), Y10
-	VMOVUPS      224(DI), Y11
+	VMOVUPS      (DI)(R8*1), Y10
+	VMOVUPS      32(DI)(R8*1), Y11
 	VBROADCASTSS 12(SI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -6715,16 +25145,16 @@ multiply5x1AVX2loop3:
 	VBROADCASTSS 12(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply5x1AVX2loop3
+	JNZ          multiply5x1AVX2loop4
 
-multiply5x1AVX2rest4:
+multiply5x1AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply5x1AVX2done6
+	JZ   multiply5x1AVX2done7
 
-multiply5x1AVX2one5:
+multiply5x1AVX2one6:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -6742,12 +25172,13 @@ multiply5x1AVX2one5:
 	VBROADCASTSS (SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply5x1AVX2one5
+	JNZ          multiply5x1AVX2one6
 
-multiply5x1AVX2done6:
+multiply5x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	ADDQ    R8, DX
@@ -6762,34 +25193,46 @@ multiply5x1AVX2done6:
 	ADDQ    R8, DX
 	VMOVUPS Y8, (DX)
 	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply5x1AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply6x1AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply6x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply6x1AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply6x1AVX2fromC1
-	VMOVUPS (R9), Y0
+TEXT ·multiply6x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+	LEAQ (AX)(AX*4), R9
+
+multiply6x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply6x1AVX2fromC2
+	VMOVUPS (R11), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVAPS Y0, Y6
 	VMOVAPS Y0, Y8
 	VMOVAPS Y0, Y10
-	VMOVUPS 32(R9), Y1
+	VMOVUPS 32(R11), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
 	VMOVAPS Y1, Y11
-	JMP     multiply6x1AVX2ready2
+	JMP     multiply6x1AVX2ready3
 
-multiply6x1AVX2fromC1:
+multiply6x1AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -6809,16 +25252,15 @@ multiply6x1AVX2fromC1:
 	VMOVUPS (R11), Y10
 	VMOVUPS 32(R11), Y11
 
-multiply6x1AVX2ready2:
-	MOVQ panel+24(FP), DI
-	MOVQ aStride+16(FP), AX
-	LEAQ (AX)(AX*2), BX
-	LEAQ (AX)(AX*4), R9
+multiply6x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
 	MOVQ CX, R11
 	SHRQ $0x02, R11
-	JZ   multiply6x1AVX2rest4
+	JZ   multiply6x1AVX2rest5
 
-multiply6x1AVX2loop3:
+multiply6x1AVX2loop4:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -6839,8 +25281,8 @@ multiply6x1AVX2loop3:
 	VBROADCASTSS (SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	VMOVUPS      64(DI), Y12
-	VMOVUPS      96(DI), Y13
+	VMOVUPS      (DI)(R8*1), Y12
+	VMOVUPS      32(DI)(R8*1), Y13
 	VBROADCASTSS 4(SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -6859,8 +25301,9 @@ multiply6x1AVX2loop3:
 	VBROADCASTSS 4(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	VMOVUPS      128(DI), Y12
-	VMOVUPS      160(DI), Y13
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y12
+	VMOVUPS      32(DI), Y13
 	VBROADCASTSS 8(SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -6879,8 +25322,8 @@ multiply6x1AVX2loop3:
 	VBROADCASTSS 8(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	VMOVUPS      192(DI), Y12
-	VMOVUPS      224(DI), Y13
+	VMOVUPS      (DI)(R8*1), Y12
+	VMOVUPS      32(DI)(R8*1), Y13
 	VBROADCASTSS 12(SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -6899,16 +25342,16 @@ multiply6x1AVX2loop3:
 	VBROADCASTSS 12(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply6x1AVX2loop3
+	JNZ          multiply6x1AVX2loop4
 
-multiply6x1AVX2rest4:
+multiply6x1AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply6x1AVX2done6
+	JZ   multiply6x1AVX2done7
 
-multiply6x1AVX2one5:
+multiply6x1AVX2one6:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -6929,12 +25372,13 @@ multiply6x1AVX2one5:
 	VBROADCASTSS (SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply6x1AVX2one5
+	JNZ          multiply6x1AVX2one6
 
-multiply6x1AVX2done6:
+multiply6x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	ADDQ    R8, DX
@@ -6952,30 +25396,39 @@ multiply6x1AVX2done6:
 	ADDQ    R8, DX
 	VMOVUPS Y10, (DX)
 	VMOVUPS Y11, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply6x1AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply1x4AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply1x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply1x4AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply1x4AVX2fromC1
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	VMOVUPS 64(R9), Y2
-	VMOVUPS 96(R9), Y3
-	VMOVUPS 128(R9), Y4
-	VMOVUPS 160(R9), Y5
-	VMOVUPS 192(R9), Y6
-	VMOVUPS 224(R9), Y7
-	JMP     multiply1x4AVX2ready2
+TEXT ·multiply1x4AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
 
-multiply1x4AVX2fromC1:
+multiply1x4AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply1x4AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	VMOVUPS 128(R11), Y4
+	VMOVUPS 160(R11), Y5
+	VMOVUPS 192(R11), Y6
+	VMOVUPS 224(R11), Y7
+	JMP     multiply1x4AVX2ready3
+
+multiply1x4AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -6986,88 +25439,133 @@ multiply1x4AVX2fromC1:
 	VMOVUPS 192(R11), Y6
 	VMOVUPS 224(R11), Y7
 
-multiply1x4AVX2ready2:
-	MOVQ   panel+24(FP), DI
-	MOVQ   CX, R11
-	IMUL3Q $0x00000040, R11, R11
-	MOVQ   DI, R10
-	ADDQ   R11, R10
-	MOVQ   R10, R12
-	ADDQ   R11, R12
-	MOVQ   R12, R13
-	ADDQ   R11, R13
-	MOVQ   CX, R11
-	SHRQ   $0x02, R11
-	JZ     multiply1x4AVX2rest4
+multiply1x4AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiply1x4AVX2rest5
 
-multiply1x4AVX2loop3:
+multiply1x4AVX2loop4:
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
-	VFMADD231PS  (DI), Y10, Y0
-	VFMADD231PS  32(DI), Y10, Y1
-	VFMADD231PS  (R10), Y10, Y2
-	VFMADD231PS  32(R10), Y10, Y3
-	VFMADD231PS  (R12), Y10, Y4
-	VFMADD231PS  32(R12), Y10, Y5
-	VFMADD231PS  (R13), Y10, Y6
-	VFMADD231PS  32(R13), Y10, Y7
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VMOVUPS      32(R12), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VMOVUPS      32(R13), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
-	VFMADD231PS  64(DI), Y10, Y0
-	VFMADD231PS  96(DI), Y10, Y1
-	VFMADD231PS  64(R10), Y10, Y2
-	VFMADD231PS  96(R10), Y10, Y3
-	VFMADD231PS  64(R12), Y10, Y4
-	VFMADD231PS  96(R12), Y10, Y5
-	VFMADD231PS  64(R13), Y10, Y6
-	VFMADD231PS  96(R13), Y10, Y7
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10)(R8*1), Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12)(R8*1), Y8
+	VMOVUPS      32(R12)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13)(R8*1), Y8
+	VMOVUPS      32(R13)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 8(SI), Y10
-	VFMADD231PS  128(DI), Y10, Y0
-	VFMADD231PS  160(DI), Y10, Y1
-	VFMADD231PS  128(R10), Y10, Y2
-	VFMADD231PS  160(R10), Y10, Y3
-	VFMADD231PS  128(R12), Y10, Y4
-	VFMADD231PS  160(R12), Y10, Y5
-	VFMADD231PS  128(R13), Y10, Y6
-	VFMADD231PS  160(R13), Y10, Y7
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VMOVUPS      32(R12), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VMOVUPS      32(R13), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
-	VFMADD231PS  192(DI), Y10, Y0
-	VFMADD231PS  224(DI), Y10, Y1
-	VFMADD231PS  192(R10), Y10, Y2
-	VFMADD231PS  224(R10), Y10, Y3
-	VFMADD231PS  192(R12), Y10, Y4
-	VFMADD231PS  224(R12), Y10, Y5
-	VFMADD231PS  192(R13), Y10, Y6
-	VFMADD231PS  224(R13), Y10, Y7
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x00000100, R10
-	ADDQ         $0x00000100, R12
-	ADDQ         $0x00000100, R13
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10)(R8*1), Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12)(R8*1), Y8
+	VMOVUPS      32(R12)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13)(R8*1), Y8
+	VMOVUPS      32(R13)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply1x4AVX2loop3
+	JNZ          multiply1x4AVX2loop4
 
-multiply1x4AVX2rest4:
+multiply1x4AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply1x4AVX2done6
+	JZ   multiply1x4AVX2done7
 
-multiply1x4AVX2one5:
+multiply1x4AVX2one6:
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
-	VFMADD231PS  (DI), Y10, Y0
-	VFMADD231PS  32(DI), Y10, Y1
-	VFMADD231PS  (R10), Y10, Y2
-	VFMADD231PS  32(R10), Y10, Y3
-	VFMADD231PS  (R12), Y10, Y4
-	VFMADD231PS  32(R12), Y10, Y5
-	VFMADD231PS  (R13), Y10, Y6
-	VFMADD231PS  32(R13), Y10, Y7
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
-	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, R12
-	ADDQ         $0x00000040, R13
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VMOVUPS      32(R12), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VMOVUPS      32(R13), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply1x4AVX2one5
+	JNZ          multiply1x4AVX2one6
 
-multiply1x4AVX2done6:
+multiply1x4AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, 64(DX)
@@ -7076,30 +25574,40 @@ multiply1x4AVX2done6:
 	VMOVUPS Y5, 160(DX)
 	VMOVUPS Y6, 192(DX)
 	VMOVUPS Y7, 224(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply1x4AVX2group1
 	VZEROUPPER
 	RET
 
-// func multiply2x2AVX2(n int, a *float32, aStride int, panel *float32, c *float32, cStride int, start *float32, columns uint32)
+// func multiply2x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, FMA3
-TEXT ·multiply2x2AVX2(SB), NOSPLIT, $0-60
-	MOVQ    n+0(FP), CX
-	MOVQ    a+8(FP), SI
-	MOVQ    c+32(FP), DX
-	MOVQ    cStride+40(FP), R8
-	MOVQ    start+48(FP), R9
-	TESTQ   R9, R9
-	JZ      multiply2x2AVX2fromC1
-	VMOVUPS (R9), Y0
-	VMOVAPS Y0, Y4
-	VMOVUPS 32(R9), Y1
-	VMOVAPS Y1, Y5
-	VMOVUPS 64(R9), Y2
-	VMOVAPS Y2, Y6
-	VMOVUPS 96(R9), Y3
-	VMOVAPS Y3, Y7
-	JMP     multiply2x2AVX2ready2
+TEXT ·multiply2x2AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
 
-multiply2x2AVX2fromC1:
+multiply2x2AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiply2x2AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y4
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y5
+	VMOVUPS 64(R11), Y2
+	VMOVAPS Y2, Y6
+	VMOVUPS 96(R11), Y3
+	VMOVAPS Y3, Y7
+	JMP     multiply2x2AVX2ready3
+
+multiply2x2AVX2fromC2:
 	MOVQ    DX, R11
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
@@ -7111,18 +25619,17 @@ multiply2x2AVX2fromC1:
 	VMOVUPS 64(R11), Y6
 	VMOVUPS 96(R11), Y7
 
-multiply2x2AVX2ready2:
-	MOVQ   panel+24(FP), DI
-	MOVQ   CX, R11
-	IMUL3Q $0x00000040, R11, R11
-	MOVQ   DI, R10
-	ADDQ   R11, R10
-	MOVQ   aStride+16(FP), AX
-	MOVQ   CX, R11
-	SHRQ   $0x02, R11
-	JZ     multiply2x2AVX2rest4
+multiply2x2AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiply2x2AVX2rest5
 
-multiply2x2AVX2loop3:
+multiply2x2AVX2loop4:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -7137,59 +25644,61 @@ multiply2x2AVX2loop3:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	VMOVUPS      64(DI), Y8
-	VMOVUPS      96(DI), Y9
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 4(SI)(AX*1), Y11
 	VFMADD231PS  Y8, Y11, Y4
 	VFMADD231PS  Y9, Y11, Y5
-	VMOVUPS      64(R10), Y8
-	VMOVUPS      96(R10), Y9
+	VMOVUPS      (R10)(R8*1), Y8
+	VMOVUPS      32(R10)(R8*1), Y9
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	VMOVUPS      128(DI), Y8
-	VMOVUPS      160(DI), Y9
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 8(SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 8(SI)(AX*1), Y11
 	VFMADD231PS  Y8, Y11, Y4
 	VFMADD231PS  Y9, Y11, Y5
-	VMOVUPS      128(R10), Y8
-	VMOVUPS      160(R10), Y9
+	VMOVUPS      (R10), Y8
+	VMOVUPS      32(R10), Y9
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	VMOVUPS      192(DI), Y8
-	VMOVUPS      224(DI), Y9
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 12(SI)(AX*1), Y11
 	VFMADD231PS  Y8, Y11, Y4
 	VFMADD231PS  Y9, Y11, Y5
-	VMOVUPS      192(R10), Y8
-	VMOVUPS      224(R10), Y9
+	VMOVUPS      (R10)(R8*1), Y8
+	VMOVUPS      32(R10)(R8*1), Y9
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         $0x00000010, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x00000100, R10
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x10, SI
 	DECQ         R11
-	JNZ          multiply2x2AVX2loop3
+	JNZ          multiply2x2AVX2loop4
 
-multiply2x2AVX2rest4:
+multiply2x2AVX2rest5:
 	ANDQ $0x03, CX
-	JZ   multiply2x2AVX2done6
+	JZ   multiply2x2AVX2done7
 
-multiply2x2AVX2one5:
+multiply2x2AVX2one6:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -7204,13 +25713,14 @@ multiply2x2AVX2one5:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
-	ADDQ         $0x00000004, SI
-	ADDQ         $0x00000040, DI
-	ADDQ         $0x00000040, R10
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x04, SI
 	DECQ         CX
-	JNZ          multiply2x2AVX2one5
+	JNZ          multiply2x2AVX2one6
 
-multiply2x2AVX2done6:
+multiply2x2AVX2done7:
+	MOVQ    cStride+56(FP), R8
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, 64(DX)
@@ -7220,6 +25730,4035 @@ multiply2x2AVX2done6:
 	VMOVUPS Y5, 32(DX)
 	VMOVUPS Y6, 64(DX)
 	VMOVUPS Y7, 96(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiply2x2AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed1x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiplyTransposed1x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyTransposed1x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed1x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	JMP     multiplyTransposed1x1AVX2ready3
+
+multiplyTransposed1x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+
+multiplyTransposed1x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed1x1AVX2rest5
+
+multiplyTransposed1x1AVX2loop4:
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VMOVUPS      32(DI)(R8*1), Y3
+	VBROADCASTSS (SI)(AX*1), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VMOVUPS      32(DI)(R8*1), Y3
+	VBROADCASTSS (SI)(AX*1), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed1x1AVX2loop4
+
+multiplyTransposed1x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed1x1AVX2done7
+
+multiplyTransposed1x1AVX2one6:
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed1x1AVX2one6
+
+multiplyTransposed1x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x04, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed1x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed2x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiplyTransposed2x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyTransposed2x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed2x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	JMP     multiplyTransposed2x1AVX2ready3
+
+multiplyTransposed2x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+
+multiplyTransposed2x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed2x1AVX2rest5
+
+multiplyTransposed2x1AVX2loop4:
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI)(R8*1), Y4
+	VMOVUPS      32(DI)(R8*1), Y5
+	VBROADCASTSS (SI)(AX*1), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI)(R8*1), Y4
+	VMOVUPS      32(DI)(R8*1), Y5
+	VBROADCASTSS (SI)(AX*1), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed2x1AVX2loop4
+
+multiplyTransposed2x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed2x1AVX2done7
+
+multiplyTransposed2x1AVX2one6:
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed2x1AVX2one6
+
+multiplyTransposed2x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x08, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed2x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed3x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiplyTransposed3x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyTransposed3x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed3x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	JMP     multiplyTransposed3x1AVX2ready3
+
+multiplyTransposed3x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+
+multiplyTransposed3x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed3x1AVX2rest5
+
+multiplyTransposed3x1AVX2loop4:
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI)(R8*1), Y6
+	VMOVUPS      32(DI)(R8*1), Y7
+	VBROADCASTSS (SI)(AX*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI)(R8*1), Y6
+	VMOVUPS      32(DI)(R8*1), Y7
+	VBROADCASTSS (SI)(AX*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed3x1AVX2loop4
+
+multiplyTransposed3x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed3x1AVX2done7
+
+multiplyTransposed3x1AVX2one6:
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed3x1AVX2one6
+
+multiplyTransposed3x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x0c, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed3x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed4x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiplyTransposed4x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyTransposed4x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed4x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	JMP     multiplyTransposed4x1AVX2ready3
+
+multiplyTransposed4x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+
+multiplyTransposed4x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed4x1AVX2rest5
+
+multiplyTransposed4x1AVX2loop4:
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VBROADCASTSS (SI)(AX*1), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed4x1AVX2loop4
+
+multiplyTransposed4x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed4x1AVX2done7
+
+multiplyTransposed4x1AVX2one6:
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed4x1AVX2one6
+
+multiplyTransposed4x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x10, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed4x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed5x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiplyTransposed5x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyTransposed5x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed5x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	JMP     multiplyTransposed5x1AVX2ready3
+
+multiplyTransposed5x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+
+multiplyTransposed5x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed5x1AVX2rest5
+
+multiplyTransposed5x1AVX2loop4:
+	VMOVUPS      (DI), Y10
+	VMOVUPS      32(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 16(SI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VMOVUPS      32(DI)(R8*1), Y11
+	VBROADCASTSS (SI)(AX*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 16(SI)(AX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS      (DI), Y10
+	VMOVUPS      32(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 16(SI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VMOVUPS      32(DI)(R8*1), Y11
+	VBROADCASTSS (SI)(AX*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 16(SI)(AX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed5x1AVX2loop4
+
+multiplyTransposed5x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed5x1AVX2done7
+
+multiplyTransposed5x1AVX2one6:
+	VMOVUPS      (DI), Y10
+	VMOVUPS      32(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 16(SI), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed5x1AVX2one6
+
+multiplyTransposed5x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x14, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed5x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyTransposed6x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, FMA3
+TEXT ·multiplyTransposed6x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyTransposed6x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyTransposed6x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y10
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	VMOVAPS Y1, Y11
+	JMP     multiplyTransposed6x1AVX2ready3
+
+multiplyTransposed6x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y10
+	VMOVUPS 32(R11), Y11
+
+multiplyTransposed6x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyTransposed6x1AVX2rest5
+
+multiplyTransposed6x1AVX2loop4:
+	VMOVUPS      (DI), Y12
+	VMOVUPS      32(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 16(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(SI), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI)(R8*1), Y12
+	VMOVUPS      32(DI)(R8*1), Y13
+	VBROADCASTSS (SI)(AX*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 16(SI)(AX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	VMOVUPS      (DI), Y12
+	VMOVUPS      32(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 16(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(SI), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI)(R8*1), Y12
+	VMOVUPS      32(DI)(R8*1), Y13
+	VBROADCASTSS (SI)(AX*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI)(AX*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 16(SI)(AX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (SI)(AX*2), SI
+	DECQ         R11
+	JNZ          multiplyTransposed6x1AVX2loop4
+
+multiplyTransposed6x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyTransposed6x1AVX2done7
+
+multiplyTransposed6x1AVX2one6:
+	VMOVUPS      (DI), Y12
+	VMOVUPS      32(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 16(SI), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(SI), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         R8, DI
+	ADDQ         AX, SI
+	DECQ         CX
+	JNZ          multiplyTransposed6x1AVX2one6
+
+multiplyTransposed6x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y10, (DX)
+	VMOVUPS Y11, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	ADDQ    $0x18, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyTransposed6x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat161x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat161x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+
+multiplyBFloat161x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat161x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	JMP     multiplyBFloat161x1AVX2ready3
+
+multiplyBFloat161x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+
+multiplyBFloat161x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat161x1AVX2rest5
+
+multiplyBFloat161x1AVX2loop4:
+	VMOVUPS      (DI), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMOVUPS      32(DI), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI), Y2
+	VANDPS       constantffff0000<>+0(SB), Y2, Y2
+	VMOVUPS      32(DI), Y3
+	VANDPS       constantffff0000<>+0(SB), Y3, Y3
+	VBROADCASTSS 4(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMOVUPS      32(DI)(R8*1), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 8(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VANDPS       constantffff0000<>+0(SB), Y2, Y2
+	VMOVUPS      32(DI)(R8*1), Y3
+	VANDPS       constantffff0000<>+0(SB), Y3, Y3
+	VBROADCASTSS 12(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMOVUPS      32(DI), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 16(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI), Y2
+	VANDPS       constantffff0000<>+0(SB), Y2, Y2
+	VMOVUPS      32(DI), Y3
+	VANDPS       constantffff0000<>+0(SB), Y3, Y3
+	VBROADCASTSS 20(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMOVUPS      32(DI)(R8*1), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS 24(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI)(R8*1), Y2
+	VANDPS       constantffff0000<>+0(SB), Y2, Y2
+	VMOVUPS      32(DI)(R8*1), Y3
+	VANDPS       constantffff0000<>+0(SB), Y3, Y3
+	VBROADCASTSS 28(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat161x1AVX2loop4
+
+multiplyBFloat161x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat161x1AVX2done7
+
+multiplyBFloat161x1AVX2one6:
+	VMOVUPS      (DI), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMOVUPS      32(DI), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DI), Y2
+	VANDPS       constantffff0000<>+0(SB), Y2, Y2
+	VMOVUPS      32(DI), Y3
+	VANDPS       constantffff0000<>+0(SB), Y3, Y3
+	VBROADCASTSS 4(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat161x1AVX2one6
+
+multiplyBFloat161x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat161x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat162x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat162x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyBFloat162x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat162x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	JMP     multiplyBFloat162x1AVX2ready3
+
+multiplyBFloat162x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+
+multiplyBFloat162x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat162x1AVX2rest5
+
+multiplyBFloat162x1AVX2loop4:
+	VMOVUPS      (DI), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMOVUPS      32(DI), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI), Y4
+	VANDPS       constantffff0000<>+0(SB), Y4, Y4
+	VMOVUPS      32(DI), Y5
+	VANDPS       constantffff0000<>+0(SB), Y5, Y5
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI)(R8*1), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMOVUPS      32(DI)(R8*1), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 8(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI)(R8*1), Y4
+	VANDPS       constantffff0000<>+0(SB), Y4, Y4
+	VMOVUPS      32(DI)(R8*1), Y5
+	VANDPS       constantffff0000<>+0(SB), Y5, Y5
+	VBROADCASTSS 12(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMOVUPS      32(DI), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 16(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 16(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI), Y4
+	VANDPS       constantffff0000<>+0(SB), Y4, Y4
+	VMOVUPS      32(DI), Y5
+	VANDPS       constantffff0000<>+0(SB), Y5, Y5
+	VBROADCASTSS 20(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 20(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI)(R8*1), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMOVUPS      32(DI)(R8*1), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS 24(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 24(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI)(R8*1), Y4
+	VANDPS       constantffff0000<>+0(SB), Y4, Y4
+	VMOVUPS      32(DI)(R8*1), Y5
+	VANDPS       constantffff0000<>+0(SB), Y5, Y5
+	VBROADCASTSS 28(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 28(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat162x1AVX2loop4
+
+multiplyBFloat162x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat162x1AVX2done7
+
+multiplyBFloat162x1AVX2one6:
+	VMOVUPS      (DI), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMOVUPS      32(DI), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (DI), Y4
+	VANDPS       constantffff0000<>+0(SB), Y4, Y4
+	VMOVUPS      32(DI), Y5
+	VANDPS       constantffff0000<>+0(SB), Y5, Y5
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat162x1AVX2one6
+
+multiplyBFloat162x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat162x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat163x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat163x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyBFloat163x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat163x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	JMP     multiplyBFloat163x1AVX2ready3
+
+multiplyBFloat163x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+
+multiplyBFloat163x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat163x1AVX2rest5
+
+multiplyBFloat163x1AVX2loop4:
+	VMOVUPS      (DI), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(DI), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI), Y6
+	VANDPS       constantffff0000<>+0(SB), Y6, Y6
+	VMOVUPS      32(DI), Y7
+	VANDPS       constantffff0000<>+0(SB), Y7, Y7
+	VBROADCASTSS 4(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI)(R8*1), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(DI)(R8*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI)(R8*1), Y6
+	VANDPS       constantffff0000<>+0(SB), Y6, Y6
+	VMOVUPS      32(DI)(R8*1), Y7
+	VANDPS       constantffff0000<>+0(SB), Y7, Y7
+	VBROADCASTSS 12(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(DI), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 16(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 16(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 16(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI), Y6
+	VANDPS       constantffff0000<>+0(SB), Y6, Y6
+	VMOVUPS      32(DI), Y7
+	VANDPS       constantffff0000<>+0(SB), Y7, Y7
+	VBROADCASTSS 20(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 20(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 20(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI)(R8*1), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(DI)(R8*1), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS 24(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 24(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 24(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI)(R8*1), Y6
+	VANDPS       constantffff0000<>+0(SB), Y6, Y6
+	VMOVUPS      32(DI)(R8*1), Y7
+	VANDPS       constantffff0000<>+0(SB), Y7, Y7
+	VBROADCASTSS 28(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 28(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 28(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat163x1AVX2loop4
+
+multiplyBFloat163x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat163x1AVX2done7
+
+multiplyBFloat163x1AVX2one6:
+	VMOVUPS      (DI), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VMOVUPS      32(DI), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (DI), Y6
+	VANDPS       constantffff0000<>+0(SB), Y6, Y6
+	VMOVUPS      32(DI), Y7
+	VANDPS       constantffff0000<>+0(SB), Y7, Y7
+	VBROADCASTSS 4(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat163x1AVX2one6
+
+multiplyBFloat163x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat163x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat164x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat164x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+
+multiplyBFloat164x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat164x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	JMP     multiplyBFloat164x1AVX2ready3
+
+multiplyBFloat164x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+
+multiplyBFloat164x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat164x1AVX2rest5
+
+multiplyBFloat164x1AVX2loop4:
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 16(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 16(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 16(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 16(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 20(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 20(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 20(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 20(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 24(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 24(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 24(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 24(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 28(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 28(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 28(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 28(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat164x1AVX2loop4
+
+multiplyBFloat164x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat164x1AVX2done7
+
+multiplyBFloat164x1AVX2one6:
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat164x1AVX2one6
+
+multiplyBFloat164x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat164x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat165x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat165x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+
+multiplyBFloat165x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat165x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	JMP     multiplyBFloat165x1AVX2ready3
+
+multiplyBFloat165x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+
+multiplyBFloat165x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat165x1AVX2rest5
+
+multiplyBFloat165x1AVX2loop4:
+	VMOVUPS      (DI), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(DI), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI), Y10
+	VANDPS       constantffff0000<>+0(SB), Y10, Y10
+	VMOVUPS      32(DI), Y11
+	VANDPS       constantffff0000<>+0(SB), Y11, Y11
+	VBROADCASTSS 4(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 4(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(DI)(R8*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 8(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 8(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VANDPS       constantffff0000<>+0(SB), Y10, Y10
+	VMOVUPS      32(DI)(R8*1), Y11
+	VANDPS       constantffff0000<>+0(SB), Y11, Y11
+	VBROADCASTSS 12(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 12(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(DI), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 16(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 16(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 16(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 16(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 16(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI), Y10
+	VANDPS       constantffff0000<>+0(SB), Y10, Y10
+	VMOVUPS      32(DI), Y11
+	VANDPS       constantffff0000<>+0(SB), Y11, Y11
+	VBROADCASTSS 20(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 20(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 20(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 20(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 20(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(DI)(R8*1), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS 24(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 24(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 24(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 24(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 24(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI)(R8*1), Y10
+	VANDPS       constantffff0000<>+0(SB), Y10, Y10
+	VMOVUPS      32(DI)(R8*1), Y11
+	VANDPS       constantffff0000<>+0(SB), Y11, Y11
+	VBROADCASTSS 28(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 28(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 28(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 28(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 28(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat165x1AVX2loop4
+
+multiplyBFloat165x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat165x1AVX2done7
+
+multiplyBFloat165x1AVX2one6:
+	VMOVUPS      (DI), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VMOVUPS      32(DI), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (DI), Y10
+	VANDPS       constantffff0000<>+0(SB), Y10, Y10
+	VMOVUPS      32(DI), Y11
+	VANDPS       constantffff0000<>+0(SB), Y11, Y11
+	VBROADCASTSS 4(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 4(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat165x1AVX2one6
+
+multiplyBFloat165x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat165x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat166x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat166x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+	LEAQ (AX)(AX*4), R9
+
+multiplyBFloat166x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat166x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y10
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	VMOVAPS Y1, Y11
+	JMP     multiplyBFloat166x1AVX2ready3
+
+multiplyBFloat166x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y10
+	VMOVUPS 32(R11), Y11
+
+multiplyBFloat166x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat166x1AVX2rest5
+
+multiplyBFloat166x1AVX2loop4:
+	VMOVUPS      (DI), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DI), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI), Y12
+	VANDPS       constantffff0000<>+0(SB), Y12, Y12
+	VMOVUPS      32(DI), Y13
+	VANDPS       constantffff0000<>+0(SB), Y13, Y13
+	VBROADCASTSS 4(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 4(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI)(R8*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DI)(R8*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 8(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 8(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI)(R8*1), Y12
+	VANDPS       constantffff0000<>+0(SB), Y12, Y12
+	VMOVUPS      32(DI)(R8*1), Y13
+	VANDPS       constantffff0000<>+0(SB), Y13, Y13
+	VBROADCASTSS 12(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 12(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	LEAQ         (DI)(R8*2), DI
+	VMOVUPS      (DI), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DI), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 16(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 16(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 16(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 16(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 16(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 16(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI), Y12
+	VANDPS       constantffff0000<>+0(SB), Y12, Y12
+	VMOVUPS      32(DI), Y13
+	VANDPS       constantffff0000<>+0(SB), Y13, Y13
+	VBROADCASTSS 20(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 20(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 20(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 20(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 20(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI)(R8*1), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DI)(R8*1), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS 24(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 24(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 24(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 24(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 24(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 24(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI)(R8*1), Y12
+	VANDPS       constantffff0000<>+0(SB), Y12, Y12
+	VMOVUPS      32(DI)(R8*1), Y13
+	VANDPS       constantffff0000<>+0(SB), Y13, Y13
+	VBROADCASTSS 28(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 28(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 28(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 28(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 28(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 28(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat166x1AVX2loop4
+
+multiplyBFloat166x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat166x1AVX2done7
+
+multiplyBFloat166x1AVX2one6:
+	VMOVUPS      (DI), Y12
+	VPSLLD       $0x10, Y12, Y12
+	VMOVUPS      32(DI), Y13
+	VPSLLD       $0x10, Y13, Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VMOVUPS      (DI), Y12
+	VANDPS       constantffff0000<>+0(SB), Y12, Y12
+	VMOVUPS      32(DI), Y13
+	VANDPS       constantffff0000<>+0(SB), Y13, Y13
+	VBROADCASTSS 4(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 4(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         R8, DI
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat166x1AVX2one6
+
+multiplyBFloat166x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y10, (DX)
+	VMOVUPS Y11, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat166x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat161x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat161x4AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+
+multiplyBFloat161x4AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat161x4AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	VMOVUPS 128(R11), Y4
+	VMOVUPS 160(R11), Y5
+	VMOVUPS 192(R11), Y6
+	VMOVUPS 224(R11), Y7
+	JMP     multiplyBFloat161x4AVX2ready3
+
+multiplyBFloat161x4AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	VMOVUPS 128(R11), Y4
+	VMOVUPS 160(R11), Y5
+	VMOVUPS 192(R11), Y6
+	VMOVUPS 224(R11), Y7
+
+multiplyBFloat161x4AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat161x4AVX2rest5
+
+multiplyBFloat161x4AVX2loop4:
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R12), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R13), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R12), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R13), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R12)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R13)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R12)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R13)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 16(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R12), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R13), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 20(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R12), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R13), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 24(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R12)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R13)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 28(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R12)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R13)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat161x4AVX2loop4
+
+multiplyBFloat161x4AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat161x4AVX2done7
+
+multiplyBFloat161x4AVX2one6:
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R12), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R13), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R10), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R12), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R12), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VMOVUPS      (R13), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R13), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat161x4AVX2one6
+
+multiplyBFloat161x4AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat161x4AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyBFloat162x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·multiplyBFloat162x2AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyBFloat162x2AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyBFloat162x2AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y4
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y5
+	VMOVUPS 64(R11), Y2
+	VMOVAPS Y2, Y6
+	VMOVUPS 96(R11), Y3
+	VMOVAPS Y3, Y7
+	JMP     multiplyBFloat162x2AVX2ready3
+
+multiplyBFloat162x2AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	VMOVUPS 64(R11), Y6
+	VMOVUPS 96(R11), Y7
+
+multiplyBFloat162x2AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyBFloat162x2AVX2rest5
+
+multiplyBFloat162x2AVX2loop4:
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 16(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 16(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 20(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 20(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS 24(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 24(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10)(R8*1), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 28(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 28(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10)(R8*1), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10)(R8*1), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x20, SI
+	DECQ         R11
+	JNZ          multiplyBFloat162x2AVX2loop4
+
+multiplyBFloat162x2AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyBFloat162x2AVX2done7
+
+multiplyBFloat162x2AVX2one6:
+	VMOVUPS      (DI), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VMOVUPS      (DI), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(DI), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R10), Y8
+	VANDPS       constantffff0000<>+0(SB), Y8, Y8
+	VMOVUPS      32(R10), Y9
+	VANDPS       constantffff0000<>+0(SB), Y9, Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x08, SI
+	DECQ         CX
+	JNZ          multiplyBFloat162x2AVX2one6
+
+multiplyBFloat162x2AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	VMOVUPS Y6, 64(DX)
+	VMOVUPS Y7, 96(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyBFloat162x2AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat161x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat161x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+
+multiplyFloat161x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat161x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	JMP     multiplyFloat161x1AVX2ready3
+
+multiplyFloat161x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+
+multiplyFloat161x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat161x1AVX2rest5
+
+multiplyFloat161x1AVX2loop4:
+	VCVTPH2PS    (DI), Y2
+	VCVTPH2PS    16(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VCVTPH2PS    (DI)(R8*1), Y2
+	VCVTPH2PS    16(DI)(R8*1), Y3
+	VBROADCASTSS 4(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Y2
+	VCVTPH2PS    16(DI), Y3
+	VBROADCASTSS 8(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VCVTPH2PS    (DI)(R8*1), Y2
+	VCVTPH2PS    16(DI)(R8*1), Y3
+	VBROADCASTSS 12(SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat161x1AVX2loop4
+
+multiplyFloat161x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat161x1AVX2done7
+
+multiplyFloat161x1AVX2one6:
+	VCVTPH2PS    (DI), Y2
+	VCVTPH2PS    16(DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat161x1AVX2one6
+
+multiplyFloat161x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat161x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat162x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat162x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyFloat162x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat162x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	JMP     multiplyFloat162x1AVX2ready3
+
+multiplyFloat162x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+
+multiplyFloat162x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat162x1AVX2rest5
+
+multiplyFloat162x1AVX2loop4:
+	VCVTPH2PS    (DI), Y4
+	VCVTPH2PS    16(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VCVTPH2PS    (DI)(R8*1), Y4
+	VCVTPH2PS    16(DI)(R8*1), Y5
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Y4
+	VCVTPH2PS    16(DI), Y5
+	VBROADCASTSS 8(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VCVTPH2PS    (DI)(R8*1), Y4
+	VCVTPH2PS    16(DI)(R8*1), Y5
+	VBROADCASTSS 12(SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat162x1AVX2loop4
+
+multiplyFloat162x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat162x1AVX2done7
+
+multiplyFloat162x1AVX2one6:
+	VCVTPH2PS    (DI), Y4
+	VCVTPH2PS    16(DI), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(AX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat162x1AVX2one6
+
+multiplyFloat162x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat162x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat163x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat163x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyFloat163x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat163x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	JMP     multiplyFloat163x1AVX2ready3
+
+multiplyFloat163x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+
+multiplyFloat163x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat163x1AVX2rest5
+
+multiplyFloat163x1AVX2loop4:
+	VCVTPH2PS    (DI), Y6
+	VCVTPH2PS    16(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VCVTPH2PS    (DI)(R8*1), Y6
+	VCVTPH2PS    16(DI)(R8*1), Y7
+	VBROADCASTSS 4(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Y6
+	VCVTPH2PS    16(DI), Y7
+	VBROADCASTSS 8(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VCVTPH2PS    (DI)(R8*1), Y6
+	VCVTPH2PS    16(DI)(R8*1), Y7
+	VBROADCASTSS 12(SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat163x1AVX2loop4
+
+multiplyFloat163x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat163x1AVX2done7
+
+multiplyFloat163x1AVX2one6:
+	VCVTPH2PS    (DI), Y6
+	VCVTPH2PS    16(DI), Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(AX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (SI)(AX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat163x1AVX2one6
+
+multiplyFloat163x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x03, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat163x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat164x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat164x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+
+multiplyFloat164x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat164x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	JMP     multiplyFloat164x1AVX2ready3
+
+multiplyFloat164x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+
+multiplyFloat164x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat164x1AVX2rest5
+
+multiplyFloat164x1AVX2loop4:
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VCVTPH2PS    (DI)(R8*1), Y8
+	VCVTPH2PS    16(DI)(R8*1), Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VCVTPH2PS    (DI)(R8*1), Y8
+	VCVTPH2PS    16(DI)(R8*1), Y9
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat164x1AVX2loop4
+
+multiplyFloat164x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat164x1AVX2done7
+
+multiplyFloat164x1AVX2one6:
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(AX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (SI)(BX*1), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat164x1AVX2one6
+
+multiplyFloat164x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x04, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat164x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat165x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat165x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+
+multiplyFloat165x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat165x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	JMP     multiplyFloat165x1AVX2ready3
+
+multiplyFloat165x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+
+multiplyFloat165x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat165x1AVX2rest5
+
+multiplyFloat165x1AVX2loop4:
+	VCVTPH2PS    (DI), Y10
+	VCVTPH2PS    16(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VCVTPH2PS    (DI)(R8*1), Y10
+	VCVTPH2PS    16(DI)(R8*1), Y11
+	VBROADCASTSS 4(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 4(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Y10
+	VCVTPH2PS    16(DI), Y11
+	VBROADCASTSS 8(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 8(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VCVTPH2PS    (DI)(R8*1), Y10
+	VCVTPH2PS    16(DI)(R8*1), Y11
+	VBROADCASTSS 12(SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS 12(SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat165x1AVX2loop4
+
+multiplyFloat165x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat165x1AVX2done7
+
+multiplyFloat165x1AVX2one6:
+	VCVTPH2PS    (DI), Y10
+	VCVTPH2PS    16(DI), Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(AX*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(AX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(BX*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	VBROADCASTSS (SI)(AX*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat165x1AVX2one6
+
+multiplyFloat165x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x05, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat165x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat166x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat166x1AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+	LEAQ (AX)(AX*2), BX
+	LEAQ (AX)(AX*4), R9
+
+multiplyFloat166x1AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat166x1AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y8
+	VMOVAPS Y0, Y10
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y3
+	VMOVAPS Y1, Y5
+	VMOVAPS Y1, Y7
+	VMOVAPS Y1, Y9
+	VMOVAPS Y1, Y11
+	JMP     multiplyFloat166x1AVX2ready3
+
+multiplyFloat166x1AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y10
+	VMOVUPS 32(R11), Y11
+
+multiplyFloat166x1AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat166x1AVX2rest5
+
+multiplyFloat166x1AVX2loop4:
+	VCVTPH2PS    (DI), Y12
+	VCVTPH2PS    16(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VCVTPH2PS    (DI)(R8*1), Y12
+	VCVTPH2PS    16(DI)(R8*1), Y13
+	VBROADCASTSS 4(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 4(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 4(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	LEAQ         (DI)(R8*2), DI
+	VCVTPH2PS    (DI), Y12
+	VCVTPH2PS    16(DI), Y13
+	VBROADCASTSS 8(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 8(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 8(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	VCVTPH2PS    (DI)(R8*1), Y12
+	VCVTPH2PS    16(DI)(R8*1), Y13
+	VBROADCASTSS 12(SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS 12(SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS 12(SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat166x1AVX2loop4
+
+multiplyFloat166x1AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat166x1AVX2done7
+
+multiplyFloat166x1AVX2one6:
+	VCVTPH2PS    (DI), Y12
+	VCVTPH2PS    16(DI), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(AX*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (SI)(AX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (SI)(BX*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (SI)(AX*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (SI)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	ADDQ         R8, DI
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat166x1AVX2one6
+
+multiplyFloat166x1AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y10, (DX)
+	VMOVUPS Y11, 32(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x06, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat166x1AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat161x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat161x4AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+
+multiplyFloat161x4AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat161x4AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	VMOVUPS 128(R11), Y4
+	VMOVUPS 160(R11), Y5
+	VMOVUPS 192(R11), Y6
+	VMOVUPS 224(R11), Y7
+	JMP     multiplyFloat161x4AVX2ready3
+
+multiplyFloat161x4AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	VMOVUPS 128(R11), Y4
+	VMOVUPS 160(R11), Y5
+	VMOVUPS 192(R11), Y6
+	VMOVUPS 224(R11), Y7
+
+multiplyFloat161x4AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ R10, R12
+	ADDQ bNext+40(FP), R12
+	MOVQ R12, R13
+	ADDQ bNext+40(FP), R13
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat161x4AVX2rest5
+
+multiplyFloat161x4AVX2loop4:
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VCVTPH2PS    (R10), Y8
+	VCVTPH2PS    16(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VCVTPH2PS    (R12), Y8
+	VCVTPH2PS    16(R12), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VCVTPH2PS    (R13), Y8
+	VCVTPH2PS    16(R13), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VCVTPH2PS    (DI)(R8*1), Y8
+	VCVTPH2PS    16(DI)(R8*1), Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VCVTPH2PS    (R10)(R8*1), Y8
+	VCVTPH2PS    16(R10)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VCVTPH2PS    (R12)(R8*1), Y8
+	VCVTPH2PS    16(R12)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VCVTPH2PS    (R13)(R8*1), Y8
+	VCVTPH2PS    16(R13)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VCVTPH2PS    (R10), Y8
+	VCVTPH2PS    16(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VCVTPH2PS    (R12), Y8
+	VCVTPH2PS    16(R12), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VCVTPH2PS    (R13), Y8
+	VCVTPH2PS    16(R13), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VCVTPH2PS    (DI)(R8*1), Y8
+	VCVTPH2PS    16(DI)(R8*1), Y9
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VCVTPH2PS    (R10)(R8*1), Y8
+	VCVTPH2PS    16(R10)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VCVTPH2PS    (R12)(R8*1), Y8
+	VCVTPH2PS    16(R12)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VCVTPH2PS    (R13)(R8*1), Y8
+	VCVTPH2PS    16(R13)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	LEAQ         (R12)(R8*2), R12
+	LEAQ         (R13)(R8*2), R13
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat161x4AVX2loop4
+
+multiplyFloat161x4AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat161x4AVX2done7
+
+multiplyFloat161x4AVX2one6:
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VCVTPH2PS    (R10), Y8
+	VCVTPH2PS    16(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VCVTPH2PS    (R12), Y8
+	VCVTPH2PS    16(R12), Y9
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VCVTPH2PS    (R13), Y8
+	VCVTPH2PS    16(R13), Y9
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         R8, R12
+	ADDQ         R8, R13
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat161x4AVX2one6
+
+multiplyFloat161x4AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	VMOVUPS Y4, 128(DX)
+	VMOVUPS Y5, 160(DX)
+	VMOVUPS Y6, 192(DX)
+	VMOVUPS Y7, 224(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x01, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat161x4AVX2group1
+	VZEROUPPER
+	RET
+
+// func multiplyFloat162x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
+// Requires: AVX, F16C, FMA3
+TEXT ·multiplyFloat162x2AVX2(SB), NOSPLIT, $0-84
+	MOVQ a+8(FP), SI
+	MOVQ c+48(FP), DX
+	MOVQ aStride+16(FP), AX
+
+multiplyFloat162x2AVX2group1:
+	MOVQ    cStride+56(FP), R8
+	MOVQ    start+64(FP), R11
+	TESTQ   R11, R11
+	JZ      multiplyFloat162x2AVX2fromC2
+	VMOVUPS (R11), Y0
+	VMOVAPS Y0, Y4
+	VMOVUPS 32(R11), Y1
+	VMOVAPS Y1, Y5
+	VMOVUPS 64(R11), Y2
+	VMOVAPS Y2, Y6
+	VMOVUPS 96(R11), Y3
+	VMOVAPS Y3, Y7
+	JMP     multiplyFloat162x2AVX2ready3
+
+multiplyFloat162x2AVX2fromC2:
+	MOVQ    DX, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	VMOVUPS 64(R11), Y2
+	VMOVUPS 96(R11), Y3
+	ADDQ    R8, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	VMOVUPS 64(R11), Y6
+	VMOVUPS 96(R11), Y7
+
+multiplyFloat162x2AVX2ready3:
+	MOVQ bStride+32(FP), R8
+	MOVQ b+24(FP), DI
+	MOVQ DI, R10
+	ADDQ bNext+40(FP), R10
+	MOVQ n+0(FP), CX
+	MOVQ CX, R11
+	SHRQ $0x02, R11
+	JZ   multiplyFloat162x2AVX2rest5
+
+multiplyFloat162x2AVX2loop4:
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VCVTPH2PS    (R10), Y8
+	VCVTPH2PS    16(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VCVTPH2PS    (DI)(R8*1), Y8
+	VCVTPH2PS    16(DI)(R8*1), Y9
+	VBROADCASTSS 4(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VCVTPH2PS    (R10)(R8*1), Y8
+	VCVTPH2PS    16(R10)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS 8(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VCVTPH2PS    (R10), Y8
+	VCVTPH2PS    16(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	VCVTPH2PS    (DI)(R8*1), Y8
+	VCVTPH2PS    16(DI)(R8*1), Y9
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VCVTPH2PS    (R10)(R8*1), Y8
+	VCVTPH2PS    16(R10)(R8*1), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	LEAQ         (DI)(R8*2), DI
+	LEAQ         (R10)(R8*2), R10
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          multiplyFloat162x2AVX2loop4
+
+multiplyFloat162x2AVX2rest5:
+	ANDQ $0x03, CX
+	JZ   multiplyFloat162x2AVX2done7
+
+multiplyFloat162x2AVX2one6:
+	VCVTPH2PS    (DI), Y8
+	VCVTPH2PS    16(DI), Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(AX*1), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y5
+	VCVTPH2PS    (R10), Y8
+	VCVTPH2PS    16(R10), Y9
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y7
+	ADDQ         R8, DI
+	ADDQ         R8, R10
+	ADDQ         $0x04, SI
+	DECQ         CX
+	JNZ          multiplyFloat162x2AVX2one6
+
+multiplyFloat162x2AVX2done7:
+	MOVQ    cStride+56(FP), R8
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	VMOVUPS Y6, 64(DX)
+	VMOVUPS Y7, 96(DX)
+	ADDQ    R8, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    aStride+16(FP), R11
+	IMUL3Q  $0x02, R11, R11
+	ADDQ    R11, SI
+	MOVQ    SI, a+8(FP)
+	DECQ    groups+72(FP)
+	JNZ     multiplyFloat162x2AVX2group1
 	VZEROUPPER
 	RET
 
@@ -9637,6 +32176,181 @@ rmsNormGradientAVX2rest5:
 	VMASKMOVPS   Y0, Y15, (DI)
 
 rmsNormGradientAVX2done6:
+	VZEROUPPER
+	RET
+
+// func roundBFloat16AVX2(y []uint16, x []float32)
+// Requires: AVX, AVX2
+TEXT ·roundBFloat16AVX2(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+
+roundBFloat16AVX2loop1:
+	SUBQ      $0x10, CX
+	JL        roundBFloat16AVX2done2
+	VMOVUPS   (SI), Y0
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    constant00000001<>+0(SB), Y2, Y2
+	VPADDD    constant00007fff<>+0(SB), Y2, Y2
+	VPADDD    Y0, Y2, Y2
+	VORPS     constant00400000<>+0(SB), Y0, Y3
+	VCMPPS    $0x03, Y0, Y0, Y0
+	VBLENDVPS Y0, Y3, Y2, Y0
+	VPSRLD    $0x10, Y0, Y0
+	VMOVUPS   32(SI), Y1
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    constant00000001<>+0(SB), Y2, Y2
+	VPADDD    constant00007fff<>+0(SB), Y2, Y2
+	VPADDD    Y1, Y2, Y2
+	VORPS     constant00400000<>+0(SB), Y1, Y3
+	VCMPPS    $0x03, Y1, Y1, Y1
+	VBLENDVPS Y1, Y3, Y2, Y1
+	VPSRLD    $0x10, Y1, Y1
+	VPACKUSDW Y1, Y0, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VMOVUPS   Y1, (DI)
+	ADDQ      $0x20, DI
+	ADDQ      $0x40, SI
+	JMP       roundBFloat16AVX2loop1
+
+roundBFloat16AVX2done2:
+	VZEROUPPER
+	RET
+
+// func pairBFloat16AVX2(y []uint32, x []float32, z []float32)
+// Requires: AVX, AVX2
+TEXT ·pairBFloat16AVX2(SB), NOSPLIT, $0-72
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ z_base+48(FP), DX
+
+pairBFloat16AVX2loop1:
+	SUBQ      $0x10, CX
+	JL        pairBFloat16AVX2done2
+	VMOVUPS   (SI), Y0
+	VMOVUPS   (DX), Y1
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    constant00000001<>+0(SB), Y2, Y2
+	VPADDD    constant00007fff<>+0(SB), Y2, Y2
+	VPADDD    Y0, Y2, Y2
+	VORPS     constant00400000<>+0(SB), Y0, Y3
+	VCMPPS    $0x03, Y0, Y0, Y0
+	VBLENDVPS Y0, Y3, Y2, Y0
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    constant00000001<>+0(SB), Y2, Y2
+	VPADDD    constant00007fff<>+0(SB), Y2, Y2
+	VPADDD    Y1, Y2, Y2
+	VORPS     constant00400000<>+0(SB), Y1, Y3
+	VCMPPS    $0x03, Y1, Y1, Y1
+	VBLENDVPS Y1, Y3, Y2, Y1
+	VPSRLD    $0x10, Y0, Y0
+	VANDPS    constantffff0000<>+0(SB), Y1, Y1
+	VORPS     Y0, Y1, Y1
+	VMOVUPS   Y1, (DI)
+	VMOVUPS   32(SI), Y0
+	VMOVUPS   32(DX), Y1
+	VPSRLD    $0x10, Y0, Y2
+	VANDPS    constant00000001<>+0(SB), Y2, Y2
+	VPADDD    constant00007fff<>+0(SB), Y2, Y2
+	VPADDD    Y0, Y2, Y2
+	VORPS     constant00400000<>+0(SB), Y0, Y3
+	VCMPPS    $0x03, Y0, Y0, Y0
+	VBLENDVPS Y0, Y3, Y2, Y0
+	VPSRLD    $0x10, Y1, Y2
+	VANDPS    constant00000001<>+0(SB), Y2, Y2
+	VPADDD    constant00007fff<>+0(SB), Y2, Y2
+	VPADDD    Y1, Y2, Y2
+	VORPS     constant00400000<>+0(SB), Y1, Y3
+	VCMPPS    $0x03, Y1, Y1, Y1
+	VBLENDVPS Y1, Y3, Y2, Y1
+	VPSRLD    $0x10, Y0, Y0
+	VANDPS    constantffff0000<>+0(SB), Y1, Y1
+	VORPS     Y0, Y1, Y1
+	VMOVUPS   Y1, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DX
+	JMP       pairBFloat16AVX2loop1
+
+pairBFloat16AVX2done2:
+	VZEROUPPER
+	RET
+
+// func pairWordsAVX2(y []uint32, x []uint16, z []uint16)
+// Requires: AVX, AVX2
+TEXT ·pairWordsAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ z_base+48(FP), DX
+
+pairWordsAVX2loop1:
+	SUBQ      $0x10, CX
+	JL        pairWordsAVX2done2
+	VPMOVZXWD (SI), Y0
+	VPMOVZXWD (DX), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VORPS     Y0, Y1, Y1
+	VMOVUPS   Y1, (DI)
+	VPMOVZXWD 16(SI), Y0
+	VPMOVZXWD 16(DX), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VORPS     Y0, Y1, Y1
+	VMOVUPS   Y1, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x20, SI
+	ADDQ      $0x20, DX
+	JMP       pairWordsAVX2loop1
+
+pairWordsAVX2done2:
+	VZEROUPPER
+	RET
+
+// func widenBFloat16AVX2(y []float32, x []uint16)
+// Requires: AVX, AVX2
+TEXT ·widenBFloat16AVX2(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+
+widenBFloat16AVX2loop1:
+	SUBQ      $0x10, CX
+	JL        widenBFloat16AVX2done2
+	VPMOVZXWD (SI), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (DI)
+	VPMOVZXWD 16(SI), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x20, SI
+	JMP       widenBFloat16AVX2loop1
+
+widenBFloat16AVX2done2:
+	VZEROUPPER
+	RET
+
+// func widenFloat16AVX2(y []float32, x []uint16)
+// Requires: AVX, F16C
+TEXT ·widenFloat16AVX2(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+
+widenFloat16AVX2loop1:
+	SUBQ      $0x10, CX
+	JL        widenFloat16AVX2done2
+	VCVTPH2PS (SI), Y0
+	VMOVUPS   Y0, (DI)
+	VCVTPH2PS 16(SI), Y0
+	VMOVUPS   Y0, 32(DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x20, SI
+	JMP       widenFloat16AVX2loop1
+
+widenFloat16AVX2done2:
 	VZEROUPPER
 	RET
 

@@ -2,12 +2,32 @@ package simd
 
 import "fmt"
 
+// Format says how a [Matrix] holds its values.
+type Format int
+
+// The formats. Values of 16 bits are widened in the kernels, which is exact.
+const (
+	Float32 Format = iota
+	BFloat16
+	Float16
+)
+
+// String returns torch's name.
+func (f Format) String() string { return [...]string{"float32", "bfloat16", "float16"}[f] }
+
+func (f Format) operation() operation {
+	return [...]operation{multiplyFloat32, multiplyBFloat16, multiplyFloat16}[f]
+}
+
 // Matrix is a right-hand side [K, N], packed for the kernels: cut into blocks of
 // rows, and each block into panels of neighbouring columns. The zero Matrix is
 // empty. Once packed it may be used by any number of goroutines.
 type Matrix struct {
 	k, n   int
 	width  int // of a panel
+	format Format
+	// values holds the rows of the panels. Of BFloat16 a value is a pair, rows 2i and 2i+1, the
+	// first in the lower half; of Float16 it is two columns.
 	values []float32
 }
 
@@ -18,94 +38,55 @@ const (
 	packGrain = 1 << 17
 )
 
-// Pack packs w [k, n], whose rows begin every stride values. A Matrix can be packed
-// again and keeps its memory.
-func (m *Matrix) Pack(w []float32, stride, k, n int) {
-	m.resize("Pack", k, n)
-	checkMatrix("Pack", "w", len(w), stride, k, n)
-	m.eachPanel(func(panel []float32, row, height, column, width int) {
-		for i := range height {
-			line := panel[i*m.width:][:m.width]
-			copy(line, w[(row+i)*stride+column:][:width])
-			clear(line[width:])
-		}
-	})
-}
-
-// PackTransposed packs the transpose of w [n, k], whose rows begin every stride
-// values: the weight of a torch Linear, whose product is x·wᵀ.
-func (m *Matrix) PackTransposed(w []float32, stride, n, k int) {
-	m.resize("PackTransposed", k, n)
-	checkMatrix("PackTransposed", "w", len(w), stride, n, k)
-	m.eachPanel(func(panel []float32, row, height, column, width int) {
-		if width < m.width {
-			clear(panel)
-		}
-		transpose(panel, m.width, w[column*stride+row:], stride, width, height)
-	})
-}
-
 // K and N return the shape [K, N].
-func (m *Matrix) K() int { return m.k }
+func (b *Matrix) K() int { return b.k }
 
 // N returns the number of columns.
-func (m *Matrix) N() int { return m.n }
+func (b *Matrix) N() int { return b.n }
 
 // Panels returns the number of panels, the units in which columns can be divided.
-func (m *Matrix) Panels() int { return (m.n + m.width - 1) / m.width }
+func (b *Matrix) Panels() int { return (b.n + b.width - 1) / b.width }
 
-func (m *Matrix) resize(function string, k, n int) {
+// steps is how many rows a panel has for height rows of the matrix.
+func (b *Matrix) steps(height int) int {
+	if b.format == BFloat16 {
+		return (height + 1) / 2
+	}
+	return height
+}
+
+// lanes is how many values a row of a panel has.
+func (b *Matrix) lanes() int {
+	if b.format == Float16 {
+		return b.width / 2
+	}
+	return b.width
+}
+
+// at is where a panel of a block begins.
+func (b *Matrix) at(row, height, p int) int {
+	return (b.steps(row)*b.Panels() + p*b.steps(height)) * b.lanes()
+}
+
+func (b *Matrix) panel(row, height, p int) []float32 {
+	return b.values[b.at(row, height, p):][:b.steps(height)*b.lanes()]
+}
+
+func (b *Matrix) resize(function string, format Format, k, n int) {
 	if k < 1 || n < 1 {
 		panic(fmt.Sprintf("simd: %s: a matrix of [%d, %d]", function, k, n))
 	}
-	m.k, m.n, m.width = k, n, active.width
-	size := k * m.Panels() * m.width
-	if cap(m.values) < size {
-		m.values = aligned(size)
+	b.format, b.k, b.n, b.width = format, k, n, active.width
+	size := b.at(k, 0, 0)
+	if cap(b.values) < size {
+		b.values = aligned(size)
 	}
-	m.values = m.values[:size]
+	b.values = b.values[:size]
 }
 
 // checkMatrix panics unless a slice of length values holds [rows, cols] at this stride.
 func checkMatrix(function, name string, length, stride, rows, cols int) {
 	if rows < 0 || cols < 0 || stride < cols || (rows > 0 && cols > 0 && length < (rows-1)*stride+cols) {
 		panic(fmt.Sprintf("simd: %s: %s has %d values, for [%d, %d] with stride %d", function, name, length, rows, cols, stride))
-	}
-}
-
-// eachPanel calls f for every panel of every block: where it lies in the matrix,
-// and its rows and columns there.
-func (m *Matrix) eachPanel(f func(panel []float32, row, height, column, width int)) {
-	Parallel(m.Panels(), packGrain/(m.k*m.width)+1, func(from, to int) {
-		for row := 0; row < m.k; row += blockHeight {
-			height := min(blockHeight, m.k-row)
-			for p := from; p < to; p++ {
-				column := p * m.width
-				f(m.panel(row, height, p), row, height, column, min(m.width, m.n-column))
-			}
-		}
-	})
-}
-
-func (m *Matrix) panel(row, height, p int) []float32 {
-	return m.values[row*m.Panels()*m.width+p*height*m.width:][:height*m.width]
-}
-
-// transpose writes from [rows, cols] as its transpose.
-func transpose(to []float32, toStride int, from []float32, fromStride, rows, cols int) {
-	r := 0
-	for ; active.transpose != nil && cols >= 8 && r+8 <= rows; r += 8 {
-		whole := cols &^ 7
-		active.transpose(whole, to[r:], toStride, from[r*fromStride:], fromStride)
-		for c := whole; c < cols; c++ {
-			for i := range 8 {
-				to[c*toStride+r+i] = from[(r+i)*fromStride+c]
-			}
-		}
-	}
-	for ; r < rows; r++ {
-		for c, v := range from[r*fromStride:][:cols] {
-			to[c*toStride+r] = v
-		}
 	}
 }

@@ -15,6 +15,8 @@ const (
 	fewRows = 28
 	// rowGrain is the least number of rows of a range, where there are many: each range reads all of the right-hand side.
 	rowGrain = 112
+	// setStride: rows that begin multiples of it apart share a set of the L1 cache, which has fewer places than a kernel has rows.
+	setStride = 1024
 )
 
 // Mul sets c [m, N] to a [m, K] times the matrix, plus bias [N], which may be nil, in
@@ -24,6 +26,17 @@ func (b *Matrix) Mul(c []float32, ldc int, a []float32, lda, m int, bias []float
 	checkMatrix("Mul", "c", len(c), ldc, m, b.n)
 	checkMatrix("Mul", "a", len(a), lda, m, b.k)
 	b.divide(product{c: c, cStride: ldc, a: a, aStride: lda, rows: m, bias: bias, accumulate: accumulate})
+}
+
+// MulRounded is Mul with a rounded to bfloat16, for a matrix of [BFloat16]: products of
+// bfloat16 are exact in float32, and so are summed.
+func (b *Matrix) MulRounded(c []float32, ldc int, a []float32, lda, m int, bias []float32, accumulate bool) {
+	checkMatrix("MulRounded", "c", len(c), ldc, m, b.n)
+	checkMatrix("MulRounded", "a", len(a), lda, m, b.k)
+	if b.format != BFloat16 {
+		panic("simd: MulRounded: the matrix is not of bfloat16")
+	}
+	b.divide(product{c: c, cStride: ldc, a: a, aStride: lda, rows: m, bias: bias, accumulate: accumulate, rounded: true})
 }
 
 // GemmTN sets c [m, n] to the transpose of a [k, m] times b [k, n], or adds that to c
@@ -50,12 +63,6 @@ func GemmTN(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, 
 
 var matrices = sync.Pool{New: func() any { return new(Matrix) }}
 
-// Multiply does the part of Mul that sets the columns of the panels [from, to), on
-// the goroutine that calls it; other columns stay as they are.
-func (b *Matrix) Multiply(c []float32, cStride int, a []float32, aStride, rows int, bias []float32, from, to int) {
-	b.multiply(product{c: c, cStride: cStride, a: a, aStride: aStride, rows: rows, bias: bias}, from, to)
-}
-
 // product is what a matrix is multiplied with, and where the result goes.
 type product struct {
 	c          []float32
@@ -63,6 +70,7 @@ type product struct {
 	a          []float32
 	aStride    int
 	transposed bool // a is [K, rows], not [rows, K]
+	rounded    bool // a is rounded to bfloat16
 	rows       int
 	bias       []float32
 	accumulate bool
@@ -85,7 +93,7 @@ func (b *Matrix) divide(p product) {
 	if p.rows == 0 {
 		return
 	}
-	if p.rows < 2*fewRows {
+	if p.rows < fewRows {
 		perPanel := p.rows * b.k * b.width
 		Parallel(b.Panels(), worth/perPanel+1, func(from, to int) { b.multiply(p, from, to) })
 		return
@@ -103,9 +111,6 @@ func (b *Matrix) multiply(p product, from, to int) {
 	if p.bias != nil && (p.accumulate || len(p.bias) != b.n) {
 		panic(fmt.Sprintf("simd: a bias of %d values for %d columns, accumulate %v", len(p.bias), b.n, p.accumulate))
 	}
-	if p.rows == 0 || from >= to {
-		return
-	}
 	w := workspaces.Get().(*workspace)
 	defer workspaces.Put(w)
 	for row := 0; row < b.k; row += blockHeight {
@@ -113,9 +118,9 @@ func (b *Matrix) multiply(p product, from, to int) {
 		for first := 0; first < p.rows; first += blockRows {
 			rows := min(blockRows, p.rows-first)
 			block := block{product: p, row: row, height: height, first: first, rows: rows}
-			block.left, block.leftStride = w.block(p, row, height, first, rows)
+			b.leftHand(&block, w)
 			for panel := from; panel < to; {
-				panel += b.multiplyPanels(w, block, panel, to)
+				panel += b.multiplyPanels(w, &block, panel, to)
 			}
 		}
 	}
@@ -127,84 +132,122 @@ type block struct {
 	product
 	row, height int
 	first, rows int
+	op          operation
 	left        []float32
 	leftStride  int
 }
 
-// tile is what a kernel computes: c [rows, panels·width] from a [rows, n] and
-// neighbouring panels of n rows.
+// operation says what a kernel multiplies.
+type operation int
+
+const (
+	multiplyFloat32    operation = iota // float32 with float32
+	multiplyTransposed                  // the same, a being [n, rows]
+	multiplyBFloat16                    // float32 with pairs of bfloat16, which are widened
+	multiplyFloat16                     // float32 with float16, which is widened
+	dotBFloat16                         // pairs of bfloat16 with pairs of bfloat16
+	operations
+)
+
+// tile is what a kernel computes: c [groups·rows, panels·width] from a [groups·rows, n]
+// and b, panels of n rows each. A value of a or b holds a pair or two float16 where the
+// operation says so.
 type tile struct {
-	rows, panels, n  int
-	a                []float32
-	aStride          int
-	panel            []float32
-	c                []float32
-	cStride, columns int       // columns of c, if not all of a single panel
-	start            []float32 // what sums begin with, nil for c
+	op                      operation
+	rows, groups, panels, n int
+	a                       []float32
+	aStride                 int
+	b                       []float32
+	bStride, bNext          int
+	c                       []float32
+	cStride, columns        int       // columns of c, if not all of a single panel
+	start                   []float32 // what sums begin with, nil for c
 }
 
 // multiplyPanels multiplies a block with the panel numbered panel, or with some that
 // begin there, and returns how many.
-func (b *Matrix) multiplyPanels(w *workspace, k block, panel, last int) int {
+func (b *Matrix) multiplyPanels(w *workspace, k *block, panel, last int) int {
 	column := panel * b.width
-	count := max(1, active.together[k.rows])
+	count := together(k.op, k.rows)
 	if panel+count > last || column+count*b.width > b.n {
 		count = 1
 	}
 	width := min(count*b.width, b.n-column)
 	t := tile{
-		panels: count, n: k.height, aStride: k.leftStride, cStride: k.cStride, columns: width,
-		panel: b.values[k.row*b.Panels()*b.width+panel*k.height*b.width:][:count*k.height*b.width],
+		op: k.op, panels: count, n: b.steps(k.height), aStride: k.leftStride, cStride: k.cStride, columns: width,
+		b: b.values[b.at(k.row, k.height, panel):], bStride: b.lanes(), bNext: b.steps(k.height) * b.lanes(),
 	}
 	if k.row == 0 && !k.accumulate {
 		t.start = w.starts(k.bias, column, width, count*b.width)
 	}
-	out := k.c[k.first*k.cStride+column:]
-	groups := (k.rows + active.rows - 1) / active.rows
-	for g := range groups {
-		// Groups of nearly equal size: a group of one row would waste the kernel.
-		from, to := g*k.rows/groups, (g+1)*k.rows/groups
-		t.rows, t.a, t.c = to-from, k.left[from*k.leftStride:], out[from*k.cStride:]
-		if width == count*b.width || active.masked {
-			active.multiply(t)
-			continue
-		}
-		w.multiplyNarrow(t, b.width)
-	}
+	w.groups(t, k.rows, k.left, k.c[k.first*k.cStride+column:])
 	return count
 }
 
+// together is how many panels are multiplied at once, where a few rows alone would leave multipliers idle.
+func together(op operation, rows int) int {
+	if active.level == Generic || op == multiplyTransposed || rows > 2 {
+		return 1
+	}
+	return 4 / rows
+}
+
+// groups computes rows rows of a tile, in groups of nearly equal size: a group of one row
+// would waste the kernel.
+func (w *workspace) groups(t tile, rows int, a, c []float32) {
+	groups := (rows + active.rows - 1) / active.rows
+	large := rows % groups // groups that have a row more
+	if large == 0 {
+		large = groups
+	}
+	for at, size := 0, (rows+groups-1)/groups; at < rows; size-- {
+		t.rows, t.groups = size, large
+		t.c = c[at*t.cStride:]
+		if t.op == multiplyTransposed {
+			t.a = a[at:]
+		} else {
+			t.a = a[at*t.aStride:]
+		}
+		if t.columns == t.panels*active.width || active.masked {
+			active.multiply(&t)
+		} else {
+			w.multiplyNarrow(t)
+		}
+		at += large * size
+		large = groups - large
+	}
+}
+
 // multiplyNarrow computes a tile that is narrower than the panel.
-func (w *workspace) multiplyNarrow(t tile, width int) {
-	c, stride := t.c, t.cStride
-	t.c, t.cStride = w.tile[:t.rows*width], width
+func (w *workspace) multiplyNarrow(t tile) {
+	c, stride, width, rows := t.c, t.cStride, active.width, t.rows*t.groups
+	if len(w.tile) < rows*width {
+		w.tile = make([]float32, rows*width)
+	}
+	t.c, t.cStride = w.tile[:rows*width], width
 	if t.start == nil {
-		for i := range t.rows {
+		for i := range rows {
 			copy(t.c[i*width:][:t.columns], c[i*stride:])
 		}
 	}
-	active.multiply(t)
-	for i := range t.rows {
+	active.multiply(&t)
+	for i := range rows {
 		copy(c[i*stride:][:t.columns], t.c[i*width:])
 	}
 }
 
 // workspace is what one call of multiply needs.
 type workspace struct {
-	left  []float32 // a copied left-hand side
-	tile  []float32 // results of a panel that is wider than what is left of c
-	start []float32 // what the sums of a panel begin with
+	left  []float32         // a copied or converted left-hand side
+	right []float32         // columns of a right-hand side that is not packed
+	tile  []float32         // results of a panel that is wider than what is left of c
+	start [maxStart]float32 // what the sums of a panel begin with
 }
 
-// The largest tile and the largest start of any level.
-const (
-	maxTile  = 14 * 32
-	maxStart = 4 * 32
-)
+// maxStart is the length of the largest start of any level.
+const maxStart = 4 * 32
 
-var workspaces = sync.Pool{New: func() any {
-	return &workspace{tile: make([]float32, maxTile), start: make([]float32, maxStart)}
-}}
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
 var zeros [maxStart]float32
 
@@ -216,27 +259,47 @@ func (w *workspace) starts(bias []float32, column, width, full int) []float32 {
 	if width == full {
 		return bias[column:][:full]
 	}
-	copy(w.start, bias[column:][:width])
+	copy(w.start[:], bias[column:][:width])
 	return w.start[:full]
 }
 
-// block returns a block of the left-hand side and its stride: in place, or a copy if
-// it is transposed, or if many of its rows would share the sets of a cache.
-func (w *workspace) block(p product, row, height, first, rows int) ([]float32, int) {
-	if !p.transposed && (p.aStride%blockHeight != 0 || rows <= 4) {
-		return p.a[first*p.aStride+row:], p.aStride
+// leftHand chooses the operation of a block and its left-hand side: in place, or a copy
+// if that is to be rounded or transposed, if it must be filled up to a pair, or if many
+// of its rows would share the sets of a cache.
+func (b *Matrix) leftHand(k *block, w *workspace) {
+	k.op = b.format.operation()
+	inPlace := !k.rounded && (b.format != BFloat16 || k.height%2 == 0)
+	if k.transposed && inPlace {
+		k.left, k.leftStride = k.a[k.row*k.aStride+k.first:], k.aStride
+		k.op = multiplyTransposed
+		return
+	}
+	if inPlace && (k.aStride%setStride != 0 || k.rows <= 4) {
+		k.left, k.leftStride = k.a[k.first*k.aStride+k.row:], k.aStride
+		return
 	}
 	if w.left == nil {
 		w.left = aligned(blockRows * leftStride)
 	}
-	if p.transposed {
-		transpose(w.left, leftStride, p.a[row*p.aStride+first:], p.aStride, height, rows)
-		return w.left, leftStride
+	k.left, k.leftStride = w.left, leftStride
+	if k.rounded && active.dots {
+		k.op = dotBFloat16
 	}
-	for i := range rows {
-		copy(w.left[i*leftStride:][:height], p.a[(first+i)*p.aStride+row:])
+	for i := range k.rows {
+		row, source := w.left[i*leftStride:][:leftStride], k.a[(k.first+i)*k.aStride+k.row:][:k.height]
+		switch {
+		case k.op == dotBFloat16:
+			words := words(row)
+			RoundBFloat16(words[:k.height], source)
+			words[k.height] = 0
+		case k.rounded:
+			roundFloat32(row[:k.height], source)
+			row[k.height] = 0
+		default:
+			copy(row, source)
+			row[k.height] = 0
+		}
 	}
-	return w.left, leftStride
 }
 
 // aligned returns n values that begin at a cache line.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,7 +14,7 @@ import (
 // gemmCase is one product with all its choices; its operands lie in larger slices.
 type gemmCase struct {
 	m, n, k, pad         int
-	form                 string // NT: b is [n, k]; NN: b is [k, n]; TN: and a is [k, m]
+	form                 string // NT: b is [n, k]; NN: b is [k, n]; TN: and a is [k, m]; a Product of these two
 	biased, accumulate   bool
 	a, b, c, bias        []float32
 	aStride, bStride, cs int
@@ -27,7 +28,7 @@ func newGemmCase(form string, m, n, k, pad int, biased, accumulate bool, seed ui
 	if form == "NT" {
 		g.bStride, g.b = k+pad, normal(r, n*(k+pad))
 	}
-	if form == "TN" {
+	if g.transposed() {
 		g.aStride, g.a = m+pad, normal(r, k*(m+pad))
 	}
 	g.c = normal(r, m*g.cs)
@@ -37,11 +38,16 @@ func newGemmCase(form string, m, n, k, pad int, biased, accumulate bool, seed ui
 	return g
 }
 
+func (g gemmCase) transposed() bool { return strings.HasSuffix(g.form, "TN") }
+
 // run computes the product into a copy of c.
 func (g gemmCase) run() []float32 {
 	c := slices.Clone(g.c)
 	var right Matrix
 	switch g.form {
+	case "Product NN", "Product TN":
+		Product(c, g.cs, g.a, g.aStride, g.transposed(), g.b, g.bStride, g.m, g.n, g.k, g.accumulate)
+		return c
 	case "TN":
 		GemmTN(c, g.cs, g.a, g.aStride, g.b, g.bStride, g.m, g.n, g.k, g.accumulate)
 		return c
@@ -68,7 +74,7 @@ func (g gemmCase) reference(i, j int) (value, size float64) {
 		if g.form == "NT" {
 			b = j*g.bStride + l
 		}
-		if g.form == "TN" {
+		if g.transposed() {
 			a = l*g.aStride + i
 		}
 		add(float64(g.a[a]) * float64(g.b[b]))
@@ -104,13 +110,13 @@ func (g gemmCase) String() string {
 func TestGemmRandom(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
-			form := rapid.SampledFrom([]string{"NT", "NN", "TN"}).Draw(t, "form")
+			form := rapid.SampledFrom([]string{"NT", "NN", "TN", "Product NN", "Product TN"}).Draw(t, "form")
 			addition := rapid.SampledFrom([]string{"", "bias", "accumulate"}).Draw(t, "addition")
 			newGemmCase(form,
 				rapid.IntRange(0, 40).Draw(t, "m"), rapid.IntRange(1, 140).Draw(t, "n"),
 				rapid.OneOf(rapid.IntRange(1, 40), rapid.SampledFrom([]int{64, 511, 512, 513, 1024, 1030})).Draw(t, "k"),
 				rapid.IntRange(0, 3).Draw(t, "pad"),
-				addition == "bias" && form != "TN", addition == "accumulate",
+				addition == "bias" && len(form) == 2 && form != "TN", addition == "accumulate",
 				rapid.Uint64().Draw(t, "seed"),
 			).check(t)
 		})
@@ -125,6 +131,8 @@ func TestGemmTails(t *testing.T) {
 			newGemmCase("NT", m, n, k, m%3, m%2 == 0, false, uint64(m)).check(t)
 			newGemmCase("NN", m, 68-n, k, m%3, false, m%2 == 0, uint64(m)).check(t)
 			newGemmCase("TN", m, n, k, m%3, false, m%2 == 0, uint64(m)).check(t)
+			newGemmCase("Product NN", m, n, k, m%3, false, m%2 == 0, uint64(m)).check(t)
+			newGemmCase("Product TN", m, 68-n, k, m%3, false, m%2 == 0, uint64(m)).check(t)
 		}
 		for n := 1; n <= 100; n++ {
 			newGemmCase("NT", 1+n%3, n, 9, 1, true, false, uint64(n)).check(t)
@@ -186,12 +194,13 @@ func TestMultiplyParts(t *testing.T) {
 		var m Matrix
 		m.PackTransposed(g.b, k, n, k)
 		whole := make([]float32, rows*n)
-		m.Multiply(whole, n, g.a, k, rows, nil, 0, m.Panels())
+		m.multiply(product{c: whole, cStride: n, a: g.a, aStride: k, rows: rows}, 0, m.Panels())
 		for _, cut := range []int{1, 2, 3, 13, 14, 15, 30, 60} {
 			parts := make([]float32, rows*n)
-			m.Multiply(parts, n, g.a, k, cut, nil, 0, m.Panels())
-			m.Multiply(parts[cut*n:], n, g.a[cut*k:], k, rows-cut, nil, 0, 2)
-			m.Multiply(parts[cut*n:], n, g.a[cut*k:], k, rows-cut, nil, 2, m.Panels())
+			p := product{c: parts, cStride: n, a: g.a, aStride: k, rows: rows}
+			m.multiply(p.part(0, cut), 0, m.Panels())
+			m.multiply(p.part(cut, rows), 0, 2)
+			m.multiply(p.part(cut, rows), 2, m.Panels())
 			if !sameBits(parts, whole) {
 				t.Errorf("divided at row %d the product has other bits", cut)
 			}
@@ -247,7 +256,7 @@ func TestOtherLevelsMatrix(t *testing.T) {
 	}
 	var m Matrix
 	m.Pack([]float32{1}, 1, 1, 1)
-	defer setLevel(t, levels[1].level)()
+	defer setLevel(t, Generic)()
 	if recovered(func() { m.Mul(make([]float32, 1), 1, []float32{1}, 1, 1, nil, false) }) == nil {
 		t.Error("a matrix packed for another level is multiplied")
 	}

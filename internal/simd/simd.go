@@ -24,13 +24,14 @@ type Level int
 
 // The levels, the slowest first.
 const (
-	Generic Level = iota // plain Go
-	AVX2                 // AVX2 and FMA
-	AVX512               // AVX-512 F, DQ, BW and VL
+	Generic    Level = iota // plain Go
+	AVX2                    // AVX2, FMA and F16C
+	AVX512                  // AVX-512 F, DQ, BW and VL
+	AVX512BF16              // the same, and products of bfloat16
 )
 
-// String returns generic, avx2 or avx512.
-func (l Level) String() string { return [...]string{"generic", "avx2", "avx512"}[l] }
+// String returns generic, avx2, avx512 or avx512_bf16.
+func (l Level) String() string { return [...]string{"generic", "avx2", "avx512", "avx512_bf16"}[l] }
 
 // Active returns the level in use: the best that the CPU can run.
 func Active() Level { return active.level }
@@ -44,10 +45,9 @@ type kernels struct {
 	width  int  // columns of a panel
 	rows   int  // most rows of multiply at once
 	masked bool // multiply can leave columns of a panel alone
-	// together says how many panels multiply takes at once for a number of rows, where more than one.
-	together map[int]int
+	dots   bool // multiply knows dotBFloat16
 	// multiply computes a tile of a product: sums begin at start, or at c where that is nil.
-	multiply func(t tile)
+	multiply func(t *tile)
 	// transpose writes 8 rows of n values as n rows of 8, n a multiple of 8; nil where there is no such kernel.
 	transpose func(n int, to []float32, toStride int, from []float32, fromStride int)
 
@@ -68,6 +68,11 @@ type kernels struct {
 	layerNorm                                    func(y, xhat, x, residual, gamma, beta []float32, eps float32) float32
 	layerNormGradient, rmsNormGradient           func(gx, gy, xhat, gamma []float32, rstd float32)
 	rmsNorm                                      func(y, xhat, x, residual, gamma []float32, eps float32) float32
+	// Conversions, of a multiple of 16 values.
+	roundBFloat16               func(y []uint16, x []float32)
+	pairBFloat16                func(y []uint32, x, z []float32)
+	pairWords                   func(y []uint32, x, z []uint16)
+	widenBFloat16, widenFloat16 func(y []float32, x []uint16)
 }
 
 // active is the implementation in use.

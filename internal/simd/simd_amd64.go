@@ -9,6 +9,9 @@ func available() []*kernels {
 	var found []*kernels
 	x := cpu.X86
 	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL {
+		if x.HasAVX512BF16 {
+			found = append(found, avx512BF16)
+		}
 		found = append(found, avx512)
 	}
 	if x.HasAVX2 && x.HasFMA {
@@ -17,19 +20,24 @@ func available() []*kernels {
 	return append(found, generic)
 }
 
+var avx512BF16 = func() *kernels {
+	k := *avx512
+	k.level, k.dots = AVX512BF16, true
+	return &k
+}()
+
 var avx512 = &kernels{
-	level: AVX512, width: 32, rows: len(multiplyAVX512), masked: true, together: map[int]int{1: 4, 2: 2},
-	multiply: func(t tile) {
+	level: AVX512, width: 32, rows: len(multiplyAVX512[0]), masked: true,
+	multiply: func(t *tile) {
 		columns := ^uint32(0)
 		if t.columns < 32 {
 			columns = 1<<t.columns - 1
 		}
-		t.check(32)
-		kernel := multiplyAVX512[t.rows-1]
+		kernel := multiplyAVX512[t.op][t.rows-1]
 		if t.panels > 1 {
-			kernel = multiplyPanelsAVX512[t.rows-1]
+			kernel = multiplyPanelsAVX512[t.op][t.rows-1]
 		}
-		kernel(t.n, &t.a[0], 4*t.aStride, &t.panel[0], &t.c[0], 4*t.cStride, first(t.start), columns)
+		t.run(kernel, 32, columns)
 	},
 	transpose: transposeVector,
 	exp:       expAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, relu: reluAVX512, silu: siluAVX512, gelu: geluAVX512, geluTanh: geluTanhAVX512,
@@ -40,17 +48,18 @@ var avx512 = &kernels{
 	softmax: softmaxAVX512, softmaxGradient: softmaxGradientAVX512,
 	layerNorm: layerNormAVX512, layerNormGradient: layerNormGradientAVX512,
 	rmsNorm: rmsNormAVX512, rmsNormGradient: rmsNormGradientAVX512,
+	roundBFloat16: roundBFloat16AVX512, pairBFloat16: pairBFloat16AVX512, pairWords: pairWordsAVX512,
+	widenBFloat16: widenBFloat16AVX512, widenFloat16: widenFloat16AVX512,
 }
 
 var avx2 = &kernels{
-	level: AVX2, width: 16, rows: len(multiplyAVX2), together: map[int]int{1: 4, 2: 2},
-	multiply: func(t tile) {
-		t.check(16)
-		kernel := multiplyAVX2[t.rows-1]
+	level: AVX2, width: 16, rows: len(multiplyAVX2[0]),
+	multiply: func(t *tile) {
+		kernel := multiplyAVX2[t.op][t.rows-1]
 		if t.panels > 1 {
-			kernel = multiplyPanelsAVX2[t.rows-1]
+			kernel = multiplyPanelsAVX2[t.op][t.rows-1]
 		}
-		kernel(t.n, &t.a[0], 4*t.aStride, &t.panel[0], &t.c[0], 4*t.cStride, first(t.start), 0)
+		t.run(kernel, 16, 0)
 	},
 	transpose: transposeVector,
 	exp:       expAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, relu: reluAVX2, silu: siluAVX2, gelu: geluAVX2, geluTanh: geluTanhAVX2,
@@ -61,21 +70,66 @@ var avx2 = &kernels{
 	softmax: softmaxAVX2, softmaxGradient: softmaxGradientAVX2,
 	layerNorm: layerNormAVX2, layerNormGradient: layerNormGradientAVX2,
 	rmsNorm: rmsNormAVX2, rmsNormGradient: rmsNormGradientAVX2,
+	roundBFloat16: roundBFloat16AVX2, pairBFloat16: pairBFloat16AVX2, pairWords: pairWordsAVX2,
+	widenBFloat16: widenBFloat16AVX2, widenFloat16: widenFloat16AVX2,
 }
 
-type multiplyKernel = func(n int, a *float32, aStride int, panel, c *float32, cStride int, start *float32, columns uint32)
+type multiplyKernel = func(n int, a *float32, aStride int, b *float32, bStride, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 
 // The kernels for 1, 2, … rows, and those that take several panels.
 var (
-	multiplyAVX512 = [...]multiplyKernel{
-		multiply1x1AVX512, multiply2x1AVX512, multiply3x1AVX512, multiply4x1AVX512, multiply5x1AVX512, multiply6x1AVX512, multiply7x1AVX512,
-		multiply8x1AVX512, multiply9x1AVX512, multiply10x1AVX512, multiply11x1AVX512, multiply12x1AVX512, multiply13x1AVX512, multiply14x1AVX512,
+	multiplyAVX512 = [operations][14]multiplyKernel{
+		multiplyFloat32: {
+			multiply1x1AVX512, multiply2x1AVX512, multiply3x1AVX512, multiply4x1AVX512, multiply5x1AVX512, multiply6x1AVX512,
+			multiply7x1AVX512, multiply8x1AVX512, multiply9x1AVX512, multiply10x1AVX512, multiply11x1AVX512, multiply12x1AVX512,
+			multiply13x1AVX512, multiply14x1AVX512,
+		},
+		multiplyTransposed: {
+			multiplyTransposed1x1AVX512, multiplyTransposed2x1AVX512, multiplyTransposed3x1AVX512, multiplyTransposed4x1AVX512, multiplyTransposed5x1AVX512, multiplyTransposed6x1AVX512,
+			multiplyTransposed7x1AVX512, multiplyTransposed8x1AVX512, multiplyTransposed9x1AVX512, multiplyTransposed10x1AVX512, multiplyTransposed11x1AVX512, multiplyTransposed12x1AVX512,
+			multiplyTransposed13x1AVX512, multiplyTransposed14x1AVX512,
+		},
+		multiplyBFloat16: {
+			multiplyBFloat161x1AVX512, multiplyBFloat162x1AVX512, multiplyBFloat163x1AVX512, multiplyBFloat164x1AVX512, multiplyBFloat165x1AVX512, multiplyBFloat166x1AVX512,
+			multiplyBFloat167x1AVX512, multiplyBFloat168x1AVX512, multiplyBFloat169x1AVX512, multiplyBFloat1610x1AVX512, multiplyBFloat1611x1AVX512, multiplyBFloat1612x1AVX512,
+			multiplyBFloat1613x1AVX512, multiplyBFloat1614x1AVX512,
+		},
+		multiplyFloat16: {
+			multiplyFloat161x1AVX512, multiplyFloat162x1AVX512, multiplyFloat163x1AVX512, multiplyFloat164x1AVX512, multiplyFloat165x1AVX512, multiplyFloat166x1AVX512,
+			multiplyFloat167x1AVX512, multiplyFloat168x1AVX512, multiplyFloat169x1AVX512, multiplyFloat1610x1AVX512, multiplyFloat1611x1AVX512, multiplyFloat1612x1AVX512,
+			multiplyFloat1613x1AVX512, multiplyFloat1614x1AVX512,
+		},
+		dotBFloat16: {
+			dotBFloat161x1AVX512, dotBFloat162x1AVX512, dotBFloat163x1AVX512, dotBFloat164x1AVX512, dotBFloat165x1AVX512, dotBFloat166x1AVX512,
+			dotBFloat167x1AVX512, dotBFloat168x1AVX512, dotBFloat169x1AVX512, dotBFloat1610x1AVX512, dotBFloat1611x1AVX512, dotBFloat1612x1AVX512,
+			dotBFloat1613x1AVX512, dotBFloat1614x1AVX512,
+		},
 	}
-	multiplyPanelsAVX512 = [...]multiplyKernel{multiply1x4AVX512, multiply2x2AVX512}
-	multiplyAVX2         = [...]multiplyKernel{
-		multiply1x1AVX2, multiply2x1AVX2, multiply3x1AVX2, multiply4x1AVX2, multiply5x1AVX2, multiply6x1AVX2,
+	multiplyPanelsAVX512 = [operations][2]multiplyKernel{
+		multiplyFloat32:  {multiply1x4AVX512, multiply2x2AVX512},
+		multiplyBFloat16: {multiplyBFloat161x4AVX512, multiplyBFloat162x2AVX512},
+		multiplyFloat16:  {multiplyFloat161x4AVX512, multiplyFloat162x2AVX512},
+		dotBFloat16:      {dotBFloat161x4AVX512, dotBFloat162x2AVX512},
 	}
-	multiplyPanelsAVX2 = [...]multiplyKernel{multiply1x4AVX2, multiply2x2AVX2}
+	multiplyAVX2 = [operations][6]multiplyKernel{
+		multiplyFloat32: {
+			multiply1x1AVX2, multiply2x1AVX2, multiply3x1AVX2, multiply4x1AVX2, multiply5x1AVX2, multiply6x1AVX2,
+		},
+		multiplyTransposed: {
+			multiplyTransposed1x1AVX2, multiplyTransposed2x1AVX2, multiplyTransposed3x1AVX2, multiplyTransposed4x1AVX2, multiplyTransposed5x1AVX2, multiplyTransposed6x1AVX2,
+		},
+		multiplyBFloat16: {
+			multiplyBFloat161x1AVX2, multiplyBFloat162x1AVX2, multiplyBFloat163x1AVX2, multiplyBFloat164x1AVX2, multiplyBFloat165x1AVX2, multiplyBFloat166x1AVX2,
+		},
+		multiplyFloat16: {
+			multiplyFloat161x1AVX2, multiplyFloat162x1AVX2, multiplyFloat163x1AVX2, multiplyFloat164x1AVX2, multiplyFloat165x1AVX2, multiplyFloat166x1AVX2,
+		},
+	}
+	multiplyPanelsAVX2 = [operations][2]multiplyKernel{
+		multiplyFloat32:  {multiply1x4AVX2, multiply2x2AVX2},
+		multiplyBFloat16: {multiplyBFloat161x4AVX2, multiplyBFloat162x2AVX2},
+		multiplyFloat16:  {multiplyFloat161x4AVX2, multiplyFloat162x2AVX2},
+	}
 )
 
 // transposeVector transposes 8 rows; both levels have what it needs.
@@ -85,14 +139,20 @@ func transposeVector(n int, to []float32, toStride int, from []float32, fromStri
 	transposeAVX2(n, &to[0], 4*toStride, &from[0], 4*fromStride)
 }
 
-// check panics where the assembly would read or write outside of a slice; it works on panels of width columns.
-func (t tile) check(width int) {
-	_ = t.a[(t.rows-1)*t.aStride+t.n-1]
-	_ = t.panel[t.panels*t.n*width-1]
-	_ = t.c[(t.rows-1)*t.cStride+t.columns-1]
+// run calls a kernel that works on panels of width columns, unless it would read or write outside of a slice.
+func (t *tile) run(kernel multiplyKernel, width int, columns uint32) {
+	rows := t.rows * t.groups
+	if t.op == multiplyTransposed {
+		_ = t.a[(t.n-1)*t.aStride+rows-1]
+	} else {
+		_ = t.a[(rows-1)*t.aStride+t.n-1]
+	}
+	_ = t.b[(t.panels-1)*t.bNext+(t.n-1)*t.bStride+min(t.bStride, t.columns-(t.panels-1)*width)-1]
+	_ = t.c[(rows-1)*t.cStride+t.columns-1]
 	if t.start != nil {
 		_ = t.start[t.panels*width-1]
 	}
+	kernel(t.n, &t.a[0], 4*t.aStride, &t.b[0], 4*t.bStride, 4*t.bNext, &t.c[0], 4*t.cStride, first(t.start), t.groups, columns)
 }
 
 func first(x []float32) *float32 {

@@ -7,24 +7,51 @@ package simd
 func Product(c []float32, ldc int, a []float32, lda int, transposed bool, b []float32, ldb, m, n, k int, accumulate bool) {
 	checkMatrix("Product", "c", len(c), ldc, m, n)
 	checkMatrix("Product", "b", len(b), ldb, k, n)
+	op := multiplyFloat32
 	if transposed {
+		op = multiplyTransposed
 		checkMatrix("Product", "a", len(a), lda, k, m)
 	} else {
 		checkMatrix("Product", "a", len(a), lda, m, k)
 	}
-	for r := range m {
-		row := c[r*ldc:][:n]
-		if !accumulate {
-			clear(row)
-		}
-		for i := range k {
-			at := r*lda + i
-			if transposed {
-				at = i*lda + r
-			}
-			Axpy(a[at], b[i*ldb:][:n], row)
-		}
+	if m == 0 || n == 0 {
+		return
 	}
+	if k == 0 {
+		for r := 0; r < m && !accumulate; r++ {
+			clear(c[r*ldc:][:n])
+		}
+		return
+	}
+	w := workspaces.Get().(*workspace)
+	defer workspaces.Put(w)
+	t := tile{op: op, n: k, aStride: lda, bStride: ldb, bNext: active.width, cStride: ldc}
+	if !accumulate {
+		t.start = zeros[:]
+	}
+	for column := 0; column < n; column += t.panels * active.width {
+		t.panels = together(op, m)
+		if column+t.panels*active.width > n {
+			t.panels = 1
+		}
+		t.columns = min(t.panels*active.width, n-column)
+		t.b, t.bStride = b[column:], ldb
+		if t.columns < active.width && !active.masked {
+			t.b, t.bStride = w.padded(t.b, ldb, k, t.columns), active.width
+		}
+		w.groups(t, m, a, c[column:])
+	}
+}
+
+// padded returns a copy of columns of b, filled up to a panel.
+func (w *workspace) padded(b []float32, ldb, k, columns int) []float32 {
+	if len(w.right) < k*active.width {
+		w.right = make([]float32, k*active.width)
+	}
+	for i := range k {
+		copy(w.right[i*active.width:][:columns], b[i*ldb:])
+	}
+	return w.right
 }
 
 // Transpose writes from [rows, cols] as its transpose to [cols, rows]. Rows begin every

@@ -33,6 +33,7 @@ func main() {
 		a.matrixKernels()
 		a.functions()
 		a.rowFunctions()
+		a.conversions()
 	}
 	(&assembler{Context: c, vector: avx2, constants: constants}).transpose()
 	file, err := c.Result()

@@ -215,6 +215,7 @@ func (a *assembler) round(x, y reg.VecPhysical) {
 // Comparisons, as the instructions number them.
 const (
 	less        = 1 // false with NaN
+	unordered   = 3 // true with NaN only
 	notLessSame = 6 // not ≤: true with NaN
 )
 
