@@ -1,7 +1,7 @@
 // Command _asm generates the assembly of package simd: the matrix kernels and the
 // element-wise functions, for AVX-512 and for AVX2 with FMA.
 //
-//	go run .          writes ../kernels_amd64.s and ../kernels_amd64.go
+//	go run .          writes ../kernels_amd64.s and ../kernels_amd64.go, and the loops of ../peak
 //	go run . -check   fails if those files are not what it would write
 //
 // It is a module of its own, so that users of gopeft do not get its dependencies.
@@ -25,17 +25,32 @@ func main() {
 	check := flag.Bool("check", false, "compare with the committed files")
 	flag.Parse()
 
-	c := build.NewContext()
-	c.ConstraintExpr("amd64,!purego")
-	constants := map[uint32]operand.Mem{}
+	kernels, constants := context(), map[uint32]operand.Mem{}
 	for _, v := range []vector{avx512, avx2} {
-		a := &assembler{Context: c, vector: v, constants: constants}
+		a := &assembler{Context: kernels, vector: v, constants: constants}
 		a.matrixKernels()
 		a.functions()
 		a.rowFunctions()
 		a.conversions()
 	}
-	(&assembler{Context: c, vector: avx2, constants: constants}).transpose()
+	(&assembler{Context: kernels, vector: avx2, constants: constants}).transpose()
+	write("..", "simd", "kernels", kernels, *check)
+
+	loops := context()
+	for _, v := range []vector{avx512, avx2} {
+		(&assembler{Context: loops, vector: v}).peak()
+	}
+	write("../peak", "peak", "loops", loops, *check)
+}
+
+func context() *build.Context {
+	c := build.NewContext()
+	c.ConstraintExpr("amd64,!purego")
+	return c
+}
+
+// write writes the assembly of a package and the Go declarations of its functions, or compares them.
+func write(dir, pkg, name string, c *build.Context, check bool) {
 	file, err := c.Result()
 	if err != nil {
 		build.LogError(log.Default(), err, 0)
@@ -44,17 +59,17 @@ func main() {
 	if err := pass.Compile.Execute(file); err != nil {
 		log.Fatal(err)
 	}
-	config := printer.Config{Name: "internal/simd/_asm", Pkg: "simd"}
-	for name, p := range map[string]printer.Printer{
-		"kernels_amd64.s":  printer.NewGoAsm(config),
-		"kernels_amd64.go": printer.NewStubs(config),
+	config := printer.Config{Name: "internal/simd/_asm", Pkg: pkg}
+	for ending, p := range map[string]printer.Printer{
+		"_amd64.s":  printer.NewGoAsm(config),
+		"_amd64.go": printer.NewStubs(config),
 	} {
 		out, err := p.Print(file)
 		if err != nil {
 			log.Fatal(err)
 		}
-		path := filepath.Join("..", name)
-		if !*check {
+		path := filepath.Join(dir, name+ending)
+		if !check {
 			if err := os.WriteFile(path, out, 0o644); err != nil {
 				log.Fatal(err)
 			}
@@ -65,7 +80,7 @@ func main() {
 			log.Fatal(err)
 		}
 		if !bytes.Equal(committed, out) {
-			fmt.Fprintf(os.Stderr, "%s is not what its generator makes: run go run . in internal/simd/_asm\n", name)
+			fmt.Fprintf(os.Stderr, "%s is not what its generator makes: run go run . in internal/simd/_asm\n", path)
 			os.Exit(1)
 		}
 	}
