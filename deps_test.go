@@ -20,6 +20,7 @@ var lattice = map[string][]string{
 	"hfio":                 {},
 	"tokenize":             {},
 	"internal/simd":        {},
+	"internal/simd/peak":   {},
 	"internal/numtest":     {},
 	"internal/kernel":      {"internal/simd"},
 	"models/layer":         {"hfio", "internal/kernel"},
