@@ -33,7 +33,7 @@ type Matrix struct {
 
 const (
 	// blockHeight is how many rows of the right-hand side are multiplied at once: a panel of them stays in the cache.
-	blockHeight = 512
+	blockHeight = 384
 	// packGrain is how many values are worth a goroutine when they are packed.
 	packGrain = 1 << 17
 )

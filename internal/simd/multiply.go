@@ -14,7 +14,7 @@ const (
 	// fewRows: below it the columns of a product are divided, not its rows.
 	fewRows = 28
 	// rowGrain is the least number of rows of a range, where there are many: each range reads all of the right-hand side.
-	rowGrain = 112
+	rowGrain = 224
 	// setStride: rows that begin multiples of it apart share a set of the L1 cache, which has fewer places than a kernel has rows.
 	setStride = 1024
 )
