@@ -26,7 +26,7 @@ var lattice = map[string][]string{
 	"models/layer":         {"hfio", "internal/kernel"},
 	"models":               {"hfio", "internal/kernel", "models/layer"},
 	"models/bert":          {"hfio", "internal/kernel", "models", "models/layer"},
-	"models/auto":          {"hfio", "models", "models/bert", "models/layer"},
+	"models/auto":          {"hfio", "internal/kernel", "models", "models/bert", "models/layer"},
 	"models/modeltest":     {"hfio", "internal/kernel", "internal/numtest", "models", "models/layer"},
 	"adapters":             {"hfio", "internal/kernel", "models", "models/layer"},
 	"adapters/adaptertest": {"adapters", "hfio", "internal/kernel", "internal/numtest", "models", "models/layer"},

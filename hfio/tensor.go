@@ -115,6 +115,19 @@ func byteSize(dt DType, shape []int) (size int, ok bool) {
 	return int(total / 8), true
 }
 
+// Words returns the elements of a tensor of 16 bits in place. It refuses data that cannot be
+// read so: on a machine of another byte order, or at an odd address.
+func (t Tensor) Words() ([]uint16, bool) {
+	if t.DType.Bits() != 16 || !littleEndian || len(t.Data)%2 != 0 {
+		return nil, false
+	}
+	start := unsafe.Pointer(unsafe.SliceData(t.Data))
+	if uintptr(start)%2 != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*uint16)(start), len(t.Data)/2), true
+}
+
 // littleEndian tells whether this machine keeps numbers as the files do.
 var littleEndian = func() bool {
 	one := uint16(1)

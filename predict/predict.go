@@ -33,9 +33,7 @@ var (
 )
 
 // Options says how a base is opened.
-type Options struct {
-	Open *hfio.OpenOptions
-}
+type Options struct{ auto.OpenOptions }
 
 // Base is a frozen base model with its tokenizer.
 type Base struct {
@@ -49,7 +47,7 @@ func OpenBase(fsys fs.FS, opts *Options) (*Base, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	model, err := auto.Open(fsys, opts.Open)
+	model, err := auto.Open(fsys, &opts.OpenOptions)
 	if err != nil {
 		return nil, err
 	}

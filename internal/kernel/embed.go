@@ -8,7 +8,7 @@ import (
 
 // Lookup names rows of a frozen embedding table.
 type Lookup struct {
-	Table []float32 // [n, Width], row by row; may be a read-only mapping
+	Table Values // [n, Width]
 	Width int
 	Index []int // a row of Table for each row of the result
 }
@@ -20,7 +20,7 @@ func Embed(first Lookup, more ...Lookup) *Tensor {
 	checkLookups("Embed", lookups, len(first.Index), first.Width)
 	y := New(len(first.Index), first.Width, nil)
 	for i, r := range first.Index {
-		copy(y.data[i*first.Width:][:first.Width], first.Table[r*first.Width:])
+		first.Table.Widen(y.data[i*first.Width:][:first.Width], r*first.Width)
 	}
 	addLookups(y, more)
 	return y
@@ -51,9 +51,11 @@ func (o *embedding) backward(gradient []float32) {
 }
 
 func addLookups(y *Tensor, lookups []Lookup) {
+	row := make([]float32, Cols(y))
 	for _, l := range lookups {
 		for i, r := range l.Index {
-			addTo(y.data[i*l.Width:][:l.Width], l.Table[r*l.Width:][:l.Width])
+			l.Table.Widen(row, r*l.Width)
+			addTo(y.data[i*l.Width:][:l.Width], row)
 		}
 	}
 }
@@ -62,15 +64,15 @@ func addLookups(y *Tensor, lookups []Lookup) {
 // a row of its table.
 func checkLookups(op string, lookups []Lookup, rows, width int) {
 	for n, l := range lookups {
-		if l.Width != width || l.Width < 1 || len(l.Table)%l.Width != 0 {
-			fail(op, "table %d has %d values in rows of %d, want rows of %d", n, len(l.Table), l.Width, width)
+		if l.Width != width || l.Width < 1 || l.Table.Len()%l.Width != 0 {
+			fail(op, "table %d has %d values in rows of %d, want rows of %d", n, l.Table.Len(), l.Width, width)
 		}
 		if len(l.Index) != rows {
 			fail(op, "table %d is asked for %d rows, want %d", n, len(l.Index), rows)
 		}
 		for i, r := range l.Index {
-			if r < 0 || r >= len(l.Table)/l.Width {
-				fail(op, "table %d: index %d is row %d of %d", n, i, r, len(l.Table)/l.Width)
+			if r < 0 || r >= l.Table.Len()/l.Width {
+				fail(op, "table %d: index %d is row %d of %d", n, i, r, l.Table.Len()/l.Width)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func TestShapeErrors(t *testing.T) {
 	x := func(rows, cols int) *kernel.Tensor { return kernel.New(rows, cols, nil) }
 	p := func(rows, cols int) *nn.Param { return kernel.NewParam(rows, cols, nil) }
 	f := func(n int) []float32 { return make([]float32, n) }
-	weight := kernel.NewWeight(f(6), 2, 3)
+	weight := kernel.NewWeight(3, kernel.Float32, kernel.Values{Float32: f(6)})
 	span := []kernel.Span{{0, 4}}
 	cell := kernel.LSTMCell{InputWeight: p(8, 3), HiddenWeight: p(8, 2), InputBias: p(1, 8), HiddenBias: p(1, 8)}
 	wrong, wide := cell, kernel.LSTMCell{InputWeight: p(12, 3), HiddenWeight: p(12, 3), InputBias: p(1, 12), HiddenBias: p(1, 12)}
@@ -29,7 +29,8 @@ func TestShapeErrors(t *testing.T) {
 		{"negative", "New", "shape [-1 3] is negative", func() { kernel.New(-1, 3, nil) }},
 		{"param data", "New", "5 values", func() { kernel.NewParam(2, 3, f(5)) }},
 		{"gradient", "AccGrad", "gradient is [3 2], the tensor is [2 3]", func() { x(2, 3).AccGrad(x(3, 2)) }},
-		{"weight data", "NewWeight", "5 values for shape [2 3]", func() { kernel.NewWeight(f(5), 2, 3) }},
+		{"weight data", "NewWeight", "part 0 has 5 values, want rows of 3", func() { kernel.NewWeight(3, kernel.Float32, kernel.Values{Float32: f(5)}) }},
+		{"weight parts", "NewWeight", "no parts", func() { kernel.NewWeight(3, kernel.Float32) }},
 		{"linear input", "Linear", "x is [4 2], the weight is [2 3]", func() { kernel.Linear(x(4, 2), weight, nil) }},
 		{"linear bias", "Linear", "bias has 3 values", func() { kernel.Linear(x(4, 3), weight, f(3)) }},
 		{"trained input", "LinearParam", "x is [4 2], w is [2 3]", func() { kernel.LinearParam(x(4, 2), p(2, 3), nil) }},
@@ -49,10 +50,10 @@ func TestShapeErrors(t *testing.T) {
 		{"insert count", "InsertRows", "0 prompts for 1 sequences", func() { kernel.InsertRows(x(4, 3), span, nil) }},
 		{"insert width", "InsertRows", "prompt 0 is [1 2]", func() { kernel.InsertRows(x(4, 3), span, tensors(x(1, 2))) }},
 		{"embed rows", "Embed", "asked for 1 rows, want 2", func() {
-			kernel.Embed(kernel.Lookup{f(4), 2, []int{0, 1}}, kernel.Lookup{f(4), 2, []int{0}})
+			kernel.Embed(kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0, 1}}, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}})
 		}},
-		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(kernel.Lookup{f(4), 2, []int{2}}) }},
-		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{f(4), 2, []int{0}}) }},
+		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{2}}) }},
+		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}}) }},
 		{"heads", "Attention", "not three times 2 heads", func() { kernel.Attention(x(4, 9), span, nil, 2, 1, kernel.Mask{}) }},
 		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, 0, 1, kernel.Mask{}) }},
 		{"attention spans", "Attention", "cover 4 rows of 5", func() { kernel.Attention(x(5, 6), span, nil, 2, 1, kernel.Mask{}) }},

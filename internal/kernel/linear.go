@@ -1,46 +1,9 @@
 package kernel
 
 import (
-	"sync"
-
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
-
-	"github.com/gopeft/gopeft/internal/simd"
 )
-
-// Weight is a frozen weight of a torch Linear, [out, in]. It is packed for the
-// forward pass at its first use and kept so; the backward pass packs it per call
-// into a pooled buffer. A Weight may be used by many goroutines.
-type Weight struct {
-	data    []float32
-	out, in int
-	once    sync.Once
-	packed  *simd.Matrix
-}
-
-// NewWeight returns a weight over data, row by row, which is not copied and
-// must not change; it may be a read-only mapping of a file.
-func NewWeight(data []float32, out, in int) *Weight {
-	if out < 1 || in < 1 || len(data) != out*in {
-		fail("NewWeight", "%d values for shape [%d %d]", len(data), out, in)
-	}
-	return &Weight{data: data, out: out, in: in}
-}
-
-// Out returns the number of rows of the weight: the width of Linear's result.
-func (w *Weight) Out() int { return w.out }
-
-// In returns the number of columns of the weight: the width of Linear's input.
-func (w *Weight) In() int { return w.in }
-
-func (w *Weight) view() view { return view{w.data, w.out, w.in, w.in} }
-
-// forward returns the weight packed for x·Wᵀ.
-func (w *Weight) forward() *simd.Matrix {
-	w.once.Do(func() { w.packed = packTransposed(w.view()) })
-	return w.packed
-}
 
 // Linear returns x·Wᵀ + bias, [R, out], for x [R, in]; bias has out values, or is
 // nil. Weight and bias are frozen.
@@ -64,13 +27,13 @@ func (o *linear) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *linear) forward(bool) *Tensor {
 	y := New(Rows(o.x), o.w.out, nil)
-	multiply(y.view(), viewOf(o.x), o.w.forward(), o.bias)
+	o.w.multiply(y.view(), viewOf(o.x), o.bias)
 	return y
 }
 
 func (o *linear) backward(gradient []float32) {
 	gx := New(Rows(o.x), o.w.in, nil)
-	multiplyNN(gx.view(), view{gradient, Rows(o.x), o.w.out, o.w.out}, o.w.view())
+	o.w.multiplyBack(gx.view(), view{gradient, Rows(o.x), o.w.out, o.w.out})
 	accumulate(o.x, gx)
 }
 

@@ -20,7 +20,7 @@ func TestLinear(t *testing.T) {
 		t.Run(tt.name, operatorCase{
 			inputs: []input{random("x", tt.rows, 5)},
 			build: func(x []mat.Tensor) mat.Tensor {
-				return kernel.Linear(x[0], kernel.NewWeight(weight, 7, 5), tt.bias)
+				return kernel.Linear(x[0], kernel.NewWeight(5, kernel.Float32, kernel.Values{Float32: weight}), tt.bias)
 			},
 			reference: func(x [][]float64) []float64 {
 				y := product(x[0], numtest.Wide(weight), tt.rows, 7, 5)
@@ -163,7 +163,7 @@ func TestRowsOperators(t *testing.T) {
 			name:   "AddEmbed",
 			inputs: []input{random("x", 3, d)},
 			build: func(x []mat.Tensor) mat.Tensor {
-				table := kernel.Lookup{Table: numtest.Normal(7, 2*d, 1), Width: d, Index: []int{1, 0, 1}}
+				table := kernel.Lookup{Table: kernel.Values{Float32: numtest.Normal(7, 2*d, 1)}, Width: d, Index: []int{1, 0, 1}}
 				return kernel.AddEmbed(x[0], table, table)
 			},
 			reference: func(x [][]float64) []float64 {
@@ -196,7 +196,7 @@ func TestRowsOperators(t *testing.T) {
 
 func TestEmbed(t *testing.T) {
 	words, types := numtest.Normal(1, 5*3, 1), numtest.Normal(2, 2*3, 1)
-	got := kernel.Embed(kernel.Lookup{words, 3, []int{4, 0, 4}}, kernel.Lookup{types, 3, []int{1, 1, 0}})
+	got := kernel.Embed(kernel.Lookup{kernel.Values{Float32: words}, 3, []int{4, 0, 4}}, kernel.Lookup{kernel.Values{Float32: types}, 3, []int{1, 1, 0}})
 	var want []float32
 	for i, w := range []int{4, 0, 4} {
 		for c := range 3 {

@@ -26,9 +26,9 @@ type stackLayer struct {
 	bias, gamma           []float32 // long enough for every use
 }
 
-func newStack(layers, hidden, heads, inner, virtual int) *stack {
+func newStack(layers, hidden, heads, inner, virtual int, precision kernel.Precision) *stack {
 	weight := func(seed uint64, out, in int) *kernel.Weight {
-		return kernel.NewWeight(numtest.Normal(seed, out*in, 1/math.Sqrt(float64(in))), out, in)
+		return kernel.NewWeight(in, precision, kernel.Values{Float32: numtest.Normal(seed, out*in, 1/math.Sqrt(float64(in)))})
 	}
 	s := &stack{hidden: hidden, heads: heads}
 	for i := range layers {
@@ -91,7 +91,7 @@ func spansOf(lengths ...int) (spans []kernel.Span) {
 // Two runs, and runs with other numbers of threads, give the same bits; the
 // shapes are large enough for every operator to divide its work.
 func TestStackIsDeterministic(t *testing.T) {
-	s, spans := newStack(2, 64, 4, 256, 5), spansOf(70, 1, 33, 90, 6)
+	s, spans := newStack(2, 64, 4, 256, 5, kernel.Float32), spansOf(70, 1, 33, 90, 6)
 	x := kernel.New(200, 64, numtest.Normal(1, 200*64, 1))
 	weight := numtest.Normal(2, 200*64, 1)
 	run := func() ([]float32, []float32) {
@@ -111,7 +111,7 @@ func TestStackIsDeterministic(t *testing.T) {
 
 // The gradient that went through all operators is that of the forward pass.
 func TestStackGradient(t *testing.T) {
-	s, spans := newStack(2, 16, 4, 32, 3), spansOf(5, 1, 4)
+	s, spans := newStack(2, 16, 4, 32, 3, kernel.Float32), spansOf(5, 1, 4)
 	x := kernel.New(10, 16, numtest.Normal(1, 160, 1))
 	weight := numtest.Normal(2, 160, 0.1)
 	for _, drop := range []float32{0, 0.2} {
@@ -124,12 +124,18 @@ func TestStackGradient(t *testing.T) {
 // BenchmarkMiniLM runs the shape of MiniLM-L6 on 16 sequences of 128 tokens with
 // a prefix of 20, and reports tokens a second.
 func BenchmarkMiniLM(b *testing.B) {
+	for _, precision := range []kernel.Precision{kernel.Float32, kernel.BFloat16} {
+		b.Run(precision.String(), func(b *testing.B) { benchmarkMiniLM(b, precision) })
+	}
+}
+
+func benchmarkMiniLM(b *testing.B, precision kernel.Precision) {
 	lengths := make([]int, 16)
 	for i := range lengths {
 		lengths[i] = 128
 	}
 	const rows, hidden = 16 * 128, 384
-	s, spans := newStack(6, hidden, 12, 1536, 20), spansOf(lengths...)
+	s, spans := newStack(6, hidden, 12, 1536, 20, precision), spansOf(lengths...)
 	x := kernel.New(rows, hidden, numtest.Normal(1, rows*hidden, 1))
 	weight := numtest.Normal(2, rows*hidden, 1)
 	b.Run("forward", func(b *testing.B) {

@@ -62,12 +62,14 @@ func BenchmarkMulPackedOnce(b *testing.B) {
 
 // Weights and activations in bfloat16, and weights in float16.
 func BenchmarkMulHalf(b *testing.B) {
-	for name, format := range map[string]Format{"rounded": BFloat16, "bfloat16": BFloat16, "float16": Float16} {
+	bfloat16 := func(x []uint16) Values { return Values{BFloat16: x} }
+	float16 := func(x []uint16) Values { return Values{Float16: x} }
+	for name, values := range map[string]func([]uint16) Values{"rounded": bfloat16, "bfloat16": bfloat16, "float16": float16} {
 		b.Run(name, func(b *testing.B) {
 			benchmarkShapes(b, func(m, k, n int) func() {
 				a, c := normal(seeded(1), m*k), make([]float32, m*n)
 				var right Matrix
-				right.PackHalfTransposed(format, make([]uint16, k*n), k, n, k)
+				right.PackValues(values(make([]uint16, k*n)), n, k, true, false)
 				multiply := right.Mul
 				if name == "rounded" {
 					multiply = right.MulRounded

@@ -13,14 +13,6 @@ func RoundBFloat16(y []uint16, x []float32) {
 	roundBFloat16Generic(y[whole:], x[whole:])
 }
 
-// PairBFloat16 sets y to pairs of x and z rounded to bfloat16, x in the lower half.
-func PairBFloat16(y []uint32, x, z []float32) {
-	sameLength("PairBFloat16", len(y), len(x), len(z))
-	whole := len(x) &^ 15
-	active.pairBFloat16(y[:whole], x[:whole], z[:whole])
-	pairBFloat16Generic(y[whole:], x[whole:], z[whole:])
-}
-
 // pairWords sets y to pairs of x and z, x in the lower half.
 func pairWords(y []uint32, x, z []uint16) {
 	whole := len(x) &^ 15
@@ -62,12 +54,6 @@ func roundOne(v float32) uint16 {
 func roundBFloat16Generic(y []uint16, x []float32) {
 	for i, v := range x {
 		y[i] = roundOne(v)
-	}
-}
-
-func pairBFloat16Generic(y []uint32, x, z []float32) {
-	for i, v := range x {
-		y[i] = uint32(roundOne(z[i]))<<16 | uint32(roundOne(v))
 	}
 }
 

@@ -48,7 +48,7 @@ var generic = &kernels{
 	softmax: softmaxGeneric, softmaxGradient: softmaxGradientGeneric,
 	layerNorm: layerNormGeneric, layerNormGradient: layerNormGradientGeneric,
 	rmsNorm: rmsNormGeneric, rmsNormGradient: rmsNormGradientGeneric,
-	roundBFloat16: roundBFloat16Generic, pairBFloat16: pairBFloat16Generic, pairWords: pairWordsGeneric,
+	roundBFloat16: roundBFloat16Generic, pairWords: pairWordsGeneric,
 	widenBFloat16: widenBFloat16Generic, widenFloat16: widenFloat16Generic,
 }
 

@@ -544,11 +544,6 @@ func rmsNormGradientAVX512(gx []float32, gy []float32, xhat []float32, gamma []f
 //go:noescape
 func roundBFloat16AVX512(y []uint16, x []float32)
 
-// pairBFloat16AVX512 rounds x and z to bfloat16 and sets y to their pairs, x in the lower half. y has a multiple of 16 values.
-//
-//go:noescape
-func pairBFloat16AVX512(y []uint32, x []float32, z []float32)
-
 // pairWordsAVX512 sets y to pairs of x and z, x in the lower half. y has a multiple of 16 values.
 //
 //go:noescape
@@ -863,11 +858,6 @@ func rmsNormGradientAVX2(gx []float32, gy []float32, xhat []float32, gamma []flo
 //
 //go:noescape
 func roundBFloat16AVX2(y []uint16, x []float32)
-
-// pairBFloat16AVX2 rounds x and z to bfloat16 and sets y to their pairs, x in the lower half. y has a multiple of 16 values.
-//
-//go:noescape
-func pairBFloat16AVX2(y []uint32, x []float32, z []float32)
 
 // pairWordsAVX2 sets y to pairs of x and z, x in the lower half. y has a multiple of 16 values.
 //

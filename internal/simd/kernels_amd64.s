@@ -24435,48 +24435,6 @@ DATA constant00400000<>+48(SB)/8, $0x0040000000400000
 DATA constant00400000<>+56(SB)/8, $0x0040000000400000
 GLOBL constant00400000<>(SB), RODATA|NOPTR, $64
 
-// func pairBFloat16AVX512(y []uint32, x []float32, z []float32)
-// Requires: AVX, AVX512F
-TEXT ·pairBFloat16AVX512(SB), NOSPLIT, $0-72
-	MOVQ y_len+8(FP), CX
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ z_base+48(FP), DX
-
-pairBFloat16AVX512loop1:
-	SUBQ    $0x10, CX
-	JL      pairBFloat16AVX512done2
-	VMOVUPS (SI), Z0
-	VMOVUPS (DX), Z1
-	VPSRLD  $0x10, Z0, Z2
-	VPANDD  constant00000001<>+0(SB), Z2, Z2
-	VPADDD  constant00007fff<>+0(SB), Z2, Z2
-	VPADDD  Z0, Z2, Z2
-	VPORD   constant00400000<>+0(SB), Z0, Z3
-	VCMPPS  $0x03, Z0, Z0, K2
-	VMOVAPS Z3, K2, Z2
-	VMOVAPS Z2, Z0
-	VPSRLD  $0x10, Z1, Z2
-	VPANDD  constant00000001<>+0(SB), Z2, Z2
-	VPADDD  constant00007fff<>+0(SB), Z2, Z2
-	VPADDD  Z1, Z2, Z2
-	VPORD   constant00400000<>+0(SB), Z1, Z3
-	VCMPPS  $0x03, Z1, Z1, K2
-	VMOVAPS Z3, K2, Z2
-	VMOVAPS Z2, Z1
-	VPSRLD  $0x10, Z0, Z0
-	VPANDD  constantffff0000<>+0(SB), Z1, Z1
-	VPORD   Z0, Z1, Z1
-	VMOVUPS Z1, (DI)
-	ADDQ    $0x40, DI
-	ADDQ    $0x40, SI
-	ADDQ    $0x40, DX
-	JMP     pairBFloat16AVX512loop1
-
-pairBFloat16AVX512done2:
-	VZEROUPPER
-	RET
-
 // func pairWordsAVX512(y []uint32, x []uint16, z []uint16)
 // Requires: AVX, AVX512F
 TEXT ·pairWordsAVX512(SB), NOSPLIT, $0-72
@@ -32215,66 +32173,6 @@ roundBFloat16AVX2loop1:
 	JMP       roundBFloat16AVX2loop1
 
 roundBFloat16AVX2done2:
-	VZEROUPPER
-	RET
-
-// func pairBFloat16AVX2(y []uint32, x []float32, z []float32)
-// Requires: AVX, AVX2
-TEXT ·pairBFloat16AVX2(SB), NOSPLIT, $0-72
-	MOVQ y_len+8(FP), CX
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ z_base+48(FP), DX
-
-pairBFloat16AVX2loop1:
-	SUBQ      $0x10, CX
-	JL        pairBFloat16AVX2done2
-	VMOVUPS   (SI), Y0
-	VMOVUPS   (DX), Y1
-	VPSRLD    $0x10, Y0, Y2
-	VANDPS    constant00000001<>+0(SB), Y2, Y2
-	VPADDD    constant00007fff<>+0(SB), Y2, Y2
-	VPADDD    Y0, Y2, Y2
-	VORPS     constant00400000<>+0(SB), Y0, Y3
-	VCMPPS    $0x03, Y0, Y0, Y0
-	VBLENDVPS Y0, Y3, Y2, Y0
-	VPSRLD    $0x10, Y1, Y2
-	VANDPS    constant00000001<>+0(SB), Y2, Y2
-	VPADDD    constant00007fff<>+0(SB), Y2, Y2
-	VPADDD    Y1, Y2, Y2
-	VORPS     constant00400000<>+0(SB), Y1, Y3
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VBLENDVPS Y1, Y3, Y2, Y1
-	VPSRLD    $0x10, Y0, Y0
-	VANDPS    constantffff0000<>+0(SB), Y1, Y1
-	VORPS     Y0, Y1, Y1
-	VMOVUPS   Y1, (DI)
-	VMOVUPS   32(SI), Y0
-	VMOVUPS   32(DX), Y1
-	VPSRLD    $0x10, Y0, Y2
-	VANDPS    constant00000001<>+0(SB), Y2, Y2
-	VPADDD    constant00007fff<>+0(SB), Y2, Y2
-	VPADDD    Y0, Y2, Y2
-	VORPS     constant00400000<>+0(SB), Y0, Y3
-	VCMPPS    $0x03, Y0, Y0, Y0
-	VBLENDVPS Y0, Y3, Y2, Y0
-	VPSRLD    $0x10, Y1, Y2
-	VANDPS    constant00000001<>+0(SB), Y2, Y2
-	VPADDD    constant00007fff<>+0(SB), Y2, Y2
-	VPADDD    Y1, Y2, Y2
-	VORPS     constant00400000<>+0(SB), Y1, Y3
-	VCMPPS    $0x03, Y1, Y1, Y1
-	VBLENDVPS Y1, Y3, Y2, Y1
-	VPSRLD    $0x10, Y0, Y0
-	VANDPS    constantffff0000<>+0(SB), Y1, Y1
-	VORPS     Y0, Y1, Y1
-	VMOVUPS   Y1, 32(DI)
-	ADDQ      $0x40, DI
-	ADDQ      $0x40, SI
-	ADDQ      $0x40, DX
-	JMP       pairBFloat16AVX2loop1
-
-pairBFloat16AVX2done2:
 	VZEROUPPER
 	RET
 

@@ -29,70 +29,83 @@ func (b *Matrix) PackTransposed(w []float32, stride, n, k int) {
 	})
 }
 
-// PackRounded is Pack with values rounded to bfloat16, ties to even.
-func (b *Matrix) PackRounded(w []float32, stride, k, n int) {
-	b.resize("PackRounded", BFloat16, k, n)
-	checkMatrix("PackRounded", "w", len(w), stride, k, n)
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		var none [maxWidth]float32
-		b.eachPair(panel, height, func(line []uint32, i int, whole bool) {
-			first, second := w[(row+i)*stride+column:][:width], none[:width]
-			if whole {
-				second = w[(row+i+1)*stride+column:][:width]
-			}
-			PairBFloat16(line[:width], first, second)
-			clear(line[width:])
-		})
-	})
-}
-
-// PackRoundedTransposed is PackTransposed with values rounded to bfloat16, ties to even.
-func (b *Matrix) PackRoundedTransposed(w []float32, stride, n, k int) {
-	b.resize("PackRoundedTransposed", BFloat16, k, n)
-	checkMatrix("PackRoundedTransposed", "w", len(w), stride, n, k)
-	b.packPairs(func(to []uint16, column, row int) { RoundBFloat16(to, w[column*stride+row:][:len(to)]) })
-}
-
-// PackHalf packs w [k, n] of 16-bit values in the given format.
-func (b *Matrix) PackHalf(format Format, w []uint16, stride, k, n int) {
-	b.resizeHalf("PackHalf", format, k, n)
-	checkMatrix("PackHalf", "w", len(w), stride, k, n)
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		if format == Float16 {
-			for i := range height {
-				line := words(panel[i*b.lanes():][:b.lanes()])
-				copy(line, w[(row+i)*stride+column:][:width])
-				clear(line[width:])
-			}
-			return
-		}
-		var none [maxWidth]uint16
-		b.eachPair(panel, height, func(line []uint32, i int, whole bool) {
-			first, second := w[(row+i)*stride+column:][:width], none[:width]
-			if whole {
-				second = w[(row+i+1)*stride+column:][:width]
-			}
-			pairWords(line[:width], first, second)
-			clear(line[width:])
-		})
-	})
-}
-
-// PackHalfTransposed packs the transpose of w [n, k] of 16-bit values in the given format.
-func (b *Matrix) PackHalfTransposed(format Format, w []uint16, stride, n, k int) {
-	b.resizeHalf("PackHalfTransposed", format, k, n)
-	checkMatrix("PackHalfTransposed", "w", len(w), stride, n, k)
-	if format == BFloat16 {
-		b.packPairs(func(to []uint16, column, row int) { copy(to, w[column*stride+row:]) })
-		return
+// PackValues packs v [rows, cols], or its transpose, in the width that it has; rounded,
+// as bfloat16.
+func (b *Matrix) PackValues(v Values, rows, cols int, transposed, rounded bool) {
+	if v.Len() != rows*cols {
+		panic(fmt.Sprintf("simd: PackValues: %d values for [%d, %d]", v.Len(), rows, cols))
 	}
+	switch {
+	case v.Float32 != nil && !rounded && transposed:
+		b.PackTransposed(v.Float32, cols, rows, cols)
+	case v.Float32 != nil && !rounded:
+		b.Pack(v.Float32, cols, rows, cols)
+	case v.Float16 != nil && !rounded:
+		b.packFloat16(v.Float16, rows, cols, transposed)
+	case transposed:
+		b.packPairsTransposed(v, rows, cols)
+	default:
+		b.packPairs(v, rows, cols)
+	}
+}
+
+// packPairs packs v [k, n] as bfloat16: two rows become one of pairs.
+func (b *Matrix) packPairs(v Values, k, n int) {
+	b.resize("PackValues", BFloat16, k, n)
+	b.eachPanel(func(panel []float32, row, height, column, width int) {
+		var first, second [maxWidth]uint16
+		for i := 0; i < height; i += 2 {
+			v.round(first[:width], (row+i)*n+column)
+			if i+1 < height {
+				v.round(second[:width], (row+i+1)*n+column)
+			} else {
+				clear(second[:])
+			}
+			line := bits(panel[i/2*b.width:][:b.width])
+			pairWords(line[:width], first[:width], second[:width])
+			clear(line[width:])
+		}
+	})
+}
+
+// packPairsTransposed packs the transpose of v [n, k] as bfloat16. Neighbouring values of
+// a row are a pair, so that the transpose moves 32 bits at a time.
+func (b *Matrix) packPairsTransposed(v Values, n, k int) {
+	b.resize("PackValues", BFloat16, k, n)
 	b.eachPanel(func(panel []float32, row, height, column, width int) {
 		if width < b.width {
 			clear(panel)
 		}
-		to := words(panel)
+		steps := b.steps(height)
+		buffer := make([]float32, width*steps)
 		for j := range width {
-			for i, v := range w[(column+j)*stride+row:][:height] {
+			line := words(buffer[j*steps:][:steps])
+			v.round(line[:height], (column+j)*k+row)
+			clear(line[height:])
+		}
+		transpose(panel, b.width, buffer, steps, width, steps)
+	})
+}
+
+func (b *Matrix) packFloat16(w []uint16, rows, cols int, transposed bool) {
+	k, n := rows, cols
+	if transposed {
+		k, n = cols, rows
+	}
+	b.resize("PackValues", Float16, k, n)
+	b.eachPanel(func(panel []float32, row, height, column, width int) {
+		to := words(panel)
+		if width < b.width {
+			clear(panel)
+		}
+		if !transposed {
+			for i := range height {
+				copy(to[i*b.width:], w[(row+i)*cols+column:][:width])
+			}
+			return
+		}
+		for j := range width {
+			for i, v := range w[(column+j)*cols+row:][:height] {
 				to[i*b.width+j] = v
 			}
 		}
@@ -101,13 +114,6 @@ func (b *Matrix) PackHalfTransposed(format Format, w []uint16, stride, n, k int)
 
 // maxWidth is the width of a panel at the widest level.
 const maxWidth = 32
-
-func (b *Matrix) resizeHalf(function string, format Format, k, n int) {
-	if format != BFloat16 && format != Float16 {
-		panic(fmt.Sprintf("simd: %s: values of %v do not have 16 bits", function, format))
-	}
-	b.resize(function, format, k, n)
-}
 
 // eachPanel calls f for every panel of every block: where it lies in the matrix,
 // and its rows and columns there.
@@ -120,31 +126,6 @@ func (b *Matrix) eachPanel(f func(panel []float32, row, height, column, width in
 				f(b.panel(row, height, p), row, height, column, min(b.width, b.n-column))
 			}
 		}
-	})
-}
-
-// eachPair calls f for every row of pairs of a panel: of rows i and i+1, if there are both.
-func (b *Matrix) eachPair(panel []float32, height int, f func(line []uint32, i int, whole bool)) {
-	for i := 0; i < height; i += 2 {
-		f(bits(panel[i/2*b.width:][:b.width]), i, i+1 < height)
-	}
-}
-
-// packPairs packs the transpose of a matrix of which read gives part of a row, as bfloat16:
-// neighbouring values of a row are a pair, so that the transpose moves 32 bits at a time.
-func (b *Matrix) packPairs(read func(to []uint16, row, column int)) {
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		if width < b.width {
-			clear(panel)
-		}
-		steps := b.steps(height)
-		buffer := make([]float32, width*steps)
-		for j := range width {
-			line := words(buffer[j*steps:][:steps])
-			read(line[:height], column+j, row)
-			clear(line[height:])
-		}
-		transpose(panel, b.width, buffer, steps, width, steps)
 	})
 }
 

@@ -70,7 +70,6 @@ type kernels struct {
 	rmsNorm                                      func(y, xhat, x, residual, gamma []float32, eps float32) float32
 	// Conversions, of a multiple of 16 values.
 	roundBFloat16               func(y []uint16, x []float32)
-	pairBFloat16                func(y []uint32, x, z []float32)
 	pairWords                   func(y []uint32, x, z []uint16)
 	widenBFloat16, widenFloat16 func(y []float32, x []uint16)
 }

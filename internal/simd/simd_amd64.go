@@ -48,7 +48,7 @@ var avx512 = &kernels{
 	softmax: softmaxAVX512, softmaxGradient: softmaxGradientAVX512,
 	layerNorm: layerNormAVX512, layerNormGradient: layerNormGradientAVX512,
 	rmsNorm: rmsNormAVX512, rmsNormGradient: rmsNormGradientAVX512,
-	roundBFloat16: roundBFloat16AVX512, pairBFloat16: pairBFloat16AVX512, pairWords: pairWordsAVX512,
+	roundBFloat16: roundBFloat16AVX512, pairWords: pairWordsAVX512,
 	widenBFloat16: widenBFloat16AVX512, widenFloat16: widenFloat16AVX512,
 }
 
@@ -70,7 +70,7 @@ var avx2 = &kernels{
 	softmax: softmaxAVX2, softmaxGradient: softmaxGradientAVX2,
 	layerNorm: layerNormAVX2, layerNormGradient: layerNormGradientAVX2,
 	rmsNorm: rmsNormAVX2, rmsNormGradient: rmsNormGradientAVX2,
-	roundBFloat16: roundBFloat16AVX2, pairBFloat16: pairBFloat16AVX2, pairWords: pairWordsAVX2,
+	roundBFloat16: roundBFloat16AVX2, pairWords: pairWordsAVX2,
 	widenBFloat16: widenBFloat16AVX2, widenFloat16: widenFloat16AVX2,
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/bert"
 	"github.com/gopeft/gopeft/models/layer"
@@ -20,6 +21,9 @@ import (
 var architectures = map[string]models.Architecture{
 	"bert": bert.Architecture,
 }
+
+// ErrDType: no computation in numbers of this type.
+var ErrDType = errors.New("unknown dtype to compute in")
 
 // Options says what to load. The zero value loads the model as config.json describes it.
 type Options struct {
@@ -31,31 +35,51 @@ type Options struct {
 	ProblemType string
 	// Rand draws a head that the checkpoint does not hold; nil: that is an error.
 	Rand *rand.Rand
-	Open *hfio.OpenOptions
+	OpenOptions
 }
+
+// OpenOptions says how to load a backbone. The zero value computes in float32.
+type OpenOptions struct {
+	// DType is F32, or BF16 to round what is multiplied with the frozen weights, and these
+	// weights, to bfloat16, forward and backward: faster, and with half the memory for
+	// weights. Sums, and everything else, stay float32. "" is F32.
+	DType hfio.DType
+	Files *hfio.OpenOptions
+}
+
+// precisions are the values of OpenOptions.DType.
+var precisions = map[hfio.DType]kernel.Precision{"": kernel.Float32, hfio.F32: kernel.Float32, hfio.BF16: kernel.BFloat16}
 
 // Base is a loaded backbone that any number of heads can be put on. Its weights may
 // lie in mapped files: Close it when no model of it is used any more.
 type Base struct {
 	checkpoint   *hfio.Checkpoint
+	precision    kernel.Precision
 	architecture models.Architecture
 	backbone     models.HeadedBackbone
 }
 
 // Open loads a model directory without a head.
-func Open(fsys fs.FS, opts *hfio.OpenOptions) (*Base, error) {
-	checkpoint, err := hfio.OpenModel(fsys, opts)
+func Open(fsys fs.FS, opts *OpenOptions) (*Base, error) {
+	if opts == nil {
+		opts = &OpenOptions{}
+	}
+	precision, known := precisions[opts.DType]
+	if !known {
+		return nil, fmt.Errorf("%w: found %s, want %s or %s", ErrDType, opts.DType, hfio.F32, hfio.BF16)
+	}
+	checkpoint, err := hfio.OpenModel(fsys, opts.Files)
 	if err != nil {
 		return nil, err
 	}
-	b, err := open(checkpoint)
+	b, err := open(checkpoint, precision)
 	if err != nil {
 		return nil, errors.Join(err, checkpoint.Close())
 	}
 	return b, nil
 }
 
-func open(checkpoint *hfio.Checkpoint) (*Base, error) {
+func open(checkpoint *hfio.Checkpoint, precision kernel.Precision) (*Base, error) {
 	config := checkpoint.Config
 	architecture, known := architectures[config.ModelType]
 	if !known {
@@ -65,7 +89,7 @@ func open(checkpoint *hfio.Checkpoint) (*Base, error) {
 			Err: fmt.Errorf("%w: found %q, want one of: %s", models.ErrUnknownArchitecture, config.ModelType, names),
 		}
 	}
-	b := &Base{checkpoint: checkpoint, architecture: architecture}
+	b := &Base{checkpoint: checkpoint, precision: precision, architecture: architecture}
 	weights := b.weights()
 	backbone, err := architecture.New(config, weights)
 	if err = errors.Join(err, weights.Err()); err != nil {
@@ -76,7 +100,7 @@ func open(checkpoint *hfio.Checkpoint) (*Base, error) {
 }
 
 func (b *Base) weights() *layer.Weights {
-	return layer.NewWeights(b.checkpoint, b.architecture.Prefix, b.architecture.Renamed...)
+	return layer.NewWeights(b.checkpoint, b.precision, b.architecture.Prefix, b.architecture.Renamed...)
 }
 
 // Config returns the model's config.json.
@@ -140,7 +164,7 @@ func Load(fsys fs.FS, opts *Options) (*models.Model, *Base, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	base, err := Open(fsys, opts.Open)
+	base, err := Open(fsys, &opts.OpenOptions)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -84,9 +84,9 @@ func pasts(batch models.Batch, layer int) []kernel.Past {
 // embeddings are the sum of word, token type and position embeddings, normalised.
 type embeddings struct {
 	width     int
-	word      []float32 // [vocab, d]
-	tokenType []float32 // [types, d]
-	position  []float32 // [positions, d]
+	word      kernel.Values // [vocab, d]
+	tokenType kernel.Values // [types, d]
+	position  kernel.Values // [positions, d]
 	norm      *layer.Norm
 	dropout   float32
 }
@@ -94,9 +94,9 @@ type embeddings struct {
 func newEmbeddings(c config, w *layer.Weights) *embeddings {
 	return &embeddings{
 		width:     c.Hidden,
-		word:      w.Values("word_embeddings.weight", c.Vocab, c.Hidden),
-		tokenType: w.Values("token_type_embeddings.weight", c.TypeVocab, c.Hidden),
-		position:  w.Values("position_embeddings.weight", c.MaxPositions, c.Hidden),
+		word:      w.Stored("word_embeddings.weight", c.Vocab, c.Hidden),
+		tokenType: w.Stored("token_type_embeddings.weight", c.TypeVocab, c.Hidden),
+		position:  w.Stored("position_embeddings.weight", c.MaxPositions, c.Hidden),
 		norm:      w.Norm("LayerNorm", c.Hidden, c.normEps),
 		dropout:   c.hiddenDropout,
 	}

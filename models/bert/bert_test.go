@@ -12,6 +12,7 @@ import (
 	"github.com/nlpodyssey/spago/ag"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
@@ -89,7 +90,7 @@ func opened(t *testing.T, dir fs.FS) (*hfio.Checkpoint, *layer.Weights, *bert.Mo
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights := layer.NewWeights(checkpoint, bert.Architecture.Prefix)
+	weights := layer.NewWeights(checkpoint, kernel.Float32, bert.Architecture.Prefix)
 	model, err := bert.New(checkpoint.Config, weights)
 	if err = errors.Join(err, weights.Err()); err != nil {
 		t.Fatal(err)

@@ -125,17 +125,17 @@ func newMaskedHead(m *Model, w *layer.Weights) models.Head {
 func newDecoder(m *Model, w *layer.Weights) *layer.Linear {
 	c, weight, bias := m.config, m.embeddings.word, []float32(nil)
 	if !c.tied || w.Has("decoder.weight") {
-		weight = w.Values("decoder.weight", c.Vocab, c.Hidden)
+		weight = w.Stored("decoder.weight", c.Vocab, c.Hidden)
 	}
 	if !c.tied || w.Has("decoder.bias") {
 		bias = w.Values("decoder.bias", c.Vocab)
 	} else {
 		bias = w.Values("bias", c.Vocab)
 	}
-	if weight == nil || bias == nil {
+	if weight.Len() == 0 || bias == nil {
 		return nil
 	}
-	return layer.NewLinear(weight, bias, c.Vocab, c.Hidden)
+	return w.NewLinear(weight, bias, c.Hidden)
 }
 
 func (h *maskedHead) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err error) {

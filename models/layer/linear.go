@@ -16,10 +16,9 @@ type Linear struct {
 	bias   []float32
 }
 
-// NewLinear returns a linear over weight [out, in], row by row, and bias [out],
-// which are not copied.
-func NewLinear(weight, bias []float32, out, in int) *Linear {
-	return &Linear{kernel.NewWeight(weight, out, in), bias}
+// NewLinear returns a linear over weight [out, in] and bias [out], which are not copied.
+func (w *Weights) NewLinear(weight kernel.Values, bias []float32, in int) *Linear {
+	return &Linear{kernel.NewWeight(in, w.state.precision, weight), bias}
 }
 
 // Linear reads name.weight [out, in] and name.bias [out].
@@ -28,19 +27,16 @@ func (w *Weights) Linear(name string, out, in int) *Linear { return w.Stacked(ou
 // Stacked reads several linears of one input as one, whose outputs stand beside
 // each other in the order of the names: [R, len(names)·out].
 func (w *Weights) Stacked(out, in int, names ...string) *Linear {
-	weights, biases := make([][]float32, len(names)), make([][]float32, len(names))
+	weights, biases := make([]kernel.Values, len(names)), make([][]float32, len(names))
 	complete := true
 	for i, name := range names {
-		weights[i], biases[i] = w.Values(name+".weight", out, in), w.Values(name+".bias", out)
-		complete = complete && weights[i] != nil && biases[i] != nil
+		weights[i], biases[i] = w.Stored(name+".weight", out, in), w.Values(name+".bias", out)
+		complete = complete && weights[i].Len() > 0 && biases[i] != nil
 	}
 	if !complete {
 		return nil
 	}
-	if len(names) == 1 { // it may lie in the file: no copy
-		return NewLinear(weights[0], biases[0], out, in)
-	}
-	return NewLinear(slices.Concat(weights...), slices.Concat(biases...), len(names)*out, in)
+	return &Linear{kernel.NewWeight(in, w.state.precision, weights...), slices.Concat(biases...)}
 }
 
 // Forward returns [R, out] of x [R, in].

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
 )
 
 // Weights reads a checkpoint by paths, so that a model's code and its tensors'
@@ -23,18 +24,19 @@ type Weights struct {
 
 type weightsState struct {
 	checkpoint *hfio.Checkpoint
+	precision  kernel.Precision
 	prefix     string
 	renamed    [][2]string
 	used       map[string]bool
 	problems   []error
 }
 
-// NewWeights returns the root of a checkpoint. A tensor that is not there under its
+// NewWeights returns the root of a checkpoint, whose linears multiply in a precision. A tensor that is not there under its
 // own name is looked for under prefix+name (a checkpoint of a model with a head
 // holds its backbone so), then under the names that renamed gives: pairs of an
 // ending of today and one of older checkpoints.
-func NewWeights(checkpoint *hfio.Checkpoint, prefix string, renamed ...[2]string) *Weights {
-	return &Weights{state: &weightsState{checkpoint: checkpoint, prefix: prefix, renamed: renamed, used: map[string]bool{}}}
+func NewWeights(checkpoint *hfio.Checkpoint, precision kernel.Precision, prefix string, renamed ...[2]string) *Weights {
+	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefix: prefix, renamed: renamed, used: map[string]bool{}}}
 }
 
 // At returns the weights below a path, whose elements are joined with ".".
@@ -75,18 +77,51 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 	return hfio.Tensor{}, false
 }
 
-// Values returns a tensor of this shape as float32, which must not be written: it
-// may lie in the file. A missing or misshaped one is noted and gives nil.
+// Stored returns a tensor of this shape in the width in which the file holds it. It must
+// not be written: it may lie in the file. A missing or misshaped one is noted and gives
+// no values.
+func (w *Weights) Stored(name string, shape ...int) kernel.Values {
+	t, ok := w.tensor(name, shape)
+	words, inPlace := t.Words()
+	switch {
+	case !ok:
+		return kernel.Values{}
+	case inPlace && t.DType == hfio.BF16:
+		return kernel.Values{BFloat16: words}
+	case inPlace && t.DType == hfio.F16:
+		return kernel.Values{Float16: words}
+	}
+	return kernel.Values{Float32: w.float32s(name, t)}
+}
+
+// Values is Stored as float32.
 func (w *Weights) Values(name string, shape ...int) []float32 {
+	t, ok := w.tensor(name, shape)
+	if !ok {
+		return nil
+	}
+	return w.float32s(name, t)
+}
+
+// tensor returns a tensor of this shape, or notes what is wrong.
+func (w *Weights) tensor(name string, shape []int) (hfio.Tensor, bool) {
 	t, ok := w.find(w.path + name)
 	if !ok {
 		w.note(name, fmt.Errorf("%w, want %v", hfio.ErrNotFound, shape))
-		return nil
+		return t, false
 	}
 	if !slices.Equal(t.Shape, shape) {
 		w.note(name, &hfio.Mismatch{Found: fmt.Sprint(t.Shape), Want: fmt.Sprint(shape), Kind: hfio.ErrShape})
-		return nil
+		return t, false
 	}
+	if err := t.Check(); err != nil {
+		w.note(name, err)
+		return t, false
+	}
+	return t, true
+}
+
+func (w *Weights) float32s(name string, t hfio.Tensor) []float32 {
 	values, err := t.Float32s()
 	if err != nil {
 		w.note(name, err)

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models/layer"
 )
 
@@ -48,7 +49,7 @@ func TestNames(t *testing.T) {
 		hfio.Tensor{Name: "x.e.Norm.weight", Shape: []int{1}}, hfio.Tensor{Name: "e.Norm.gamma", Shape: []int{1}},
 		hfio.Tensor{Name: "unused", Shape: []int{1}},
 	)
-	w := layer.NewWeights(c, "x.", renamed)
+	w := layer.NewWeights(c, kernel.Float32, "x.", renamed)
 	for _, read := range []struct {
 		name string
 		at   *layer.Weights
@@ -83,7 +84,7 @@ func TestProblems(t *testing.T) {
 		hfio.Tensor{Name: "q.weight", Shape: []int{2, 3}}, hfio.Tensor{Name: "q.bias", Shape: []int{2}},
 		hfio.Tensor{Name: "k.weight", Shape: []int{3, 2}}, hfio.Tensor{Name: "k.bias", Shape: []int{2}},
 	)
-	w := layer.NewWeights(c, "")
+	w := layer.NewWeights(c, kernel.Float32, "")
 	if w.Linear("q", 2, 3) == nil || w.TrainedLinear("q", 2, 3) == nil || w.Stacked(2, 3, "q", "q") == nil {
 		t.Error("a linear that is there is nil")
 	}

@@ -20,19 +20,6 @@ func (a *assembler) conversions() {
 			}
 			a.storeWords(r[0], r[1], p[0])
 		})
-	a.conversion("pairBFloat16", "y []uint32, x, z []float32", "rounds x and z to bfloat16 and sets y to their pairs, x in the lower half.",
-		[]int{4, 4, 4}, func(p []reg.GPPhysical) {
-			for i := range step {
-				a.VMOVUPS(operand.Mem{Base: p[1], Disp: i * a.bytes()}, r[0])
-				a.VMOVUPS(operand.Mem{Base: p[2], Disp: i * a.bytes()}, r[1])
-				a.roundToBFloat16(r[0], r[2], r[3])
-				a.roundToBFloat16(r[1], r[2], r[3])
-				a.VPSRLD(operand.Imm(16), r[0], r[0])
-				a.and(a.bits(0xffff0000), r[1], r[1])
-				a.or(r[0], r[1], r[1])
-				a.VMOVUPS(r[1], operand.Mem{Base: p[0], Disp: i * a.bytes()})
-			}
-		})
 	a.conversion("pairWords", "y []uint32, x, z []uint16", "sets y to pairs of x and z, x in the lower half.",
 		[]int{4, 2, 2}, func(p []reg.GPPhysical) {
 			for i := range step {

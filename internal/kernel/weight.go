@@ -1,0 +1,104 @@
+package kernel
+
+import (
+	"sync"
+
+	"github.com/gopeft/gopeft/internal/simd"
+)
+
+// Values are frozen numbers, row by row, in the width in which a checkpoint holds
+// them. They are not copied and must not change; they may be a read-only mapping.
+type Values = simd.Values
+
+// Weight is a frozen weight of a torch Linear, [out, in], held in parts that lie one
+// under the other. It is packed for the forward pass at its first use and kept so; the
+// backward pass packs it per call into a pooled buffer. A Weight may be used by many
+// goroutines.
+type Weight struct {
+	parts   []weightPart
+	out, in int
+	rounded bool
+	once    sync.Once
+}
+
+// weightPart is [out, in], of which the first row is row first of the weight.
+type weightPart struct {
+	values     Values
+	first, out int
+	packed     *simd.Matrix
+}
+
+// Precision says what a product with a weight multiplies. Sums are float32.
+type Precision int
+
+const (
+	// Float32 multiplies values as they are.
+	Float32 Precision = iota
+	// BFloat16 rounds both operands to bfloat16, in the forward and in the backward pass.
+	BFloat16
+)
+
+// String returns torch's name.
+func (p Precision) String() string { return [...]string{"float32", "bfloat16"}[p] }
+
+// NewWeight returns the weight whose rows, of in values each, are those of the parts.
+func NewWeight(in int, precision Precision, parts ...Values) *Weight {
+	w := &Weight{in: in, rounded: precision == BFloat16}
+	for i, values := range parts {
+		if in < 1 || values.Len() == 0 || values.Len()%in != 0 {
+			fail("NewWeight", "part %d has %d values, want rows of %d", i, values.Len(), in)
+		}
+		out := values.Len() / in
+		w.parts = append(w.parts, weightPart{values: values, first: w.out, out: out})
+		w.out += out
+	}
+	if w.out == 0 {
+		fail("NewWeight", "no parts")
+	}
+	return w
+}
+
+// Out returns the number of rows of the weight: the width of Linear's result.
+func (w *Weight) Out() int { return w.out }
+
+// In returns the number of columns of the weight: the width of Linear's input.
+func (w *Weight) In() int { return w.in }
+
+// multiply sets y [R, out] to x [R, in] times the transposed weight, plus bias, which may be nil.
+func (w *Weight) multiply(y, x view, bias []float32) {
+	w.once.Do(func() {
+		for i := range w.parts {
+			p := &w.parts[i]
+			p.packed = new(simd.Matrix)
+			p.packed.PackValues(p.values, p.out, w.in, true, w.rounded)
+		}
+	})
+	for _, p := range w.parts {
+		var own []float32
+		if bias != nil {
+			own = bias[p.first:][:p.out]
+		}
+		w.product(p.packed, y.columns(p.first, p.first+p.out), x, own, false)
+	}
+}
+
+// multiplyBack sets gx [R, in] to gy [R, out] times the weight.
+func (w *Weight) multiplyBack(gx, gy view) {
+	right := matrices.Get().(*simd.Matrix)
+	defer matrices.Put(right)
+	for i, p := range w.parts {
+		right.PackValues(p.values, p.out, w.in, false, w.rounded)
+		w.product(right, gx, gy.columns(p.first, p.first+p.out), nil, i > 0)
+	}
+}
+
+func (w *Weight) product(right *simd.Matrix, dst, a view, bias []float32, accumulate bool) {
+	if dst.rows == 0 {
+		return
+	}
+	multiply := right.Mul
+	if w.rounded {
+		multiply = right.MulRounded
+	}
+	multiply(dst.data, dst.stride, a.data, a.stride, dst.rows, bias, accumulate)
+}

@@ -1,0 +1,103 @@
+package kernel_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/internal/numtest"
+	"github.com/gopeft/gopeft/internal/simd"
+	"github.com/nlpodyssey/spago/ag"
+	"github.com/nlpodyssey/spago/nn"
+)
+
+// linearBoth returns x·Wᵀ + bias and the gradient of x.
+func linearBoth(t *testing.T, w *kernel.Weight, x *nn.Param, bias, gradient []float32) (y, gx []float32) {
+	t.Helper()
+	result := kernel.Linear(x, w, bias)
+	result.AccGrad(kernel.New(kernel.Rows(result), kernel.Cols(result), slices.Clone(gradient)))
+	if err := ag.Backward(result); err != nil {
+		t.Fatal(err)
+	}
+	defer x.ZeroGrad()
+	return kernel.Data(result), kernel.Data(x.Grad())
+}
+
+// rounded returns x in bfloat16; package simd tests the rounding.
+func rounded(x []float32) (words []uint16, values []float32) {
+	words, values = make([]uint16, len(x)), make([]float32, len(x))
+	simd.RoundBFloat16(words, x)
+	simd.WidenBFloat16(values, words)
+	return words, values
+}
+
+// In bfloat16 the product is that of the rounded operands, forward and backward, whatever
+// the weight's own width and parts.
+func TestLinearBFloat16(t *testing.T) {
+	const rows, in, first, second = 37, 45, 64, 33
+	weight, bias := numtest.Normal(1, (first+second)*in, 1), numtest.Normal(2, first+second, 1)
+	x, gradient := numtest.Normal(3, rows*in, 1), numtest.Normal(4, rows*(first+second), 1)
+	words, exact := rounded(weight)
+	_, xr := rounded(x)
+	_, gr := rounded(gradient)
+	for name, w := range map[string]*kernel.Weight{
+		"float32":            kernel.NewWeight(in, kernel.BFloat16, kernel.Values{Float32: weight}),
+		"bfloat16":           kernel.NewWeight(in, kernel.BFloat16, kernel.Values{BFloat16: words}),
+		"parts of two types": kernel.NewWeight(in, kernel.BFloat16, kernel.Values{Float32: weight[:first*in]}, kernel.Values{BFloat16: words[first*in:]}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			y, gx := linearBoth(t, w, kernel.NewParam(rows, in, x), bias, gradient)
+			for r := range rows {
+				for o := range first + second {
+					want := float64(bias[o])
+					for i := range in {
+						want += float64(xr[r*in+i]) * float64(exact[o*in+i])
+					}
+					if got := float64(y[r*(first+second)+o]); math.Abs(got-want) > 1e-4 {
+						t.Fatalf("y[%d][%d] = %v, want %v", r, o, got, want)
+					}
+				}
+				for i := range in {
+					want := 0.0
+					for o := range first + second {
+						want += float64(gr[r*(first+second)+o]) * float64(exact[o*in+i])
+					}
+					if got := float64(gx[r*in+i]); math.Abs(got-want) > 1e-4 {
+						t.Fatalf("gx[%d][%d] = %v, want %v", r, i, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A weight of 16 bits, and one in parts, gives what the same numbers give as one matrix of float32.
+func TestWeightWidths(t *testing.T) {
+	const rows, in, out = 5, 24, 70
+	x, gradient := numtest.Normal(3, rows*in, 1), numtest.Normal(4, rows*out, 1)
+	words, exact := rounded(numtest.Normal(1, out*in, 1))
+	halves := make([]uint16, out*in)
+	for i := range halves {
+		halves[i] = uint16(i*977)&0x83ff | uint16(12+i%5)<<10 // from 2⁻³ to 4
+	}
+	widened := make([]float32, out*in)
+	simd.WidenFloat16(widened, halves)
+	for _, c := range []struct {
+		name  string
+		whole []float32
+		parts []kernel.Values
+	}{
+		{"bfloat16", exact, []kernel.Values{{BFloat16: words}}},
+		{"float16", widened, []kernel.Values{{Float16: halves}}},
+		{"parts", exact, []kernel.Values{{Float32: exact[:3*in]}, {BFloat16: words[3*in : 40*in]}, {Float32: exact[40*in:]}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			whole := kernel.NewWeight(in, kernel.Float32, kernel.Values{Float32: c.whole})
+			wantY, wantGX := linearBoth(t, whole, kernel.NewParam(rows, in, x), nil, gradient)
+			y, gx := linearBoth(t, kernel.NewWeight(in, kernel.Float32, c.parts...), kernel.NewParam(rows, in, x), nil, gradient)
+			numtest.SameBits(t, y, wantY)
+			numtest.Close(t, gx, wantGX, 1e-5, 1e-5)
+		})
+	}
+}
