@@ -21,6 +21,7 @@ func evalCommand() *cli.Command {
 		ArgsUsage: " ",
 		Flags: append([]cli.Flag{
 			baseFlag(),
+			dtypeFlag(),
 			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", Required: true},
 			&cli.StringFlag{Name: "data", Usage: "the data file", Required: true},
 			&cli.IntFlag{Name: "batch-size", Usage: "sequences computed at once", Value: 32},
@@ -34,7 +35,7 @@ func runEval(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
-	base, err := openBase(c.String("base"))
+	base, err := openBase(c, c.String("base"))
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ func predictCommand() *cli.Command {
 {"text": ..., "pair": ...} for SEQ_CLS, {"words": [...]} for TOKEN_CLS, {"question": ..., "context": ...} for QUESTION_ANS.`,
 		Flags: []cli.Flag{
 			baseFlag(),
+			dtypeFlag(),
 			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", Required: true},
 			&cli.BoolFlag{Name: "jsonl", Usage: "read JSON objects"},
 			jsonFlag("print one JSON object a line, with the probability of every label"),

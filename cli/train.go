@@ -49,6 +49,7 @@ func trainFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: runFileFlag, Usage: "a YAML file with these options as keys; the command line wins"},
 		baseFlag(),
+		dtypeFlag(),
 		&cli.StringFlag{Name: "data", Usage: "the training file", Required: true},
 		&cli.StringFlag{Name: "dev", Usage: "a file to measure on"},
 		&cli.StringFlag{Name: "output", Usage: "the adapter's directory", Required: true},

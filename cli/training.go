@@ -30,6 +30,10 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
+	open, err := openOptions(c)
+	if err != nil {
+		return nil, err
+	}
 	opts, err := dataOptions(c, start.task, start.problemType, start.labels)
 	if err != nil {
 		return nil, err
@@ -39,7 +43,7 @@ func newTraining(c *cli.Context) (*training, error) {
 		return nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(c.String("data"), data))
-	base, err := auto.Open(hfio.Dir(c.String("base")), nil)
+	base, err := auto.Open(hfio.Dir(c.String("base")), &open)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func runValidate(c *cli.Context) error {
 		return err
 	}
 	defer a.Close()
-	findings, err := findingsOf(a, c.String("base"))
+	findings, err := findingsOf(c, a, c.String("base"))
 	if err != nil {
 		return err
 	}
@@ -59,11 +59,11 @@ func runValidate(c *cli.Context) error {
 }
 
 // findingsOf validates an adapter, against the base in a directory where one is given.
-func findingsOf(a *hfio.Adapter, baseDir string) ([]adapters.Finding, error) {
+func findingsOf(c *cli.Context, a *hfio.Adapter, baseDir string) ([]adapters.Finding, error) {
 	if baseDir == "" {
 		return adapters.Validate(a, nil), nil
 	}
-	base, err := openBase(baseDir)
+	base, err := openBase(c, baseDir)
 	if err != nil {
 		return nil, err
 	}

@@ -11,10 +11,11 @@ type Model struct {
 	Config      hfio.ModelConfig
 	Task        Task
 	Backbone    Backbone
-	Head        Head     // nil: the hidden states are the answer
-	Labels      []string // names of the scores of a classifier
-	ProblemType string   // of SEQ_CLS; "": by the labels
-	NewHead     bool     // the head was not in the checkpoint
+	Head        Head       // nil: the hidden states are the answer
+	Labels      []string   // names of the scores of a classifier
+	ProblemType string     // of SEQ_CLS; "": by the labels
+	NewHead     bool       // the head was not in the checkpoint
+	DType       hfio.DType // what the frozen weights are multiplied in: F32 or BF16
 }
 
 // Forward runs a batch without an adapter (unless its sequences bring prompts) and

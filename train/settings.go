@@ -26,7 +26,7 @@ func (r *run) describe() (map[string]string, error) {
 		"base":           base.WordEmbeddings,
 	}
 	for name, value := range map[string]any{
-		"task": r.m.Base.Task, "problem_type": r.m.Base.ProblemType, "labels": r.m.Base.Labels,
+		"task": r.m.Base.Task, "dtype": r.m.Base.DType, "problem_type": r.m.Base.ProblemType, "labels": r.m.Base.Labels,
 		"steps": r.steps, "batch_size": c.BatchSize, "batch_tokens": c.BatchTokens, "accumulate": c.Accumulate,
 		"learning_rate": c.LearningRate, "schedule": c.Schedule, "warmup_steps": r.warmup, "clip_norm": c.ClipNorm,
 		"weight_decay": c.WeightDecay, "beta1": c.Beta1, "beta2": c.Beta2, "epsilon": c.Epsilon,

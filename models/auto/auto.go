@@ -2,6 +2,7 @@
 package auto
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,13 +49,13 @@ type OpenOptions struct {
 }
 
 // precisions are the values of OpenOptions.DType.
-var precisions = map[hfio.DType]kernel.Precision{"": kernel.Float32, hfio.F32: kernel.Float32, hfio.BF16: kernel.BFloat16}
+var precisions = map[hfio.DType]kernel.Precision{hfio.F32: kernel.Float32, hfio.BF16: kernel.BFloat16}
 
 // Base is a loaded backbone that any number of heads can be put on. Its weights may
 // lie in mapped files: Close it when no model of it is used any more.
 type Base struct {
 	checkpoint   *hfio.Checkpoint
-	precision    kernel.Precision
+	dtype        hfio.DType
 	architecture models.Architecture
 	backbone     models.HeadedBackbone
 }
@@ -64,22 +65,22 @@ func Open(fsys fs.FS, opts *OpenOptions) (*Base, error) {
 	if opts == nil {
 		opts = &OpenOptions{}
 	}
-	precision, known := precisions[opts.DType]
-	if !known {
-		return nil, fmt.Errorf("%w: found %s, want %s or %s", ErrDType, opts.DType, hfio.F32, hfio.BF16)
+	dtype := cmp.Or(opts.DType, hfio.F32)
+	if _, known := precisions[dtype]; !known {
+		return nil, fmt.Errorf("%w: found %s, want %s or %s", ErrDType, dtype, hfio.F32, hfio.BF16)
 	}
 	checkpoint, err := hfio.OpenModel(fsys, opts.Files)
 	if err != nil {
 		return nil, err
 	}
-	b, err := open(checkpoint, precision)
+	b, err := open(checkpoint, dtype)
 	if err != nil {
 		return nil, errors.Join(err, checkpoint.Close())
 	}
 	return b, nil
 }
 
-func open(checkpoint *hfio.Checkpoint, precision kernel.Precision) (*Base, error) {
+func open(checkpoint *hfio.Checkpoint, dtype hfio.DType) (*Base, error) {
 	config := checkpoint.Config
 	architecture, known := architectures[config.ModelType]
 	if !known {
@@ -89,7 +90,7 @@ func open(checkpoint *hfio.Checkpoint, precision kernel.Precision) (*Base, error
 			Err: fmt.Errorf("%w: found %q, want one of: %s", models.ErrUnknownArchitecture, config.ModelType, names),
 		}
 	}
-	b := &Base{checkpoint: checkpoint, precision: precision, architecture: architecture}
+	b := &Base{checkpoint: checkpoint, dtype: dtype, architecture: architecture}
 	weights := b.weights()
 	backbone, err := architecture.New(config, weights)
 	if err = errors.Join(err, weights.Err()); err != nil {
@@ -100,7 +101,7 @@ func open(checkpoint *hfio.Checkpoint, precision kernel.Precision) (*Base, error
 }
 
 func (b *Base) weights() *layer.Weights {
-	return layer.NewWeights(b.checkpoint, b.precision, b.architecture.Prefix, b.architecture.Renamed...)
+	return layer.NewWeights(b.checkpoint, precisions[b.dtype], b.architecture.Prefix, b.architecture.Renamed...)
 }
 
 // Config returns the model's config.json.
@@ -139,7 +140,7 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 	}
 	return &models.Model{
 		Config: config, Task: spec.Task, Backbone: b.backbone, Head: head,
-		Labels: spec.Labels, ProblemType: spec.ProblemType, NewHead: isNew,
+		Labels: spec.Labels, ProblemType: spec.ProblemType, NewHead: isNew, DType: b.dtype,
 	}, nil
 }
 
