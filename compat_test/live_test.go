@@ -172,7 +172,7 @@ func (c cell) pythonMakes(t *testing.T, dir string) {
 
 // pythonAnswers asks PEFT's model of an adapter directory. A real model is asked in
 // double precision: in float32 Python's own numbers are up to 1.2e-5 off those.
-func (c cell) pythonAnswers(t *testing.T, dir string, examples []example) []answer {
+func (c cell) pythonAnswers(t *testing.T, dir string, examples []example, more ...string) []answer {
 	t.Helper()
 	input, output := c.path("input.jsonl"), c.path("output.jsonl")
 	writeLines(t, input, examples)
@@ -180,7 +180,7 @@ func (c cell) pythonAnswers(t *testing.T, dir string, examples []example) []answ
 	if c.base.real {
 		command = append(command, "--dtype", "float64")
 	}
-	c.oracle.call(t, command...)
+	c.oracle.call(t, append(command, more...)...)
 	return readAnswers(t, output)
 }
 

@@ -91,6 +91,7 @@ def add_forward(commands):
     command.add_argument("--output", required=True, metavar="FILE")
     command.add_argument("--problem-type", help="regression, single_label_classification or multi_label_classification")
     command.add_argument("--dtype", choices=models.DTYPES, default="float32")
+    command.add_argument("--autocast", action="store_true", help="compute under torch.autocast in bfloat16")
     command.add_argument("--keep-errors", action="store_true", help='a sequence that the model refuses gives {"error": text}')
 
 

@@ -20,7 +20,8 @@ def forward(args):
     if any("text" in example for example in examples):
         tokenizer = transformers.AutoTokenizer.from_pretrained(args.base)
         examples = [encoded(tokenizer, example) for example in examples]
-    rows = [answer(model, args.task, example, args.keep_errors) for example in examples]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.autocast):
+        rows = [answer(model, args.task, example, args.keep_errors) for example in examples]
     models.write_jsonl(args.output, rows)
 
 
