@@ -15,17 +15,11 @@ type Values = simd.Values
 // backward pass packs it per call into a pooled buffer. A Weight may be used by many
 // goroutines.
 type Weight struct {
-	parts   []weightPart
+	parts   []Values
 	out, in int
 	rounded bool
 	once    sync.Once
-}
-
-// weightPart is [out, in], of which the first row is row first of the weight.
-type weightPart struct {
-	values     Values
-	first, out int
-	packed     *simd.Matrix
+	packed  simd.Matrix
 }
 
 // Precision says what a product with a weight multiplies. Sums are float32.
@@ -43,14 +37,12 @@ func (p Precision) String() string { return [...]string{"float32", "bfloat16"}[p
 
 // NewWeight returns the weight whose rows, of in values each, are those of the parts.
 func NewWeight(in int, precision Precision, parts ...Values) *Weight {
-	w := &Weight{in: in, rounded: precision == BFloat16}
+	w := &Weight{parts: parts, in: in, rounded: precision == BFloat16}
 	for i, values := range parts {
 		if in < 1 || values.Len() == 0 || values.Len()%in != 0 {
 			fail("NewWeight", "part %d has %d values, want rows of %d", i, values.Len(), in)
 		}
-		out := values.Len() / in
-		w.parts = append(w.parts, weightPart{values: values, first: w.out, out: out})
-		w.out += out
+		w.out += values.Len() / in
 	}
 	if w.out == 0 {
 		fail("NewWeight", "no parts")
@@ -66,39 +58,22 @@ func (w *Weight) In() int { return w.in }
 
 // multiply sets y [R, out] to x [R, in] times the transposed weight, plus bias, which may be nil.
 func (w *Weight) multiply(y, x view, bias []float32) {
-	w.once.Do(func() {
-		for i := range w.parts {
-			p := &w.parts[i]
-			p.packed = new(simd.Matrix)
-			p.packed.PackValues(p.values, p.out, w.in, true, w.rounded)
-		}
-	})
-	for _, p := range w.parts {
-		var own []float32
-		if bias != nil {
-			own = bias[p.first:][:p.out]
-		}
-		w.product(p.packed, y.columns(p.first, p.first+p.out), x, own, false)
-	}
+	w.once.Do(func() { w.packed.PackValues(w.in, true, w.rounded, w.parts...) })
+	w.product(&w.packed, y, x, bias)
 }
 
 // multiplyBack sets gx [R, in] to gy [R, out] times the weight.
 func (w *Weight) multiplyBack(gx, gy view) {
 	right := matrices.Get().(*simd.Matrix)
 	defer matrices.Put(right)
-	for i, p := range w.parts {
-		right.PackValues(p.values, p.out, w.in, false, w.rounded)
-		w.product(right, gx, gy.columns(p.first, p.first+p.out), nil, i > 0)
-	}
+	right.PackValues(w.in, false, w.rounded, w.parts...)
+	w.product(right, gx, gy, nil)
 }
 
-func (w *Weight) product(right *simd.Matrix, dst, a view, bias []float32, accumulate bool) {
-	if dst.rows == 0 {
-		return
-	}
+func (w *Weight) product(right *simd.Matrix, dst, a view, bias []float32) {
 	multiply := right.Mul
 	if w.rounded {
 		multiply = right.MulRounded
 	}
-	multiply(dst.data, dst.stride, a.data, a.stride, dst.rows, bias, accumulate)
+	multiply(dst.data, dst.stride, a.data, a.stride, dst.rows, bias, false)
 }

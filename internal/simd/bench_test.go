@@ -69,7 +69,7 @@ func BenchmarkMulHalf(b *testing.B) {
 			benchmarkShapes(b, func(m, k, n int) func() {
 				a, c := normal(seeded(1), m*k), make([]float32, m*n)
 				var right Matrix
-				right.PackValues(values(make([]uint16, k*n)), n, k, true, false)
+				right.PackValues(k, true, false, values(make([]uint16, k*n)))
 				multiply := right.Mul
 				if name == "rounded" {
 					multiply = right.MulRounded

@@ -88,7 +88,7 @@ func TestRoundBFloat16(t *testing.T) {
 type halfCase struct {
 	format                                     Format
 	transposed, fromFloat, rounded, accumulate bool // fromFloat: packed from float32
-	m, n, k, pad                               int
+	m, n, k, pad, cut                          int  // cut: rows of the first of two parts
 }
 
 func (h halfCase) check(t interface{ Fatalf(string, ...any) }, seed uint64) {
@@ -121,7 +121,7 @@ func (h halfCase) check(t interface{ Fatalf(string, ...any) }, seed uint64) {
 		source = Values{Float32: floats}
 	}
 	var right Matrix
-	right.PackValues(source, rows, cols, h.transposed, h.rounded || h.fromFloat)
+	right.PackValues(cols, h.transposed, h.rounded || h.fromFloat, source.cut(h.cut%rows*cols)...)
 	got := slices.Clone(c)
 	multiply := right.Mul
 	if h.rounded {
@@ -155,6 +155,44 @@ func (h halfCase) check(t interface{ Fatalf(string, ...any) }, seed uint64) {
 	}
 }
 
+// cut returns the values in two parts, or one.
+func (v Values) cut(at int) []Values {
+	if at == 0 {
+		return []Values{v}
+	}
+	switch {
+	case v.BFloat16 != nil:
+		return []Values{{BFloat16: v.BFloat16[:at]}, {BFloat16: v.BFloat16[at:]}}
+	case v.Float16 != nil:
+		return []Values{{Float16: v.Float16[:at]}, {Float16: v.Float16[at:]}}
+	}
+	return []Values{{Float32: v.Float32[:at]}, {Float32: v.Float32[at:]}}
+}
+
+// Parts of several widths are one matrix of float32.
+func TestPackParts(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const k, n, rows = 45, 37, 3
+		w, a := normal(seeded(1), n*k), normal(seeded(2), rows*max(k, n))
+		halves, wide := make([]uint16, 11*k), make([]float32, 11*k)
+		RoundBFloat16(halves, w[20*k:31*k])
+		WidenBFloat16(wide, halves)
+		copy(w[20*k:], wide)
+		parts := []Values{{Float32: w[:20*k]}, {BFloat16: halves}, {Float32: w[31*k:]}}
+		for _, transposed := range []bool{false, true} {
+			var whole, inParts Matrix
+			whole.PackValues(k, transposed, false, Values{Float32: w})
+			inParts.PackValues(k, transposed, false, parts...)
+			want, got := make([]float32, rows*whole.N()), make([]float32, rows*whole.N())
+			whole.Mul(want, whole.N(), a, whole.K(), rows, nil, false)
+			inParts.Mul(got, whole.N(), a, whole.K(), rows, nil, false)
+			if !sameBits(got, want) {
+				t.Errorf("transposed %v: the parts give another product", transposed)
+			}
+		}
+	})
+}
+
 func TestHalfProducts(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
@@ -166,6 +204,7 @@ func TestHalfProducts(t *testing.T) {
 				n:          rapid.IntRange(1, 140).Draw(t, "n"),
 				k:          rapid.OneOf(rapid.IntRange(1, 40), rapid.SampledFrom([]int{511, 512, 513, 1024, 1030})).Draw(t, "k"),
 				pad:        rapid.IntRange(0, 3).Draw(t, "pad"),
+				cut:        rapid.IntRange(0, 200).Draw(t, "cut"),
 			}
 			h.rounded = rapid.Bool().Draw(t, "rounded")
 			if h.format == BFloat16 {
@@ -182,7 +221,7 @@ func TestHalfDivided(t *testing.T) {
 		const rows, k, n = 61, 701, 130
 		a, w := normal(seeded(1), rows*k), normal(seeded(2), k*n)
 		var m Matrix
-		m.PackValues(Values{Float32: w}, k, n, false, true)
+		m.PackValues(n, false, true, Values{Float32: w})
 		whole := make([]float32, rows*n)
 		m.MulRounded(whole, n, a, k, rows, nil, false)
 		for _, cut := range []int{1, 2, 3, 13, 15, 60} {

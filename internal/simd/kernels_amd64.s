@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func multiply1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply1x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -37,22 +37,30 @@ multiply1x1AVX512ready3:
 	JZ   multiply1x1AVX512rest5
 
 multiply1x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS 4(SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS 8(SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS 12(SI), Z4
@@ -68,6 +76,8 @@ multiply1x1AVX512rest5:
 	JZ   multiply1x1AVX512done7
 
 multiply1x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
@@ -94,7 +104,7 @@ multiply1x1AVX512done7:
 	RET
 
 // func multiply2x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply2x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -132,6 +142,8 @@ multiply2x1AVX512ready3:
 	JZ   multiply2x1AVX512rest5
 
 multiply2x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -140,6 +152,8 @@ multiply2x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z4
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS 4(SI), Z6
@@ -149,6 +163,8 @@ multiply2x1AVX512loop4:
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS 8(SI), Z6
@@ -157,6 +173,8 @@ multiply2x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z4
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS 12(SI), Z6
@@ -175,6 +193,8 @@ multiply2x1AVX512rest5:
 	JZ   multiply2x1AVX512done7
 
 multiply2x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -207,7 +227,7 @@ multiply2x1AVX512done7:
 	RET
 
 // func multiply3x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply3x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -250,6 +270,8 @@ multiply3x1AVX512ready3:
 	JZ   multiply3x1AVX512rest5
 
 multiply3x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -261,6 +283,8 @@ multiply3x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z6
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS 4(SI), Z8
@@ -273,6 +297,8 @@ multiply3x1AVX512loop4:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS 8(SI), Z8
@@ -284,6 +310,8 @@ multiply3x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z6
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS 12(SI), Z8
@@ -305,6 +333,8 @@ multiply3x1AVX512rest5:
 	JZ   multiply3x1AVX512done7
 
 multiply3x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -343,7 +373,7 @@ multiply3x1AVX512done7:
 	RET
 
 // func multiply4x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply4x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -392,6 +422,8 @@ multiply4x1AVX512ready3:
 	JZ   multiply4x1AVX512rest5
 
 multiply4x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -406,6 +438,8 @@ multiply4x1AVX512loop4:
 	VBROADCASTSS (SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z8
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS 4(SI), Z10
@@ -421,6 +455,8 @@ multiply4x1AVX512loop4:
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS 8(SI), Z10
@@ -435,6 +471,8 @@ multiply4x1AVX512loop4:
 	VBROADCASTSS 8(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z8
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS 12(SI), Z10
@@ -459,6 +497,8 @@ multiply4x1AVX512rest5:
 	JZ   multiply4x1AVX512done7
 
 multiply4x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -503,7 +543,7 @@ multiply4x1AVX512done7:
 	RET
 
 // func multiply5x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply5x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -557,6 +597,8 @@ multiply5x1AVX512ready3:
 	JZ   multiply5x1AVX512rest5
 
 multiply5x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -574,6 +616,8 @@ multiply5x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z10
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS 4(SI), Z12
@@ -592,6 +636,8 @@ multiply5x1AVX512loop4:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS 8(SI), Z12
@@ -609,6 +655,8 @@ multiply5x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z10
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS 12(SI), Z12
@@ -636,6 +684,8 @@ multiply5x1AVX512rest5:
 	JZ   multiply5x1AVX512done7
 
 multiply5x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -686,7 +736,7 @@ multiply5x1AVX512done7:
 	RET
 
 // func multiply6x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply6x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -746,6 +796,8 @@ multiply6x1AVX512ready3:
 	JZ   multiply6x1AVX512rest5
 
 multiply6x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -766,6 +818,8 @@ multiply6x1AVX512loop4:
 	VBROADCASTSS (SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z12
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS 4(SI), Z14
@@ -787,6 +841,8 @@ multiply6x1AVX512loop4:
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS 8(SI), Z14
@@ -807,6 +863,8 @@ multiply6x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z12
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS 12(SI), Z14
@@ -837,6 +895,8 @@ multiply6x1AVX512rest5:
 	JZ   multiply6x1AVX512done7
 
 multiply6x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -893,7 +953,7 @@ multiply6x1AVX512done7:
 	RET
 
 // func multiply7x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply7x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -958,6 +1018,8 @@ multiply7x1AVX512ready3:
 	JZ   multiply7x1AVX512rest5
 
 multiply7x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -981,6 +1043,8 @@ multiply7x1AVX512loop4:
 	VBROADCASTSS (SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z14
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS 4(SI), Z16
@@ -1005,6 +1069,8 @@ multiply7x1AVX512loop4:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS 8(SI), Z16
@@ -1028,6 +1094,8 @@ multiply7x1AVX512loop4:
 	VBROADCASTSS 8(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z14
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS 12(SI), Z16
@@ -1061,6 +1129,8 @@ multiply7x1AVX512rest5:
 	JZ   multiply7x1AVX512done7
 
 multiply7x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -1123,7 +1193,7 @@ multiply7x1AVX512done7:
 	RET
 
 // func multiply8x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply8x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -1194,6 +1264,8 @@ multiply8x1AVX512ready3:
 	JZ   multiply8x1AVX512rest5
 
 multiply8x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -1220,6 +1292,8 @@ multiply8x1AVX512loop4:
 	VBROADCASTSS (SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z16
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS 4(SI), Z18
@@ -1247,6 +1321,8 @@ multiply8x1AVX512loop4:
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS 8(SI), Z18
@@ -1273,6 +1349,8 @@ multiply8x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z16
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS 12(SI), Z18
@@ -1309,6 +1387,8 @@ multiply8x1AVX512rest5:
 	JZ   multiply8x1AVX512done7
 
 multiply8x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -1377,7 +1457,7 @@ multiply8x1AVX512done7:
 	RET
 
 // func multiply9x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply9x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -1453,6 +1533,8 @@ multiply9x1AVX512ready3:
 	JZ   multiply9x1AVX512rest5
 
 multiply9x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -1482,6 +1564,8 @@ multiply9x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z18
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS 4(SI), Z20
@@ -1512,6 +1596,8 @@ multiply9x1AVX512loop4:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS 8(SI), Z20
@@ -1541,6 +1627,8 @@ multiply9x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z18
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS 12(SI), Z20
@@ -1580,6 +1668,8 @@ multiply9x1AVX512rest5:
 	JZ   multiply9x1AVX512done7
 
 multiply9x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -1654,7 +1744,7 @@ multiply9x1AVX512done7:
 	RET
 
 // func multiply10x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply10x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -1736,6 +1826,8 @@ multiply10x1AVX512ready3:
 	JZ   multiply10x1AVX512rest5
 
 multiply10x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -1768,6 +1860,8 @@ multiply10x1AVX512loop4:
 	VBROADCASTSS (SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z20
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS 4(SI), Z22
@@ -1801,6 +1895,8 @@ multiply10x1AVX512loop4:
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS 8(SI), Z22
@@ -1833,6 +1929,8 @@ multiply10x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z20
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS 12(SI), Z22
@@ -1875,6 +1973,8 @@ multiply10x1AVX512rest5:
 	JZ   multiply10x1AVX512done7
 
 multiply10x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -1955,7 +2055,7 @@ multiply10x1AVX512done7:
 	RET
 
 // func multiply11x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply11x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -2042,6 +2142,8 @@ multiply11x1AVX512ready3:
 	JZ   multiply11x1AVX512rest5
 
 multiply11x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -2077,6 +2179,8 @@ multiply11x1AVX512loop4:
 	VBROADCASTSS (SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z22
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS 4(SI), Z24
@@ -2113,6 +2217,8 @@ multiply11x1AVX512loop4:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS 8(SI), Z24
@@ -2148,6 +2254,8 @@ multiply11x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z22
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS 12(SI), Z24
@@ -2193,6 +2301,8 @@ multiply11x1AVX512rest5:
 	JZ   multiply11x1AVX512done7
 
 multiply11x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -2279,7 +2389,7 @@ multiply11x1AVX512done7:
 	RET
 
 // func multiply12x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply12x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -2372,6 +2482,8 @@ multiply12x1AVX512ready3:
 	JZ   multiply12x1AVX512rest5
 
 multiply12x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -2410,6 +2522,8 @@ multiply12x1AVX512loop4:
 	VBROADCASTSS (SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z24
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS 4(SI), Z26
@@ -2449,6 +2563,8 @@ multiply12x1AVX512loop4:
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS 8(SI), Z26
@@ -2487,6 +2603,8 @@ multiply12x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z24
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS 12(SI), Z26
@@ -2535,6 +2653,8 @@ multiply12x1AVX512rest5:
 	JZ   multiply12x1AVX512done7
 
 multiply12x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -2627,7 +2747,7 @@ multiply12x1AVX512done7:
 	RET
 
 // func multiply13x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply13x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -2725,6 +2845,8 @@ multiply13x1AVX512ready3:
 	JZ   multiply13x1AVX512rest5
 
 multiply13x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -2766,6 +2888,8 @@ multiply13x1AVX512loop4:
 	VBROADCASTSS (SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z26
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS 4(SI), Z28
@@ -2808,6 +2932,8 @@ multiply13x1AVX512loop4:
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS 8(SI), Z28
@@ -2849,6 +2975,8 @@ multiply13x1AVX512loop4:
 	VBROADCASTSS 8(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z26
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS 12(SI), Z28
@@ -2900,6 +3028,8 @@ multiply13x1AVX512rest5:
 	JZ   multiply13x1AVX512done7
 
 multiply13x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -2998,7 +3128,7 @@ multiply13x1AVX512done7:
 	RET
 
 // func multiply14x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply14x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -3102,6 +3232,8 @@ multiply14x1AVX512ready3:
 	JZ   multiply14x1AVX512rest5
 
 multiply14x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -3146,6 +3278,8 @@ multiply14x1AVX512loop4:
 	VBROADCASTSS (SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z28
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS 4(SI), Z30
@@ -3191,6 +3325,8 @@ multiply14x1AVX512loop4:
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS 8(SI), Z30
@@ -3235,6 +3371,8 @@ multiply14x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z28
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS 12(SI), Z30
@@ -3289,6 +3427,8 @@ multiply14x1AVX512rest5:
 	JZ   multiply14x1AVX512done7
 
 multiply14x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -3393,7 +3533,7 @@ multiply14x1AVX512done7:
 	RET
 
 // func multiply1x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply1x4AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -3443,6 +3583,14 @@ multiply1x4AVX512ready3:
 	JZ   multiply1x4AVX512rest5
 
 multiply1x4AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3460,6 +3608,14 @@ multiply1x4AVX512loop4:
 	VMOVUPS      64(R13), Z9
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2112(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
+	PREFETCHT0   2112(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -3481,6 +3637,14 @@ multiply1x4AVX512loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -3498,6 +3662,14 @@ multiply1x4AVX512loop4:
 	VMOVUPS      64(R13), Z9
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2112(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
+	PREFETCHT0   2112(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -3528,6 +3700,14 @@ multiply1x4AVX512rest5:
 	JZ   multiply1x4AVX512done7
 
 multiply1x4AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3575,7 +3755,7 @@ multiply1x4AVX512done7:
 	RET
 
 // func multiply2x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiply2x2AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -3623,6 +3803,10 @@ multiply2x2AVX512ready3:
 	JZ   multiply2x2AVX512rest5
 
 multiply2x2AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3637,6 +3821,10 @@ multiply2x2AVX512loop4:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -3653,6 +3841,10 @@ multiply2x2AVX512loop4:
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -3667,6 +3859,10 @@ multiply2x2AVX512loop4:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -3692,6 +3888,10 @@ multiply2x2AVX512rest5:
 	JZ   multiply2x2AVX512done7
 
 multiply2x2AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -3735,7 +3935,7 @@ multiply2x2AVX512done7:
 	RET
 
 // func multiplyTransposed1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed1x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -3768,11 +3968,15 @@ multiplyTransposed1x1AVX512ready3:
 	JZ   multiplyTransposed1x1AVX512rest5
 
 multiplyTransposed1x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS (SI)(AX*1), Z4
@@ -3780,11 +3984,15 @@ multiplyTransposed1x1AVX512loop4:
 	VFMADD231PS  Z3, Z4, Z1
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS (SI)(AX*1), Z4
@@ -3800,6 +4008,8 @@ multiplyTransposed1x1AVX512rest5:
 	JZ   multiplyTransposed1x1AVX512done7
 
 multiplyTransposed1x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
@@ -3824,7 +4034,7 @@ multiplyTransposed1x1AVX512done7:
 	RET
 
 // func multiplyTransposed2x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed2x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -3862,6 +4072,8 @@ multiplyTransposed2x1AVX512ready3:
 	JZ   multiplyTransposed2x1AVX512rest5
 
 multiplyTransposed2x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -3870,6 +4082,8 @@ multiplyTransposed2x1AVX512loop4:
 	VBROADCASTSS 4(SI), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z4
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS (SI)(AX*1), Z6
@@ -3880,6 +4094,8 @@ multiplyTransposed2x1AVX512loop4:
 	VFMADD231PS  Z5, Z7, Z3
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -3888,6 +4104,8 @@ multiplyTransposed2x1AVX512loop4:
 	VBROADCASTSS 4(SI), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z4
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS (SI)(AX*1), Z6
@@ -3906,6 +4124,8 @@ multiplyTransposed2x1AVX512rest5:
 	JZ   multiplyTransposed2x1AVX512done7
 
 multiplyTransposed2x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -3936,7 +4156,7 @@ multiplyTransposed2x1AVX512done7:
 	RET
 
 // func multiplyTransposed3x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed3x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -3979,6 +4199,8 @@ multiplyTransposed3x1AVX512ready3:
 	JZ   multiplyTransposed3x1AVX512rest5
 
 multiplyTransposed3x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -3990,6 +4212,8 @@ multiplyTransposed3x1AVX512loop4:
 	VBROADCASTSS 8(SI), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z6
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS (SI)(AX*1), Z8
@@ -4003,6 +4227,8 @@ multiplyTransposed3x1AVX512loop4:
 	VFMADD231PS  Z7, Z8, Z5
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -4014,6 +4240,8 @@ multiplyTransposed3x1AVX512loop4:
 	VBROADCASTSS 8(SI), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z6
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS (SI)(AX*1), Z8
@@ -4035,6 +4263,8 @@ multiplyTransposed3x1AVX512rest5:
 	JZ   multiplyTransposed3x1AVX512done7
 
 multiplyTransposed3x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -4071,7 +4301,7 @@ multiplyTransposed3x1AVX512done7:
 	RET
 
 // func multiplyTransposed4x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed4x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -4119,6 +4349,8 @@ multiplyTransposed4x1AVX512ready3:
 	JZ   multiplyTransposed4x1AVX512rest5
 
 multiplyTransposed4x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -4133,6 +4365,8 @@ multiplyTransposed4x1AVX512loop4:
 	VBROADCASTSS 12(SI), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z8
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS (SI)(AX*1), Z10
@@ -4149,6 +4383,8 @@ multiplyTransposed4x1AVX512loop4:
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -4163,6 +4399,8 @@ multiplyTransposed4x1AVX512loop4:
 	VBROADCASTSS 12(SI), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z8
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS (SI)(AX*1), Z10
@@ -4187,6 +4425,8 @@ multiplyTransposed4x1AVX512rest5:
 	JZ   multiplyTransposed4x1AVX512done7
 
 multiplyTransposed4x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -4229,7 +4469,7 @@ multiplyTransposed4x1AVX512done7:
 	RET
 
 // func multiplyTransposed5x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed5x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -4282,6 +4522,8 @@ multiplyTransposed5x1AVX512ready3:
 	JZ   multiplyTransposed5x1AVX512rest5
 
 multiplyTransposed5x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -4299,6 +4541,8 @@ multiplyTransposed5x1AVX512loop4:
 	VBROADCASTSS 16(SI), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z10
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS (SI)(AX*1), Z12
@@ -4318,6 +4562,8 @@ multiplyTransposed5x1AVX512loop4:
 	VFMADD231PS  Z11, Z12, Z9
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -4335,6 +4581,8 @@ multiplyTransposed5x1AVX512loop4:
 	VBROADCASTSS 16(SI), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z10
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS (SI)(AX*1), Z12
@@ -4362,6 +4610,8 @@ multiplyTransposed5x1AVX512rest5:
 	JZ   multiplyTransposed5x1AVX512done7
 
 multiplyTransposed5x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -4410,7 +4660,7 @@ multiplyTransposed5x1AVX512done7:
 	RET
 
 // func multiplyTransposed6x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed6x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -4468,6 +4718,8 @@ multiplyTransposed6x1AVX512ready3:
 	JZ   multiplyTransposed6x1AVX512rest5
 
 multiplyTransposed6x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -4488,6 +4740,8 @@ multiplyTransposed6x1AVX512loop4:
 	VBROADCASTSS 20(SI), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z12
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS (SI)(AX*1), Z14
@@ -4510,6 +4764,8 @@ multiplyTransposed6x1AVX512loop4:
 	VFMADD231PS  Z13, Z15, Z11
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -4530,6 +4786,8 @@ multiplyTransposed6x1AVX512loop4:
 	VBROADCASTSS 20(SI), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z12
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS (SI)(AX*1), Z14
@@ -4560,6 +4818,8 @@ multiplyTransposed6x1AVX512rest5:
 	JZ   multiplyTransposed6x1AVX512done7
 
 multiplyTransposed6x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -4614,7 +4874,7 @@ multiplyTransposed6x1AVX512done7:
 	RET
 
 // func multiplyTransposed7x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed7x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -4677,6 +4937,8 @@ multiplyTransposed7x1AVX512ready3:
 	JZ   multiplyTransposed7x1AVX512rest5
 
 multiplyTransposed7x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -4700,6 +4962,8 @@ multiplyTransposed7x1AVX512loop4:
 	VBROADCASTSS 24(SI), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z14
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS (SI)(AX*1), Z16
@@ -4725,6 +4989,8 @@ multiplyTransposed7x1AVX512loop4:
 	VFMADD231PS  Z15, Z16, Z13
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -4748,6 +5014,8 @@ multiplyTransposed7x1AVX512loop4:
 	VBROADCASTSS 24(SI), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z14
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS (SI)(AX*1), Z16
@@ -4781,6 +5049,8 @@ multiplyTransposed7x1AVX512rest5:
 	JZ   multiplyTransposed7x1AVX512done7
 
 multiplyTransposed7x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -4841,7 +5111,7 @@ multiplyTransposed7x1AVX512done7:
 	RET
 
 // func multiplyTransposed8x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed8x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -4909,6 +5179,8 @@ multiplyTransposed8x1AVX512ready3:
 	JZ   multiplyTransposed8x1AVX512rest5
 
 multiplyTransposed8x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -4935,6 +5207,8 @@ multiplyTransposed8x1AVX512loop4:
 	VBROADCASTSS 28(SI), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z16
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS (SI)(AX*1), Z18
@@ -4963,6 +5237,8 @@ multiplyTransposed8x1AVX512loop4:
 	VFMADD231PS  Z17, Z19, Z15
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -4989,6 +5265,8 @@ multiplyTransposed8x1AVX512loop4:
 	VBROADCASTSS 28(SI), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z16
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS (SI)(AX*1), Z18
@@ -5025,6 +5303,8 @@ multiplyTransposed8x1AVX512rest5:
 	JZ   multiplyTransposed8x1AVX512done7
 
 multiplyTransposed8x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -5091,7 +5371,7 @@ multiplyTransposed8x1AVX512done7:
 	RET
 
 // func multiplyTransposed9x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed9x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -5164,6 +5444,8 @@ multiplyTransposed9x1AVX512ready3:
 	JZ   multiplyTransposed9x1AVX512rest5
 
 multiplyTransposed9x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -5193,6 +5475,8 @@ multiplyTransposed9x1AVX512loop4:
 	VBROADCASTSS 32(SI), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z18
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS (SI)(AX*1), Z20
@@ -5224,6 +5508,8 @@ multiplyTransposed9x1AVX512loop4:
 	VFMADD231PS  Z19, Z20, Z17
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -5253,6 +5539,8 @@ multiplyTransposed9x1AVX512loop4:
 	VBROADCASTSS 32(SI), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z18
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS (SI)(AX*1), Z20
@@ -5292,6 +5580,8 @@ multiplyTransposed9x1AVX512rest5:
 	JZ   multiplyTransposed9x1AVX512done7
 
 multiplyTransposed9x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -5364,7 +5654,7 @@ multiplyTransposed9x1AVX512done7:
 	RET
 
 // func multiplyTransposed10x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed10x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -5442,6 +5732,8 @@ multiplyTransposed10x1AVX512ready3:
 	JZ   multiplyTransposed10x1AVX512rest5
 
 multiplyTransposed10x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -5474,6 +5766,8 @@ multiplyTransposed10x1AVX512loop4:
 	VBROADCASTSS 36(SI), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z20
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS (SI)(AX*1), Z22
@@ -5508,6 +5802,8 @@ multiplyTransposed10x1AVX512loop4:
 	VFMADD231PS  Z21, Z23, Z19
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -5540,6 +5836,8 @@ multiplyTransposed10x1AVX512loop4:
 	VBROADCASTSS 36(SI), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z20
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS (SI)(AX*1), Z22
@@ -5582,6 +5880,8 @@ multiplyTransposed10x1AVX512rest5:
 	JZ   multiplyTransposed10x1AVX512done7
 
 multiplyTransposed10x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -5660,7 +5960,7 @@ multiplyTransposed10x1AVX512done7:
 	RET
 
 // func multiplyTransposed11x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed11x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -5743,6 +6043,8 @@ multiplyTransposed11x1AVX512ready3:
 	JZ   multiplyTransposed11x1AVX512rest5
 
 multiplyTransposed11x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -5778,6 +6080,8 @@ multiplyTransposed11x1AVX512loop4:
 	VBROADCASTSS 40(SI), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z22
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS (SI)(AX*1), Z24
@@ -5815,6 +6119,8 @@ multiplyTransposed11x1AVX512loop4:
 	VFMADD231PS  Z23, Z24, Z21
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -5850,6 +6156,8 @@ multiplyTransposed11x1AVX512loop4:
 	VBROADCASTSS 40(SI), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z22
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS (SI)(AX*1), Z24
@@ -5895,6 +6203,8 @@ multiplyTransposed11x1AVX512rest5:
 	JZ   multiplyTransposed11x1AVX512done7
 
 multiplyTransposed11x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -5979,7 +6289,7 @@ multiplyTransposed11x1AVX512done7:
 	RET
 
 // func multiplyTransposed12x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed12x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -6067,6 +6377,8 @@ multiplyTransposed12x1AVX512ready3:
 	JZ   multiplyTransposed12x1AVX512rest5
 
 multiplyTransposed12x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -6105,6 +6417,8 @@ multiplyTransposed12x1AVX512loop4:
 	VBROADCASTSS 44(SI), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z24
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -6145,6 +6459,8 @@ multiplyTransposed12x1AVX512loop4:
 	VFMADD231PS  Z25, Z27, Z23
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -6183,6 +6499,8 @@ multiplyTransposed12x1AVX512loop4:
 	VBROADCASTSS 44(SI), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z24
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS (SI)(AX*1), Z26
@@ -6231,6 +6549,8 @@ multiplyTransposed12x1AVX512rest5:
 	JZ   multiplyTransposed12x1AVX512done7
 
 multiplyTransposed12x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -6321,7 +6641,7 @@ multiplyTransposed12x1AVX512done7:
 	RET
 
 // func multiplyTransposed13x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed13x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -6414,6 +6734,8 @@ multiplyTransposed13x1AVX512ready3:
 	JZ   multiplyTransposed13x1AVX512rest5
 
 multiplyTransposed13x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -6455,6 +6777,8 @@ multiplyTransposed13x1AVX512loop4:
 	VBROADCASTSS 48(SI), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z26
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS (SI)(AX*1), Z28
@@ -6498,6 +6822,8 @@ multiplyTransposed13x1AVX512loop4:
 	VFMADD231PS  Z27, Z28, Z25
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -6539,6 +6865,8 @@ multiplyTransposed13x1AVX512loop4:
 	VBROADCASTSS 48(SI), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z26
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS (SI)(AX*1), Z28
@@ -6590,6 +6918,8 @@ multiplyTransposed13x1AVX512rest5:
 	JZ   multiplyTransposed13x1AVX512done7
 
 multiplyTransposed13x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -6686,7 +7016,7 @@ multiplyTransposed13x1AVX512done7:
 	RET
 
 // func multiplyTransposed14x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyTransposed14x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -6784,6 +7114,8 @@ multiplyTransposed14x1AVX512ready3:
 	JZ   multiplyTransposed14x1AVX512rest5
 
 multiplyTransposed14x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -6828,6 +7160,8 @@ multiplyTransposed14x1AVX512loop4:
 	VBROADCASTSS 52(SI), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z28
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS (SI)(AX*1), Z30
@@ -6874,6 +7208,8 @@ multiplyTransposed14x1AVX512loop4:
 	VFMADD231PS  Z29, Z31, Z27
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -6918,6 +7254,8 @@ multiplyTransposed14x1AVX512loop4:
 	VBROADCASTSS 52(SI), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z28
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS (SI)(AX*1), Z30
@@ -6972,6 +7310,8 @@ multiplyTransposed14x1AVX512rest5:
 	JZ   multiplyTransposed14x1AVX512done7
 
 multiplyTransposed14x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -7074,7 +7414,7 @@ multiplyTransposed14x1AVX512done7:
 	RET
 
 // func multiplyBFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat161x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -7106,6 +7446,8 @@ multiplyBFloat161x1AVX512ready3:
 	JZ   multiplyBFloat161x1AVX512rest5
 
 multiplyBFloat161x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VMOVUPS      64(DI), Z3
@@ -7120,6 +7462,8 @@ multiplyBFloat161x1AVX512loop4:
 	VBROADCASTSS 4(SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VMOVUPS      64(DI)(R8*1), Z3
@@ -7135,6 +7479,8 @@ multiplyBFloat161x1AVX512loop4:
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VMOVUPS      64(DI), Z3
@@ -7149,6 +7495,8 @@ multiplyBFloat161x1AVX512loop4:
 	VBROADCASTSS 20(SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VMOVUPS      64(DI)(R8*1), Z3
@@ -7173,6 +7521,8 @@ multiplyBFloat161x1AVX512rest5:
 	JZ   multiplyBFloat161x1AVX512done7
 
 multiplyBFloat161x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VMOVUPS      64(DI), Z3
@@ -7218,7 +7568,7 @@ DATA constantffff0000<>+56(SB)/8, $0xffff0000ffff0000
 GLOBL constantffff0000<>(SB), RODATA|NOPTR, $64
 
 // func multiplyBFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat162x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -7256,6 +7606,8 @@ multiplyBFloat162x1AVX512ready3:
 	JZ   multiplyBFloat162x1AVX512rest5
 
 multiplyBFloat162x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VMOVUPS      64(DI), Z5
@@ -7276,6 +7628,8 @@ multiplyBFloat162x1AVX512loop4:
 	VBROADCASTSS 4(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VMOVUPS      64(DI)(R8*1), Z5
@@ -7297,6 +7651,8 @@ multiplyBFloat162x1AVX512loop4:
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VMOVUPS      64(DI), Z5
@@ -7317,6 +7673,8 @@ multiplyBFloat162x1AVX512loop4:
 	VBROADCASTSS 20(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VMOVUPS      64(DI)(R8*1), Z5
@@ -7347,6 +7705,8 @@ multiplyBFloat162x1AVX512rest5:
 	JZ   multiplyBFloat162x1AVX512done7
 
 multiplyBFloat162x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VMOVUPS      64(DI), Z5
@@ -7391,7 +7751,7 @@ multiplyBFloat162x1AVX512done7:
 	RET
 
 // func multiplyBFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat163x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -7434,6 +7794,8 @@ multiplyBFloat163x1AVX512ready3:
 	JZ   multiplyBFloat163x1AVX512rest5
 
 multiplyBFloat163x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VMOVUPS      64(DI), Z7
@@ -7460,6 +7822,8 @@ multiplyBFloat163x1AVX512loop4:
 	VBROADCASTSS 4(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VMOVUPS      64(DI)(R8*1), Z7
@@ -7487,6 +7851,8 @@ multiplyBFloat163x1AVX512loop4:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VMOVUPS      64(DI), Z7
@@ -7513,6 +7879,8 @@ multiplyBFloat163x1AVX512loop4:
 	VBROADCASTSS 20(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VMOVUPS      64(DI)(R8*1), Z7
@@ -7549,6 +7917,8 @@ multiplyBFloat163x1AVX512rest5:
 	JZ   multiplyBFloat163x1AVX512done7
 
 multiplyBFloat163x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VMOVUPS      64(DI), Z7
@@ -7602,7 +7972,7 @@ multiplyBFloat163x1AVX512done7:
 	RET
 
 // func multiplyBFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat164x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -7651,6 +8021,8 @@ multiplyBFloat164x1AVX512ready3:
 	JZ   multiplyBFloat164x1AVX512rest5
 
 multiplyBFloat164x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -7683,6 +8055,8 @@ multiplyBFloat164x1AVX512loop4:
 	VBROADCASTSS 4(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI)(R8*1), Z9
@@ -7716,6 +8090,8 @@ multiplyBFloat164x1AVX512loop4:
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -7748,6 +8124,8 @@ multiplyBFloat164x1AVX512loop4:
 	VBROADCASTSS 20(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI)(R8*1), Z9
@@ -7790,6 +8168,8 @@ multiplyBFloat164x1AVX512rest5:
 	JZ   multiplyBFloat164x1AVX512done7
 
 multiplyBFloat164x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -7852,7 +8232,7 @@ multiplyBFloat164x1AVX512done7:
 	RET
 
 // func multiplyBFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat165x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -7906,6 +8286,8 @@ multiplyBFloat165x1AVX512ready3:
 	JZ   multiplyBFloat165x1AVX512rest5
 
 multiplyBFloat165x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VMOVUPS      64(DI), Z11
@@ -7944,6 +8326,8 @@ multiplyBFloat165x1AVX512loop4:
 	VBROADCASTSS 4(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VMOVUPS      64(DI)(R8*1), Z11
@@ -7983,6 +8367,8 @@ multiplyBFloat165x1AVX512loop4:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VMOVUPS      64(DI), Z11
@@ -8021,6 +8407,8 @@ multiplyBFloat165x1AVX512loop4:
 	VBROADCASTSS 20(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VMOVUPS      64(DI)(R8*1), Z11
@@ -8069,6 +8457,8 @@ multiplyBFloat165x1AVX512rest5:
 	JZ   multiplyBFloat165x1AVX512done7
 
 multiplyBFloat165x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VMOVUPS      64(DI), Z11
@@ -8140,7 +8530,7 @@ multiplyBFloat165x1AVX512done7:
 	RET
 
 // func multiplyBFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat166x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -8200,6 +8590,8 @@ multiplyBFloat166x1AVX512ready3:
 	JZ   multiplyBFloat166x1AVX512rest5
 
 multiplyBFloat166x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VMOVUPS      64(DI), Z13
@@ -8244,6 +8636,8 @@ multiplyBFloat166x1AVX512loop4:
 	VBROADCASTSS 4(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VMOVUPS      64(DI)(R8*1), Z13
@@ -8289,6 +8683,8 @@ multiplyBFloat166x1AVX512loop4:
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VMOVUPS      64(DI), Z13
@@ -8333,6 +8729,8 @@ multiplyBFloat166x1AVX512loop4:
 	VBROADCASTSS 20(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VMOVUPS      64(DI)(R8*1), Z13
@@ -8387,6 +8785,8 @@ multiplyBFloat166x1AVX512rest5:
 	JZ   multiplyBFloat166x1AVX512done7
 
 multiplyBFloat166x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VMOVUPS      64(DI), Z13
@@ -8467,7 +8867,7 @@ multiplyBFloat166x1AVX512done7:
 	RET
 
 // func multiplyBFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat167x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -8532,6 +8932,8 @@ multiplyBFloat167x1AVX512ready3:
 	JZ   multiplyBFloat167x1AVX512rest5
 
 multiplyBFloat167x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VMOVUPS      64(DI), Z15
@@ -8582,6 +8984,8 @@ multiplyBFloat167x1AVX512loop4:
 	VBROADCASTSS 4(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VMOVUPS      64(DI)(R8*1), Z15
@@ -8633,6 +9037,8 @@ multiplyBFloat167x1AVX512loop4:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VMOVUPS      64(DI), Z15
@@ -8683,6 +9089,8 @@ multiplyBFloat167x1AVX512loop4:
 	VBROADCASTSS 20(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VMOVUPS      64(DI)(R8*1), Z15
@@ -8743,6 +9151,8 @@ multiplyBFloat167x1AVX512rest5:
 	JZ   multiplyBFloat167x1AVX512done7
 
 multiplyBFloat167x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VMOVUPS      64(DI), Z15
@@ -8832,7 +9242,7 @@ multiplyBFloat167x1AVX512done7:
 	RET
 
 // func multiplyBFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat168x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -8903,6 +9313,8 @@ multiplyBFloat168x1AVX512ready3:
 	JZ   multiplyBFloat168x1AVX512rest5
 
 multiplyBFloat168x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VMOVUPS      64(DI), Z17
@@ -8959,6 +9371,8 @@ multiplyBFloat168x1AVX512loop4:
 	VBROADCASTSS 4(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VMOVUPS      64(DI)(R8*1), Z17
@@ -9016,6 +9430,8 @@ multiplyBFloat168x1AVX512loop4:
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VMOVUPS      64(DI), Z17
@@ -9072,6 +9488,8 @@ multiplyBFloat168x1AVX512loop4:
 	VBROADCASTSS 20(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VMOVUPS      64(DI)(R8*1), Z17
@@ -9138,6 +9556,8 @@ multiplyBFloat168x1AVX512rest5:
 	JZ   multiplyBFloat168x1AVX512done7
 
 multiplyBFloat168x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VMOVUPS      64(DI), Z17
@@ -9236,7 +9656,7 @@ multiplyBFloat168x1AVX512done7:
 	RET
 
 // func multiplyBFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat169x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -9312,6 +9732,8 @@ multiplyBFloat169x1AVX512ready3:
 	JZ   multiplyBFloat169x1AVX512rest5
 
 multiplyBFloat169x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VMOVUPS      64(DI), Z19
@@ -9374,6 +9796,8 @@ multiplyBFloat169x1AVX512loop4:
 	VBROADCASTSS 4(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VMOVUPS      64(DI)(R8*1), Z19
@@ -9437,6 +9861,8 @@ multiplyBFloat169x1AVX512loop4:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VMOVUPS      64(DI), Z19
@@ -9499,6 +9925,8 @@ multiplyBFloat169x1AVX512loop4:
 	VBROADCASTSS 20(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VMOVUPS      64(DI)(R8*1), Z19
@@ -9571,6 +9999,8 @@ multiplyBFloat169x1AVX512rest5:
 	JZ   multiplyBFloat169x1AVX512done7
 
 multiplyBFloat169x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VMOVUPS      64(DI), Z19
@@ -9678,7 +10108,7 @@ multiplyBFloat169x1AVX512done7:
 	RET
 
 // func multiplyBFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat1610x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -9760,6 +10190,8 @@ multiplyBFloat1610x1AVX512ready3:
 	JZ   multiplyBFloat1610x1AVX512rest5
 
 multiplyBFloat1610x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VMOVUPS      64(DI), Z21
@@ -9828,6 +10260,8 @@ multiplyBFloat1610x1AVX512loop4:
 	VBROADCASTSS 4(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VMOVUPS      64(DI)(R8*1), Z21
@@ -9897,6 +10331,8 @@ multiplyBFloat1610x1AVX512loop4:
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VMOVUPS      64(DI), Z21
@@ -9965,6 +10401,8 @@ multiplyBFloat1610x1AVX512loop4:
 	VBROADCASTSS 20(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VMOVUPS      64(DI)(R8*1), Z21
@@ -10043,6 +10481,8 @@ multiplyBFloat1610x1AVX512rest5:
 	JZ   multiplyBFloat1610x1AVX512done7
 
 multiplyBFloat1610x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VMOVUPS      64(DI), Z21
@@ -10159,7 +10599,7 @@ multiplyBFloat1610x1AVX512done7:
 	RET
 
 // func multiplyBFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat1611x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -10246,6 +10686,8 @@ multiplyBFloat1611x1AVX512ready3:
 	JZ   multiplyBFloat1611x1AVX512rest5
 
 multiplyBFloat1611x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VMOVUPS      64(DI), Z23
@@ -10320,6 +10762,8 @@ multiplyBFloat1611x1AVX512loop4:
 	VBROADCASTSS 4(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VMOVUPS      64(DI)(R8*1), Z23
@@ -10395,6 +10839,8 @@ multiplyBFloat1611x1AVX512loop4:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VMOVUPS      64(DI), Z23
@@ -10469,6 +10915,8 @@ multiplyBFloat1611x1AVX512loop4:
 	VBROADCASTSS 20(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VMOVUPS      64(DI)(R8*1), Z23
@@ -10553,6 +11001,8 @@ multiplyBFloat1611x1AVX512rest5:
 	JZ   multiplyBFloat1611x1AVX512done7
 
 multiplyBFloat1611x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VMOVUPS      64(DI), Z23
@@ -10678,7 +11128,7 @@ multiplyBFloat1611x1AVX512done7:
 	RET
 
 // func multiplyBFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat1612x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -10771,6 +11221,8 @@ multiplyBFloat1612x1AVX512ready3:
 	JZ   multiplyBFloat1612x1AVX512rest5
 
 multiplyBFloat1612x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VMOVUPS      64(DI), Z25
@@ -10851,6 +11303,8 @@ multiplyBFloat1612x1AVX512loop4:
 	VBROADCASTSS 4(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VMOVUPS      64(DI)(R8*1), Z25
@@ -10932,6 +11386,8 @@ multiplyBFloat1612x1AVX512loop4:
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VMOVUPS      64(DI), Z25
@@ -11012,6 +11468,8 @@ multiplyBFloat1612x1AVX512loop4:
 	VBROADCASTSS 20(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VMOVUPS      64(DI)(R8*1), Z25
@@ -11102,6 +11560,8 @@ multiplyBFloat1612x1AVX512rest5:
 	JZ   multiplyBFloat1612x1AVX512done7
 
 multiplyBFloat1612x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VMOVUPS      64(DI), Z25
@@ -11236,7 +11696,7 @@ multiplyBFloat1612x1AVX512done7:
 	RET
 
 // func multiplyBFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat1613x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -11334,6 +11794,8 @@ multiplyBFloat1613x1AVX512ready3:
 	JZ   multiplyBFloat1613x1AVX512rest5
 
 multiplyBFloat1613x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z26
 	VPSLLD       $0x10, Z26, Z26
 	VMOVUPS      64(DI), Z27
@@ -11420,6 +11882,8 @@ multiplyBFloat1613x1AVX512loop4:
 	VBROADCASTSS 4(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z26
 	VPSLLD       $0x10, Z26, Z26
 	VMOVUPS      64(DI)(R8*1), Z27
@@ -11507,6 +11971,8 @@ multiplyBFloat1613x1AVX512loop4:
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z26
 	VPSLLD       $0x10, Z26, Z26
 	VMOVUPS      64(DI), Z27
@@ -11593,6 +12059,8 @@ multiplyBFloat1613x1AVX512loop4:
 	VBROADCASTSS 20(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z26
 	VPSLLD       $0x10, Z26, Z26
 	VMOVUPS      64(DI)(R8*1), Z27
@@ -11689,6 +12157,8 @@ multiplyBFloat1613x1AVX512rest5:
 	JZ   multiplyBFloat1613x1AVX512done7
 
 multiplyBFloat1613x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z26
 	VPSLLD       $0x10, Z26, Z26
 	VMOVUPS      64(DI), Z27
@@ -11832,7 +12302,7 @@ multiplyBFloat1613x1AVX512done7:
 	RET
 
 // func multiplyBFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat1614x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -11936,6 +12406,8 @@ multiplyBFloat1614x1AVX512ready3:
 	JZ   multiplyBFloat1614x1AVX512rest5
 
 multiplyBFloat1614x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z28
 	VPSLLD       $0x10, Z28, Z28
 	VMOVUPS      64(DI), Z29
@@ -12028,6 +12500,8 @@ multiplyBFloat1614x1AVX512loop4:
 	VBROADCASTSS 4(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z28
 	VPSLLD       $0x10, Z28, Z28
 	VMOVUPS      64(DI)(R8*1), Z29
@@ -12121,6 +12595,8 @@ multiplyBFloat1614x1AVX512loop4:
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z28
 	VPSLLD       $0x10, Z28, Z28
 	VMOVUPS      64(DI), Z29
@@ -12213,6 +12689,8 @@ multiplyBFloat1614x1AVX512loop4:
 	VBROADCASTSS 20(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z28
 	VPSLLD       $0x10, Z28, Z28
 	VMOVUPS      64(DI)(R8*1), Z29
@@ -12315,6 +12793,8 @@ multiplyBFloat1614x1AVX512rest5:
 	JZ   multiplyBFloat1614x1AVX512done7
 
 multiplyBFloat1614x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z28
 	VPSLLD       $0x10, Z28, Z28
 	VMOVUPS      64(DI), Z29
@@ -12467,7 +12947,7 @@ multiplyBFloat1614x1AVX512done7:
 	RET
 
 // func multiplyBFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat161x4AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -12517,6 +12997,14 @@ multiplyBFloat161x4AVX512ready3:
 	JZ   multiplyBFloat161x4AVX512rest5
 
 multiplyBFloat161x4AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -12567,6 +13055,14 @@ multiplyBFloat161x4AVX512loop4:
 	VPANDD       constantffff0000<>+0(SB), Z9, Z9
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2112(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
+	PREFETCHT0   2112(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI)(R8*1), Z9
@@ -12621,6 +13117,14 @@ multiplyBFloat161x4AVX512loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -12671,6 +13175,14 @@ multiplyBFloat161x4AVX512loop4:
 	VPANDD       constantffff0000<>+0(SB), Z9, Z9
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2112(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
+	PREFETCHT0   2112(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI)(R8*1), Z9
@@ -12734,6 +13246,14 @@ multiplyBFloat161x4AVX512rest5:
 	JZ   multiplyBFloat161x4AVX512done7
 
 multiplyBFloat161x4AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -12814,7 +13334,7 @@ multiplyBFloat161x4AVX512done7:
 	RET
 
 // func multiplyBFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyBFloat162x2AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -12862,6 +13382,10 @@ multiplyBFloat162x2AVX512ready3:
 	JZ   multiplyBFloat162x2AVX512rest5
 
 multiplyBFloat162x2AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -12898,6 +13422,10 @@ multiplyBFloat162x2AVX512loop4:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI)(R8*1), Z9
@@ -12936,6 +13464,10 @@ multiplyBFloat162x2AVX512loop4:
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -12972,6 +13504,10 @@ multiplyBFloat162x2AVX512loop4:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI)(R8*1), Z9
@@ -13019,6 +13555,10 @@ multiplyBFloat162x2AVX512rest5:
 	JZ   multiplyBFloat162x2AVX512done7
 
 multiplyBFloat162x2AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VMOVUPS      64(DI), Z9
@@ -13084,7 +13624,7 @@ multiplyBFloat162x2AVX512done7:
 	RET
 
 // func multiplyFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat161x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -13116,22 +13656,26 @@ multiplyFloat161x1AVX512ready3:
 	JZ   multiplyFloat161x1AVX512rest5
 
 multiplyFloat161x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z2
 	VCVTPH2PS    32(DI), Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z2
 	VCVTPH2PS    32(DI)(R8*1), Z3
 	VBROADCASTSS 4(SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z2
 	VCVTPH2PS    32(DI), Z3
 	VBROADCASTSS 8(SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z2
 	VCVTPH2PS    32(DI)(R8*1), Z3
 	VBROADCASTSS 12(SI), Z4
@@ -13147,6 +13691,7 @@ multiplyFloat161x1AVX512rest5:
 	JZ   multiplyFloat161x1AVX512done7
 
 multiplyFloat161x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z2
 	VCVTPH2PS    32(DI), Z3
 	VBROADCASTSS (SI), Z4
@@ -13173,7 +13718,7 @@ multiplyFloat161x1AVX512done7:
 	RET
 
 // func multiplyFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat162x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -13211,6 +13756,7 @@ multiplyFloat162x1AVX512ready3:
 	JZ   multiplyFloat162x1AVX512rest5
 
 multiplyFloat162x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z4
 	VCVTPH2PS    32(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -13219,6 +13765,7 @@ multiplyFloat162x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z4
 	VCVTPH2PS    32(DI)(R8*1), Z5
 	VBROADCASTSS 4(SI), Z6
@@ -13228,6 +13775,7 @@ multiplyFloat162x1AVX512loop4:
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z4
 	VCVTPH2PS    32(DI), Z5
 	VBROADCASTSS 8(SI), Z6
@@ -13236,6 +13784,7 @@ multiplyFloat162x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z4
 	VCVTPH2PS    32(DI)(R8*1), Z5
 	VBROADCASTSS 12(SI), Z6
@@ -13254,6 +13803,7 @@ multiplyFloat162x1AVX512rest5:
 	JZ   multiplyFloat162x1AVX512done7
 
 multiplyFloat162x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z4
 	VCVTPH2PS    32(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -13286,7 +13836,7 @@ multiplyFloat162x1AVX512done7:
 	RET
 
 // func multiplyFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat163x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -13329,6 +13879,7 @@ multiplyFloat163x1AVX512ready3:
 	JZ   multiplyFloat163x1AVX512rest5
 
 multiplyFloat163x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z6
 	VCVTPH2PS    32(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -13340,6 +13891,7 @@ multiplyFloat163x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z6
 	VCVTPH2PS    32(DI)(R8*1), Z7
 	VBROADCASTSS 4(SI), Z8
@@ -13352,6 +13904,7 @@ multiplyFloat163x1AVX512loop4:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z6
 	VCVTPH2PS    32(DI), Z7
 	VBROADCASTSS 8(SI), Z8
@@ -13363,6 +13916,7 @@ multiplyFloat163x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z6
 	VCVTPH2PS    32(DI)(R8*1), Z7
 	VBROADCASTSS 12(SI), Z8
@@ -13384,6 +13938,7 @@ multiplyFloat163x1AVX512rest5:
 	JZ   multiplyFloat163x1AVX512done7
 
 multiplyFloat163x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z6
 	VCVTPH2PS    32(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -13422,7 +13977,7 @@ multiplyFloat163x1AVX512done7:
 	RET
 
 // func multiplyFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat164x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -13471,6 +14026,7 @@ multiplyFloat164x1AVX512ready3:
 	JZ   multiplyFloat164x1AVX512rest5
 
 multiplyFloat164x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -13485,6 +14041,7 @@ multiplyFloat164x1AVX512loop4:
 	VBROADCASTSS (SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z8
 	VCVTPH2PS    32(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -13500,6 +14057,7 @@ multiplyFloat164x1AVX512loop4:
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -13514,6 +14072,7 @@ multiplyFloat164x1AVX512loop4:
 	VBROADCASTSS 8(SI)(BX*1), Z11
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z8
 	VCVTPH2PS    32(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -13538,6 +14097,7 @@ multiplyFloat164x1AVX512rest5:
 	JZ   multiplyFloat164x1AVX512done7
 
 multiplyFloat164x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -13582,7 +14142,7 @@ multiplyFloat164x1AVX512done7:
 	RET
 
 // func multiplyFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat165x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -13636,6 +14196,7 @@ multiplyFloat165x1AVX512ready3:
 	JZ   multiplyFloat165x1AVX512rest5
 
 multiplyFloat165x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z10
 	VCVTPH2PS    32(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -13653,6 +14214,7 @@ multiplyFloat165x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z10
 	VCVTPH2PS    32(DI)(R8*1), Z11
 	VBROADCASTSS 4(SI), Z12
@@ -13671,6 +14233,7 @@ multiplyFloat165x1AVX512loop4:
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z10
 	VCVTPH2PS    32(DI), Z11
 	VBROADCASTSS 8(SI), Z12
@@ -13688,6 +14251,7 @@ multiplyFloat165x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*4), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z10
 	VCVTPH2PS    32(DI)(R8*1), Z11
 	VBROADCASTSS 12(SI), Z12
@@ -13715,6 +14279,7 @@ multiplyFloat165x1AVX512rest5:
 	JZ   multiplyFloat165x1AVX512done7
 
 multiplyFloat165x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z10
 	VCVTPH2PS    32(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -13765,7 +14330,7 @@ multiplyFloat165x1AVX512done7:
 	RET
 
 // func multiplyFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat166x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -13825,6 +14390,7 @@ multiplyFloat166x1AVX512ready3:
 	JZ   multiplyFloat166x1AVX512rest5
 
 multiplyFloat166x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z12
 	VCVTPH2PS    32(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -13845,6 +14411,7 @@ multiplyFloat166x1AVX512loop4:
 	VBROADCASTSS (SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z12
 	VCVTPH2PS    32(DI)(R8*1), Z13
 	VBROADCASTSS 4(SI), Z14
@@ -13866,6 +14433,7 @@ multiplyFloat166x1AVX512loop4:
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z12
 	VCVTPH2PS    32(DI), Z13
 	VBROADCASTSS 8(SI), Z14
@@ -13886,6 +14454,7 @@ multiplyFloat166x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z10
 	VFMADD231PS  Z13, Z15, Z11
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z12
 	VCVTPH2PS    32(DI)(R8*1), Z13
 	VBROADCASTSS 12(SI), Z14
@@ -13916,6 +14485,7 @@ multiplyFloat166x1AVX512rest5:
 	JZ   multiplyFloat166x1AVX512done7
 
 multiplyFloat166x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z12
 	VCVTPH2PS    32(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -13972,7 +14542,7 @@ multiplyFloat166x1AVX512done7:
 	RET
 
 // func multiplyFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat167x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -14037,6 +14607,7 @@ multiplyFloat167x1AVX512ready3:
 	JZ   multiplyFloat167x1AVX512rest5
 
 multiplyFloat167x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z14
 	VCVTPH2PS    32(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -14060,6 +14631,7 @@ multiplyFloat167x1AVX512loop4:
 	VBROADCASTSS (SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z14
 	VCVTPH2PS    32(DI)(R8*1), Z15
 	VBROADCASTSS 4(SI), Z16
@@ -14084,6 +14656,7 @@ multiplyFloat167x1AVX512loop4:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z14
 	VCVTPH2PS    32(DI), Z15
 	VBROADCASTSS 8(SI), Z16
@@ -14107,6 +14680,7 @@ multiplyFloat167x1AVX512loop4:
 	VBROADCASTSS 8(SI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z14
 	VCVTPH2PS    32(DI)(R8*1), Z15
 	VBROADCASTSS 12(SI), Z16
@@ -14140,6 +14714,7 @@ multiplyFloat167x1AVX512rest5:
 	JZ   multiplyFloat167x1AVX512done7
 
 multiplyFloat167x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z14
 	VCVTPH2PS    32(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -14202,7 +14777,7 @@ multiplyFloat167x1AVX512done7:
 	RET
 
 // func multiplyFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat168x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -14273,6 +14848,7 @@ multiplyFloat168x1AVX512ready3:
 	JZ   multiplyFloat168x1AVX512rest5
 
 multiplyFloat168x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z16
 	VCVTPH2PS    32(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -14299,6 +14875,7 @@ multiplyFloat168x1AVX512loop4:
 	VBROADCASTSS (SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z16
 	VCVTPH2PS    32(DI)(R8*1), Z17
 	VBROADCASTSS 4(SI), Z18
@@ -14326,6 +14903,7 @@ multiplyFloat168x1AVX512loop4:
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z16
 	VCVTPH2PS    32(DI), Z17
 	VBROADCASTSS 8(SI), Z18
@@ -14352,6 +14930,7 @@ multiplyFloat168x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R10*1), Z19
 	VFMADD231PS  Z16, Z19, Z14
 	VFMADD231PS  Z17, Z19, Z15
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z16
 	VCVTPH2PS    32(DI)(R8*1), Z17
 	VBROADCASTSS 12(SI), Z18
@@ -14388,6 +14967,7 @@ multiplyFloat168x1AVX512rest5:
 	JZ   multiplyFloat168x1AVX512done7
 
 multiplyFloat168x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z16
 	VCVTPH2PS    32(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -14456,7 +15036,7 @@ multiplyFloat168x1AVX512done7:
 	RET
 
 // func multiplyFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat169x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -14532,6 +15112,7 @@ multiplyFloat169x1AVX512ready3:
 	JZ   multiplyFloat169x1AVX512rest5
 
 multiplyFloat169x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z18
 	VCVTPH2PS    32(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -14561,6 +15142,7 @@ multiplyFloat169x1AVX512loop4:
 	VBROADCASTSS (SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z18
 	VCVTPH2PS    32(DI)(R8*1), Z19
 	VBROADCASTSS 4(SI), Z20
@@ -14591,6 +15173,7 @@ multiplyFloat169x1AVX512loop4:
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z18
 	VCVTPH2PS    32(DI), Z19
 	VBROADCASTSS 8(SI), Z20
@@ -14620,6 +15203,7 @@ multiplyFloat169x1AVX512loop4:
 	VBROADCASTSS 8(SI)(AX*8), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z18
 	VCVTPH2PS    32(DI)(R8*1), Z19
 	VBROADCASTSS 12(SI), Z20
@@ -14659,6 +15243,7 @@ multiplyFloat169x1AVX512rest5:
 	JZ   multiplyFloat169x1AVX512done7
 
 multiplyFloat169x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z18
 	VCVTPH2PS    32(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -14733,7 +15318,7 @@ multiplyFloat169x1AVX512done7:
 	RET
 
 // func multiplyFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat1610x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -14815,6 +15400,7 @@ multiplyFloat1610x1AVX512ready3:
 	JZ   multiplyFloat1610x1AVX512rest5
 
 multiplyFloat1610x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z20
 	VCVTPH2PS    32(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -14847,6 +15433,7 @@ multiplyFloat1610x1AVX512loop4:
 	VBROADCASTSS (SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z20
 	VCVTPH2PS    32(DI)(R8*1), Z21
 	VBROADCASTSS 4(SI), Z22
@@ -14880,6 +15467,7 @@ multiplyFloat1610x1AVX512loop4:
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z20
 	VCVTPH2PS    32(DI), Z21
 	VBROADCASTSS 8(SI), Z22
@@ -14912,6 +15500,7 @@ multiplyFloat1610x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R12*1), Z23
 	VFMADD231PS  Z20, Z23, Z18
 	VFMADD231PS  Z21, Z23, Z19
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z20
 	VCVTPH2PS    32(DI)(R8*1), Z21
 	VBROADCASTSS 12(SI), Z22
@@ -14954,6 +15543,7 @@ multiplyFloat1610x1AVX512rest5:
 	JZ   multiplyFloat1610x1AVX512done7
 
 multiplyFloat1610x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z20
 	VCVTPH2PS    32(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -15034,7 +15624,7 @@ multiplyFloat1610x1AVX512done7:
 	RET
 
 // func multiplyFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat1611x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -15121,6 +15711,7 @@ multiplyFloat1611x1AVX512ready3:
 	JZ   multiplyFloat1611x1AVX512rest5
 
 multiplyFloat1611x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z22
 	VCVTPH2PS    32(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -15156,6 +15747,7 @@ multiplyFloat1611x1AVX512loop4:
 	VBROADCASTSS (SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z22
 	VCVTPH2PS    32(DI)(R8*1), Z23
 	VBROADCASTSS 4(SI), Z24
@@ -15192,6 +15784,7 @@ multiplyFloat1611x1AVX512loop4:
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z22
 	VCVTPH2PS    32(DI), Z23
 	VBROADCASTSS 8(SI), Z24
@@ -15227,6 +15820,7 @@ multiplyFloat1611x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R9*2), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z22
 	VCVTPH2PS    32(DI)(R8*1), Z23
 	VBROADCASTSS 12(SI), Z24
@@ -15272,6 +15866,7 @@ multiplyFloat1611x1AVX512rest5:
 	JZ   multiplyFloat1611x1AVX512done7
 
 multiplyFloat1611x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z22
 	VCVTPH2PS    32(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -15358,7 +15953,7 @@ multiplyFloat1611x1AVX512done7:
 	RET
 
 // func multiplyFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat1612x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -15451,6 +16046,7 @@ multiplyFloat1612x1AVX512ready3:
 	JZ   multiplyFloat1612x1AVX512rest5
 
 multiplyFloat1612x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z24
 	VCVTPH2PS    32(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -15489,6 +16085,7 @@ multiplyFloat1612x1AVX512loop4:
 	VBROADCASTSS (SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z24
 	VCVTPH2PS    32(DI)(R8*1), Z25
 	VBROADCASTSS 4(SI), Z26
@@ -15528,6 +16125,7 @@ multiplyFloat1612x1AVX512loop4:
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z24
 	VCVTPH2PS    32(DI), Z25
 	VBROADCASTSS 8(SI), Z26
@@ -15566,6 +16164,7 @@ multiplyFloat1612x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R13*1), Z27
 	VFMADD231PS  Z24, Z27, Z22
 	VFMADD231PS  Z25, Z27, Z23
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z24
 	VCVTPH2PS    32(DI)(R8*1), Z25
 	VBROADCASTSS 12(SI), Z26
@@ -15614,6 +16213,7 @@ multiplyFloat1612x1AVX512rest5:
 	JZ   multiplyFloat1612x1AVX512done7
 
 multiplyFloat1612x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z24
 	VCVTPH2PS    32(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -15706,7 +16306,7 @@ multiplyFloat1612x1AVX512done7:
 	RET
 
 // func multiplyFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat1613x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -15804,6 +16404,7 @@ multiplyFloat1613x1AVX512ready3:
 	JZ   multiplyFloat1613x1AVX512rest5
 
 multiplyFloat1613x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z26
 	VCVTPH2PS    32(DI), Z27
 	VBROADCASTSS (SI), Z28
@@ -15845,6 +16446,7 @@ multiplyFloat1613x1AVX512loop4:
 	VBROADCASTSS (SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z26
 	VCVTPH2PS    32(DI)(R8*1), Z27
 	VBROADCASTSS 4(SI), Z28
@@ -15887,6 +16489,7 @@ multiplyFloat1613x1AVX512loop4:
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z26
 	VCVTPH2PS    32(DI), Z27
 	VBROADCASTSS 8(SI), Z28
@@ -15928,6 +16531,7 @@ multiplyFloat1613x1AVX512loop4:
 	VBROADCASTSS 8(SI)(BX*4), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z26
 	VCVTPH2PS    32(DI)(R8*1), Z27
 	VBROADCASTSS 12(SI), Z28
@@ -15979,6 +16583,7 @@ multiplyFloat1613x1AVX512rest5:
 	JZ   multiplyFloat1613x1AVX512done7
 
 multiplyFloat1613x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z26
 	VCVTPH2PS    32(DI), Z27
 	VBROADCASTSS (SI), Z28
@@ -16077,7 +16682,7 @@ multiplyFloat1613x1AVX512done7:
 	RET
 
 // func multiplyFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat1614x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -16181,6 +16786,7 @@ multiplyFloat1614x1AVX512ready3:
 	JZ   multiplyFloat1614x1AVX512rest5
 
 multiplyFloat1614x1AVX512loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z28
 	VCVTPH2PS    32(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -16225,6 +16831,7 @@ multiplyFloat1614x1AVX512loop4:
 	VBROADCASTSS (SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z28
 	VCVTPH2PS    32(DI)(R8*1), Z29
 	VBROADCASTSS 4(SI), Z30
@@ -16270,6 +16877,7 @@ multiplyFloat1614x1AVX512loop4:
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z28
 	VCVTPH2PS    32(DI), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -16314,6 +16922,7 @@ multiplyFloat1614x1AVX512loop4:
 	VBROADCASTSS 8(SI)(R15*1), Z31
 	VFMADD231PS  Z28, Z31, Z26
 	VFMADD231PS  Z29, Z31, Z27
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z28
 	VCVTPH2PS    32(DI)(R8*1), Z29
 	VBROADCASTSS 12(SI), Z30
@@ -16368,6 +16977,7 @@ multiplyFloat1614x1AVX512rest5:
 	JZ   multiplyFloat1614x1AVX512done7
 
 multiplyFloat1614x1AVX512one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z28
 	VCVTPH2PS    32(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -16472,7 +17082,7 @@ multiplyFloat1614x1AVX512done7:
 	RET
 
 // func multiplyFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat161x4AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -16522,6 +17132,10 @@ multiplyFloat161x4AVX512ready3:
 	JZ   multiplyFloat161x4AVX512rest5
 
 multiplyFloat161x4AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -16539,6 +17153,10 @@ multiplyFloat161x4AVX512loop4:
 	VCVTPH2PS    32(R13), Z9
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z8
 	VCVTPH2PS    32(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -16560,6 +17178,10 @@ multiplyFloat161x4AVX512loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -16577,6 +17199,10 @@ multiplyFloat161x4AVX512loop4:
 	VCVTPH2PS    32(R13), Z9
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z8
 	VCVTPH2PS    32(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -16607,6 +17233,10 @@ multiplyFloat161x4AVX512rest5:
 	JZ   multiplyFloat161x4AVX512done7
 
 multiplyFloat161x4AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -16654,7 +17284,7 @@ multiplyFloat161x4AVX512done7:
 	RET
 
 // func multiplyFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·multiplyFloat162x2AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -16702,6 +17332,8 @@ multiplyFloat162x2AVX512ready3:
 	JZ   multiplyFloat162x2AVX512rest5
 
 multiplyFloat162x2AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -16716,6 +17348,8 @@ multiplyFloat162x2AVX512loop4:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z8
 	VCVTPH2PS    32(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -16732,6 +17366,8 @@ multiplyFloat162x2AVX512loop4:
 	VFMADD231PS  Z9, Z11, Z7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -16746,6 +17382,8 @@ multiplyFloat162x2AVX512loop4:
 	VFMADD231PS  Z9, Z10, Z3
 	VFMADD231PS  Z8, Z11, Z6
 	VFMADD231PS  Z9, Z11, Z7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Z8
 	VCVTPH2PS    32(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -16771,6 +17409,8 @@ multiplyFloat162x2AVX512rest5:
 	JZ   multiplyFloat162x2AVX512done7
 
 multiplyFloat162x2AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -16814,7 +17454,7 @@ multiplyFloat162x2AVX512done7:
 	RET
 
 // func dotBFloat161x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat161x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -16846,6 +17486,8 @@ dotBFloat161x1AVX512ready3:
 	JZ   dotBFloat161x1AVX512rest5
 
 dotBFloat161x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
@@ -16853,6 +17495,8 @@ dotBFloat161x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS 4(SI), Z4
@@ -16861,6 +17505,8 @@ dotBFloat161x1AVX512loop4:
 	LONG         $0x485ef262
 	WORD         $0xcb52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS 8(SI), Z4
@@ -16868,6 +17514,8 @@ dotBFloat161x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x485ef262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z3
 	VBROADCASTSS 12(SI), Z4
@@ -16885,6 +17533,8 @@ dotBFloat161x1AVX512rest5:
 	JZ   dotBFloat161x1AVX512done7
 
 dotBFloat161x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    64(DI), K2, Z3
 	VBROADCASTSS (SI), Z4
@@ -16913,7 +17563,7 @@ dotBFloat161x1AVX512done7:
 	RET
 
 // func dotBFloat162x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat162x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -16951,6 +17601,8 @@ dotBFloat162x1AVX512ready3:
 	JZ   dotBFloat162x1AVX512rest5
 
 dotBFloat162x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -16963,6 +17615,8 @@ dotBFloat162x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x4846f262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z4
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS 4(SI), Z6
@@ -16976,6 +17630,8 @@ dotBFloat162x1AVX512loop4:
 	LONG         $0x4846f262
 	WORD         $0xdd52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS 8(SI), Z6
@@ -16988,6 +17644,8 @@ dotBFloat162x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x4846f262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z4
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z5
 	VBROADCASTSS 12(SI), Z6
@@ -17010,6 +17668,8 @@ dotBFloat162x1AVX512rest5:
 	JZ   dotBFloat162x1AVX512done7
 
 dotBFloat162x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    64(DI), K2, Z5
 	VBROADCASTSS (SI), Z6
@@ -17046,7 +17706,7 @@ dotBFloat162x1AVX512done7:
 	RET
 
 // func dotBFloat163x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat163x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -17089,6 +17749,8 @@ dotBFloat163x1AVX512ready3:
 	JZ   dotBFloat163x1AVX512rest5
 
 dotBFloat163x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -17106,6 +17768,8 @@ dotBFloat163x1AVX512loop4:
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z6
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS 4(SI), Z8
@@ -17124,6 +17788,8 @@ dotBFloat163x1AVX512loop4:
 	LONG         $0x483ef262
 	WORD         $0xef52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS 8(SI), Z8
@@ -17141,6 +17807,8 @@ dotBFloat163x1AVX512loop4:
 	WORD         $0xe652
 	LONG         $0x483ef262
 	WORD         $0xef52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z6
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z7
 	VBROADCASTSS 12(SI), Z8
@@ -17168,6 +17836,8 @@ dotBFloat163x1AVX512rest5:
 	JZ   dotBFloat163x1AVX512done7
 
 dotBFloat163x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    64(DI), K2, Z7
 	VBROADCASTSS (SI), Z8
@@ -17212,7 +17882,7 @@ dotBFloat163x1AVX512done7:
 	RET
 
 // func dotBFloat164x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat164x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -17261,6 +17931,8 @@ dotBFloat164x1AVX512ready3:
 	JZ   dotBFloat164x1AVX512rest5
 
 dotBFloat164x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -17283,6 +17955,8 @@ dotBFloat164x1AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x4826d262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z8
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS 4(SI), Z10
@@ -17306,6 +17980,8 @@ dotBFloat164x1AVX512loop4:
 	LONG         $0x4826d262
 	WORD         $0xf952
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS 8(SI), Z10
@@ -17328,6 +18004,8 @@ dotBFloat164x1AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x4826d262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z8
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z9
 	VBROADCASTSS 12(SI), Z10
@@ -17360,6 +18038,8 @@ dotBFloat164x1AVX512rest5:
 	JZ   dotBFloat164x1AVX512done7
 
 dotBFloat164x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    64(DI), K2, Z9
 	VBROADCASTSS (SI), Z10
@@ -17412,7 +18092,7 @@ dotBFloat164x1AVX512done7:
 	RET
 
 // func dotBFloat165x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat165x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -17466,6 +18146,8 @@ dotBFloat165x1AVX512ready3:
 	JZ   dotBFloat165x1AVX512rest5
 
 dotBFloat165x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -17493,6 +18175,8 @@ dotBFloat165x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z10
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS 4(SI), Z12
@@ -17521,6 +18205,8 @@ dotBFloat165x1AVX512loop4:
 	LONG         $0x481e5262
 	WORD         $0xcb52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS 8(SI), Z12
@@ -17548,6 +18234,8 @@ dotBFloat165x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x481e5262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z10
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z11
 	VBROADCASTSS 12(SI), Z12
@@ -17585,6 +18273,8 @@ dotBFloat165x1AVX512rest5:
 	JZ   dotBFloat165x1AVX512done7
 
 dotBFloat165x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    64(DI), K2, Z11
 	VBROADCASTSS (SI), Z12
@@ -17645,7 +18335,7 @@ dotBFloat165x1AVX512done7:
 	RET
 
 // func dotBFloat166x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat166x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -17705,6 +18395,8 @@ dotBFloat166x1AVX512ready3:
 	JZ   dotBFloat166x1AVX512rest5
 
 dotBFloat166x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -17737,6 +18429,8 @@ dotBFloat166x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x48065262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z12
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS 4(SI), Z14
@@ -17770,6 +18464,8 @@ dotBFloat166x1AVX512loop4:
 	LONG         $0x48065262
 	WORD         $0xdd52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS 8(SI), Z14
@@ -17802,6 +18498,8 @@ dotBFloat166x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x48065262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z12
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z13
 	VBROADCASTSS 12(SI), Z14
@@ -17844,6 +18542,8 @@ dotBFloat166x1AVX512rest5:
 	JZ   dotBFloat166x1AVX512done7
 
 dotBFloat166x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z12
 	VMOVUPS.Z    64(DI), K2, Z13
 	VBROADCASTSS (SI), Z14
@@ -17912,7 +18612,7 @@ dotBFloat166x1AVX512done7:
 	RET
 
 // func dotBFloat167x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat167x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -17977,6 +18677,8 @@ dotBFloat167x1AVX512ready3:
 	JZ   dotBFloat167x1AVX512rest5
 
 dotBFloat167x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -18014,6 +18716,8 @@ dotBFloat167x1AVX512loop4:
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z14
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS 4(SI), Z16
@@ -18052,6 +18756,8 @@ dotBFloat167x1AVX512loop4:
 	LONG         $0x407e5262
 	WORD         $0xef52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS 8(SI), Z16
@@ -18089,6 +18795,8 @@ dotBFloat167x1AVX512loop4:
 	WORD         $0xe652
 	LONG         $0x407e5262
 	WORD         $0xef52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z14
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z15
 	VBROADCASTSS 12(SI), Z16
@@ -18136,6 +18844,8 @@ dotBFloat167x1AVX512rest5:
 	JZ   dotBFloat167x1AVX512done7
 
 dotBFloat167x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z14
 	VMOVUPS.Z    64(DI), K2, Z15
 	VBROADCASTSS (SI), Z16
@@ -18212,7 +18922,7 @@ dotBFloat167x1AVX512done7:
 	RET
 
 // func dotBFloat168x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat168x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -18283,6 +18993,8 @@ dotBFloat168x1AVX512ready3:
 	JZ   dotBFloat168x1AVX512rest5
 
 dotBFloat168x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -18325,6 +19037,8 @@ dotBFloat168x1AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x40663262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z16
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS 4(SI), Z18
@@ -18368,6 +19082,8 @@ dotBFloat168x1AVX512loop4:
 	LONG         $0x40663262
 	WORD         $0xf952
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS 8(SI), Z18
@@ -18410,6 +19126,8 @@ dotBFloat168x1AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x40663262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z16
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z17
 	VBROADCASTSS 12(SI), Z18
@@ -18462,6 +19180,8 @@ dotBFloat168x1AVX512rest5:
 	JZ   dotBFloat168x1AVX512done7
 
 dotBFloat168x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z16
 	VMOVUPS.Z    64(DI), K2, Z17
 	VBROADCASTSS (SI), Z18
@@ -18546,7 +19266,7 @@ dotBFloat168x1AVX512done7:
 	RET
 
 // func dotBFloat169x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat169x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -18622,6 +19342,8 @@ dotBFloat169x1AVX512ready3:
 	JZ   dotBFloat169x1AVX512rest5
 
 dotBFloat169x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -18669,6 +19391,8 @@ dotBFloat169x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x405ea262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z18
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS 4(SI), Z20
@@ -18717,6 +19441,8 @@ dotBFloat169x1AVX512loop4:
 	LONG         $0x405ea262
 	WORD         $0xcb52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS 8(SI), Z20
@@ -18764,6 +19490,8 @@ dotBFloat169x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x405ea262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z18
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z19
 	VBROADCASTSS 12(SI), Z20
@@ -18821,6 +19549,8 @@ dotBFloat169x1AVX512rest5:
 	JZ   dotBFloat169x1AVX512done7
 
 dotBFloat169x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z18
 	VMOVUPS.Z    64(DI), K2, Z19
 	VBROADCASTSS (SI), Z20
@@ -18913,7 +19643,7 @@ dotBFloat169x1AVX512done7:
 	RET
 
 // func dotBFloat1610x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat1610x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -18995,6 +19725,8 @@ dotBFloat1610x1AVX512ready3:
 	JZ   dotBFloat1610x1AVX512rest5
 
 dotBFloat1610x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -19047,6 +19779,8 @@ dotBFloat1610x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x4046a262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z20
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS 4(SI), Z22
@@ -19100,6 +19834,8 @@ dotBFloat1610x1AVX512loop4:
 	LONG         $0x4046a262
 	WORD         $0xdd52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS 8(SI), Z22
@@ -19152,6 +19888,8 @@ dotBFloat1610x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x4046a262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z20
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z21
 	VBROADCASTSS 12(SI), Z22
@@ -19214,6 +19952,8 @@ dotBFloat1610x1AVX512rest5:
 	JZ   dotBFloat1610x1AVX512done7
 
 dotBFloat1610x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z20
 	VMOVUPS.Z    64(DI), K2, Z21
 	VBROADCASTSS (SI), Z22
@@ -19314,7 +20054,7 @@ dotBFloat1610x1AVX512done7:
 	RET
 
 // func dotBFloat1611x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat1611x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -19401,6 +20141,8 @@ dotBFloat1611x1AVX512ready3:
 	JZ   dotBFloat1611x1AVX512rest5
 
 dotBFloat1611x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -19458,6 +20200,8 @@ dotBFloat1611x1AVX512loop4:
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z22
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS 4(SI), Z24
@@ -19516,6 +20260,8 @@ dotBFloat1611x1AVX512loop4:
 	LONG         $0x403ea262
 	WORD         $0xef52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS 8(SI), Z24
@@ -19573,6 +20319,8 @@ dotBFloat1611x1AVX512loop4:
 	WORD         $0xe652
 	LONG         $0x403ea262
 	WORD         $0xef52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z22
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z23
 	VBROADCASTSS 12(SI), Z24
@@ -19640,6 +20388,8 @@ dotBFloat1611x1AVX512rest5:
 	JZ   dotBFloat1611x1AVX512done7
 
 dotBFloat1611x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z22
 	VMOVUPS.Z    64(DI), K2, Z23
 	VBROADCASTSS (SI), Z24
@@ -19748,7 +20498,7 @@ dotBFloat1611x1AVX512done7:
 	RET
 
 // func dotBFloat1612x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat1612x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -19841,6 +20591,8 @@ dotBFloat1612x1AVX512ready3:
 	JZ   dotBFloat1612x1AVX512rest5
 
 dotBFloat1612x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -19903,6 +20655,8 @@ dotBFloat1612x1AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x40268262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z24
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS 4(SI), Z26
@@ -19966,6 +20720,8 @@ dotBFloat1612x1AVX512loop4:
 	LONG         $0x40268262
 	WORD         $0xf952
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS 8(SI), Z26
@@ -20028,6 +20784,8 @@ dotBFloat1612x1AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x40268262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z24
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z25
 	VBROADCASTSS 12(SI), Z26
@@ -20100,6 +20858,8 @@ dotBFloat1612x1AVX512rest5:
 	JZ   dotBFloat1612x1AVX512done7
 
 dotBFloat1612x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z24
 	VMOVUPS.Z    64(DI), K2, Z25
 	VBROADCASTSS (SI), Z26
@@ -20216,7 +20976,7 @@ dotBFloat1612x1AVX512done7:
 	RET
 
 // func dotBFloat1613x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat1613x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -20314,6 +21074,8 @@ dotBFloat1613x1AVX512ready3:
 	JZ   dotBFloat1613x1AVX512rest5
 
 dotBFloat1613x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -20381,6 +21143,8 @@ dotBFloat1613x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z26
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS 4(SI), Z28
@@ -20449,6 +21213,8 @@ dotBFloat1613x1AVX512loop4:
 	LONG         $0x401e0262
 	WORD         $0xcb52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS 8(SI), Z28
@@ -20516,6 +21282,8 @@ dotBFloat1613x1AVX512loop4:
 	WORD         $0xc252
 	LONG         $0x401e0262
 	WORD         $0xcb52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z26
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z27
 	VBROADCASTSS 12(SI), Z28
@@ -20593,6 +21361,8 @@ dotBFloat1613x1AVX512rest5:
 	JZ   dotBFloat1613x1AVX512done7
 
 dotBFloat1613x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z26
 	VMOVUPS.Z    64(DI), K2, Z27
 	VBROADCASTSS (SI), Z28
@@ -20717,7 +21487,7 @@ dotBFloat1613x1AVX512done7:
 	RET
 
 // func dotBFloat1614x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat1614x1AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -20821,6 +21591,8 @@ dotBFloat1614x1AVX512ready3:
 	JZ   dotBFloat1614x1AVX512rest5
 
 dotBFloat1614x1AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -20893,6 +21665,8 @@ dotBFloat1614x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x40060262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z28
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS 4(SI), Z30
@@ -20966,6 +21740,8 @@ dotBFloat1614x1AVX512loop4:
 	LONG         $0x40060262
 	WORD         $0xdd52
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS 8(SI), Z30
@@ -21038,6 +21814,8 @@ dotBFloat1614x1AVX512loop4:
 	WORD         $0xd452
 	LONG         $0x40060262
 	WORD         $0xdd52
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
 	VMOVUPS.Z    (DI)(R8*1), K1, Z28
 	VMOVUPS.Z    64(DI)(R8*1), K2, Z29
 	VBROADCASTSS 12(SI), Z30
@@ -21120,6 +21898,8 @@ dotBFloat1614x1AVX512rest5:
 	JZ   dotBFloat1614x1AVX512done7
 
 dotBFloat1614x1AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS.Z    (DI), K1, Z28
 	VMOVUPS.Z    64(DI), K2, Z29
 	VBROADCASTSS (SI), Z30
@@ -21252,7 +22032,7 @@ dotBFloat1614x1AVX512done7:
 	RET
 
 // func dotBFloat161x4AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat161x4AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -21302,6 +22082,14 @@ dotBFloat161x4AVX512ready3:
 	JZ   dotBFloat161x4AVX512rest5
 
 dotBFloat161x4AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -21327,6 +22115,14 @@ dotBFloat161x4AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2112(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
+	PREFETCHT0   2112(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -21356,6 +22152,14 @@ dotBFloat161x4AVX512loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -21381,6 +22185,14 @@ dotBFloat161x4AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x482ed262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2112(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
+	PREFETCHT0   2112(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -21419,6 +22231,14 @@ dotBFloat161x4AVX512rest5:
 	JZ   dotBFloat161x4AVX512done7
 
 dotBFloat161x4AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2112(R12)
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2112(R13)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -21474,7 +22294,7 @@ dotBFloat161x4AVX512done7:
 	RET
 
 // func dotBFloat162x2AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·dotBFloat162x2AVX512(SB), NOSPLIT, $0-84
 	MOVQ    a+8(FP), SI
 	MOVQ    c+48(FP), DX
@@ -21522,6 +22342,10 @@ dotBFloat162x2AVX512ready3:
 	JZ   dotBFloat162x2AVX512rest5
 
 dotBFloat162x2AVX512loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -21544,6 +22368,10 @@ dotBFloat162x2AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x4826d262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 4(SI), Z10
@@ -21568,6 +22396,10 @@ dotBFloat162x2AVX512loop4:
 	WORD         $0xf952
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS 8(SI), Z10
@@ -21590,6 +22422,10 @@ dotBFloat162x2AVX512loop4:
 	WORD         $0xf052
 	LONG         $0x4826d262
 	WORD         $0xf952
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2112(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2112(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Z8
 	VMOVUPS      64(DI)(R8*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -21623,6 +22459,10 @@ dotBFloat162x2AVX512rest5:
 	JZ   dotBFloat162x2AVX512done7
 
 dotBFloat162x2AVX512one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2112(R10)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -24502,7 +25342,7 @@ widenFloat16AVX512done2:
 	RET
 
 // func multiply1x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply1x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -24530,22 +25370,26 @@ multiply1x1AVX2ready3:
 	JZ   multiply1x1AVX2rest5
 
 multiply1x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y2
 	VMOVUPS      32(DI)(R8*1), Y3
 	VBROADCASTSS 4(SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS 8(SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y2
 	VMOVUPS      32(DI)(R8*1), Y3
 	VBROADCASTSS 12(SI), Y4
@@ -24561,6 +25405,7 @@ multiply1x1AVX2rest5:
 	JZ   multiply1x1AVX2done7
 
 multiply1x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
@@ -24587,7 +25432,7 @@ multiply1x1AVX2done7:
 	RET
 
 // func multiply2x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply2x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -24621,6 +25466,7 @@ multiply2x1AVX2ready3:
 	JZ   multiply2x1AVX2rest5
 
 multiply2x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -24629,6 +25475,7 @@ multiply2x1AVX2loop4:
 	VBROADCASTSS (SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y4
 	VMOVUPS      32(DI)(R8*1), Y5
 	VBROADCASTSS 4(SI), Y6
@@ -24638,6 +25485,7 @@ multiply2x1AVX2loop4:
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS 8(SI), Y6
@@ -24646,6 +25494,7 @@ multiply2x1AVX2loop4:
 	VBROADCASTSS 8(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y4
 	VMOVUPS      32(DI)(R8*1), Y5
 	VBROADCASTSS 12(SI), Y6
@@ -24664,6 +25513,7 @@ multiply2x1AVX2rest5:
 	JZ   multiply2x1AVX2done7
 
 multiply2x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -24696,7 +25546,7 @@ multiply2x1AVX2done7:
 	RET
 
 // func multiply3x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply3x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -24735,6 +25585,7 @@ multiply3x1AVX2ready3:
 	JZ   multiply3x1AVX2rest5
 
 multiply3x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -24746,6 +25597,7 @@ multiply3x1AVX2loop4:
 	VBROADCASTSS (SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y6
 	VMOVUPS      32(DI)(R8*1), Y7
 	VBROADCASTSS 4(SI), Y8
@@ -24758,6 +25610,7 @@ multiply3x1AVX2loop4:
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS 8(SI), Y8
@@ -24769,6 +25622,7 @@ multiply3x1AVX2loop4:
 	VBROADCASTSS 8(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y6
 	VMOVUPS      32(DI)(R8*1), Y7
 	VBROADCASTSS 12(SI), Y8
@@ -24790,6 +25644,7 @@ multiply3x1AVX2rest5:
 	JZ   multiply3x1AVX2done7
 
 multiply3x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -24828,7 +25683,7 @@ multiply3x1AVX2done7:
 	RET
 
 // func multiply4x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply4x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -24873,6 +25728,7 @@ multiply4x1AVX2ready3:
 	JZ   multiply4x1AVX2rest5
 
 multiply4x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -24887,6 +25743,7 @@ multiply4x1AVX2loop4:
 	VBROADCASTSS (SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
@@ -24902,6 +25759,7 @@ multiply4x1AVX2loop4:
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 8(SI), Y10
@@ -24916,6 +25774,7 @@ multiply4x1AVX2loop4:
 	VBROADCASTSS 8(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -24940,6 +25799,7 @@ multiply4x1AVX2rest5:
 	JZ   multiply4x1AVX2done7
 
 multiply4x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -24984,7 +25844,7 @@ multiply4x1AVX2done7:
 	RET
 
 // func multiply5x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply5x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25034,6 +25894,7 @@ multiply5x1AVX2ready3:
 	JZ   multiply5x1AVX2rest5
 
 multiply5x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -25051,6 +25912,7 @@ multiply5x1AVX2loop4:
 	VBROADCASTSS (SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y10
 	VMOVUPS      32(DI)(R8*1), Y11
 	VBROADCASTSS 4(SI), Y12
@@ -25069,6 +25931,7 @@ multiply5x1AVX2loop4:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS 8(SI), Y12
@@ -25086,6 +25949,7 @@ multiply5x1AVX2loop4:
 	VBROADCASTSS 8(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y10
 	VMOVUPS      32(DI)(R8*1), Y11
 	VBROADCASTSS 12(SI), Y12
@@ -25113,6 +25977,7 @@ multiply5x1AVX2rest5:
 	JZ   multiply5x1AVX2done7
 
 multiply5x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -25163,7 +26028,7 @@ multiply5x1AVX2done7:
 	RET
 
 // func multiply6x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply6x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25219,6 +26084,7 @@ multiply6x1AVX2ready3:
 	JZ   multiply6x1AVX2rest5
 
 multiply6x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -25239,6 +26105,7 @@ multiply6x1AVX2loop4:
 	VBROADCASTSS (SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y12
 	VMOVUPS      32(DI)(R8*1), Y13
 	VBROADCASTSS 4(SI), Y14
@@ -25260,6 +26127,7 @@ multiply6x1AVX2loop4:
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -25280,6 +26148,7 @@ multiply6x1AVX2loop4:
 	VBROADCASTSS 8(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y12
 	VMOVUPS      32(DI)(R8*1), Y13
 	VBROADCASTSS 12(SI), Y14
@@ -25310,6 +26179,7 @@ multiply6x1AVX2rest5:
 	JZ   multiply6x1AVX2done7
 
 multiply6x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -25366,7 +26236,7 @@ multiply6x1AVX2done7:
 	RET
 
 // func multiply1x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply1x4AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25412,6 +26282,10 @@ multiply1x4AVX2ready3:
 	JZ   multiply1x4AVX2rest5
 
 multiply1x4AVX2loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -25429,6 +26303,10 @@ multiply1x4AVX2loop4:
 	VMOVUPS      32(R13), Y9
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
@@ -25450,6 +26328,10 @@ multiply1x4AVX2loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 8(SI), Y10
@@ -25467,6 +26349,10 @@ multiply1x4AVX2loop4:
 	VMOVUPS      32(R13), Y9
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -25497,6 +26383,10 @@ multiply1x4AVX2rest5:
 	JZ   multiply1x4AVX2done7
 
 multiply1x4AVX2one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -25544,7 +26434,7 @@ multiply1x4AVX2done7:
 	RET
 
 // func multiply2x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiply2x2AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25588,6 +26478,8 @@ multiply2x2AVX2ready3:
 	JZ   multiply2x2AVX2rest5
 
 multiply2x2AVX2loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -25602,6 +26494,8 @@ multiply2x2AVX2loop4:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
@@ -25618,6 +26512,8 @@ multiply2x2AVX2loop4:
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS 8(SI), Y10
@@ -25632,6 +26528,8 @@ multiply2x2AVX2loop4:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -25657,6 +26555,8 @@ multiply2x2AVX2rest5:
 	JZ   multiply2x2AVX2done7
 
 multiply2x2AVX2one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -25700,7 +26600,7 @@ multiply2x2AVX2done7:
 	RET
 
 // func multiplyTransposed1x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiplyTransposed1x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25729,11 +26629,13 @@ multiplyTransposed1x1AVX2ready3:
 	JZ   multiplyTransposed1x1AVX2rest5
 
 multiplyTransposed1x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y2
 	VMOVUPS      32(DI)(R8*1), Y3
 	VBROADCASTSS (SI)(AX*1), Y4
@@ -25741,11 +26643,13 @@ multiplyTransposed1x1AVX2loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y2
 	VMOVUPS      32(DI)(R8*1), Y3
 	VBROADCASTSS (SI)(AX*1), Y4
@@ -25761,6 +26665,7 @@ multiplyTransposed1x1AVX2rest5:
 	JZ   multiplyTransposed1x1AVX2done7
 
 multiplyTransposed1x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
@@ -25785,7 +26690,7 @@ multiplyTransposed1x1AVX2done7:
 	RET
 
 // func multiplyTransposed2x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiplyTransposed2x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25819,6 +26724,7 @@ multiplyTransposed2x1AVX2ready3:
 	JZ   multiplyTransposed2x1AVX2rest5
 
 multiplyTransposed2x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -25827,6 +26733,7 @@ multiplyTransposed2x1AVX2loop4:
 	VBROADCASTSS 4(SI), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y4
 	VMOVUPS      32(DI)(R8*1), Y5
 	VBROADCASTSS (SI)(AX*1), Y6
@@ -25837,6 +26744,7 @@ multiplyTransposed2x1AVX2loop4:
 	VFMADD231PS  Y5, Y7, Y3
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -25845,6 +26753,7 @@ multiplyTransposed2x1AVX2loop4:
 	VBROADCASTSS 4(SI), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y4
 	VMOVUPS      32(DI)(R8*1), Y5
 	VBROADCASTSS (SI)(AX*1), Y6
@@ -25863,6 +26772,7 @@ multiplyTransposed2x1AVX2rest5:
 	JZ   multiplyTransposed2x1AVX2done7
 
 multiplyTransposed2x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -25893,7 +26803,7 @@ multiplyTransposed2x1AVX2done7:
 	RET
 
 // func multiplyTransposed3x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiplyTransposed3x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -25932,6 +26842,7 @@ multiplyTransposed3x1AVX2ready3:
 	JZ   multiplyTransposed3x1AVX2rest5
 
 multiplyTransposed3x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -25943,6 +26854,7 @@ multiplyTransposed3x1AVX2loop4:
 	VBROADCASTSS 8(SI), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y6
 	VMOVUPS      32(DI)(R8*1), Y7
 	VBROADCASTSS (SI)(AX*1), Y8
@@ -25956,6 +26868,7 @@ multiplyTransposed3x1AVX2loop4:
 	VFMADD231PS  Y7, Y8, Y5
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -25967,6 +26880,7 @@ multiplyTransposed3x1AVX2loop4:
 	VBROADCASTSS 8(SI), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y6
 	VMOVUPS      32(DI)(R8*1), Y7
 	VBROADCASTSS (SI)(AX*1), Y8
@@ -25988,6 +26902,7 @@ multiplyTransposed3x1AVX2rest5:
 	JZ   multiplyTransposed3x1AVX2done7
 
 multiplyTransposed3x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -26024,7 +26939,7 @@ multiplyTransposed3x1AVX2done7:
 	RET
 
 // func multiplyTransposed4x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiplyTransposed4x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -26068,6 +26983,7 @@ multiplyTransposed4x1AVX2ready3:
 	JZ   multiplyTransposed4x1AVX2rest5
 
 multiplyTransposed4x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -26082,6 +26998,7 @@ multiplyTransposed4x1AVX2loop4:
 	VBROADCASTSS 12(SI), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS (SI)(AX*1), Y10
@@ -26098,6 +27015,7 @@ multiplyTransposed4x1AVX2loop4:
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -26112,6 +27030,7 @@ multiplyTransposed4x1AVX2loop4:
 	VBROADCASTSS 12(SI), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VMOVUPS      32(DI)(R8*1), Y9
 	VBROADCASTSS (SI)(AX*1), Y10
@@ -26136,6 +27055,7 @@ multiplyTransposed4x1AVX2rest5:
 	JZ   multiplyTransposed4x1AVX2done7
 
 multiplyTransposed4x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -26178,7 +27098,7 @@ multiplyTransposed4x1AVX2done7:
 	RET
 
 // func multiplyTransposed5x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiplyTransposed5x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -26227,6 +27147,7 @@ multiplyTransposed5x1AVX2ready3:
 	JZ   multiplyTransposed5x1AVX2rest5
 
 multiplyTransposed5x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -26244,6 +27165,7 @@ multiplyTransposed5x1AVX2loop4:
 	VBROADCASTSS 16(SI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y10
 	VMOVUPS      32(DI)(R8*1), Y11
 	VBROADCASTSS (SI)(AX*1), Y12
@@ -26263,6 +27185,7 @@ multiplyTransposed5x1AVX2loop4:
 	VFMADD231PS  Y11, Y12, Y9
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -26280,6 +27203,7 @@ multiplyTransposed5x1AVX2loop4:
 	VBROADCASTSS 16(SI), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y10
 	VMOVUPS      32(DI)(R8*1), Y11
 	VBROADCASTSS (SI)(AX*1), Y12
@@ -26307,6 +27231,7 @@ multiplyTransposed5x1AVX2rest5:
 	JZ   multiplyTransposed5x1AVX2done7
 
 multiplyTransposed5x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -26355,7 +27280,7 @@ multiplyTransposed5x1AVX2done7:
 	RET
 
 // func multiplyTransposed6x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·multiplyTransposed6x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -26409,6 +27334,7 @@ multiplyTransposed6x1AVX2ready3:
 	JZ   multiplyTransposed6x1AVX2rest5
 
 multiplyTransposed6x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -26429,6 +27355,7 @@ multiplyTransposed6x1AVX2loop4:
 	VBROADCASTSS 20(SI), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y12
 	VMOVUPS      32(DI)(R8*1), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -26451,6 +27378,7 @@ multiplyTransposed6x1AVX2loop4:
 	VFMADD231PS  Y13, Y15, Y11
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (SI)(AX*2), SI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -26471,6 +27399,7 @@ multiplyTransposed6x1AVX2loop4:
 	VBROADCASTSS 20(SI), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y12
 	VMOVUPS      32(DI)(R8*1), Y13
 	VBROADCASTSS (SI)(AX*1), Y14
@@ -26501,6 +27430,7 @@ multiplyTransposed6x1AVX2rest5:
 	JZ   multiplyTransposed6x1AVX2done7
 
 multiplyTransposed6x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -26555,7 +27485,7 @@ multiplyTransposed6x1AVX2done7:
 	RET
 
 // func multiplyBFloat161x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat161x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -26583,6 +27513,7 @@ multiplyBFloat161x1AVX2ready3:
 	JZ   multiplyBFloat161x1AVX2rest5
 
 multiplyBFloat161x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VMOVUPS      32(DI), Y3
@@ -26597,6 +27528,7 @@ multiplyBFloat161x1AVX2loop4:
 	VBROADCASTSS 4(SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VMOVUPS      32(DI)(R8*1), Y3
@@ -26612,6 +27544,7 @@ multiplyBFloat161x1AVX2loop4:
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VMOVUPS      32(DI), Y3
@@ -26626,6 +27559,7 @@ multiplyBFloat161x1AVX2loop4:
 	VBROADCASTSS 20(SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VMOVUPS      32(DI)(R8*1), Y3
@@ -26650,6 +27584,7 @@ multiplyBFloat161x1AVX2rest5:
 	JZ   multiplyBFloat161x1AVX2done7
 
 multiplyBFloat161x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VMOVUPS      32(DI), Y3
@@ -26685,7 +27620,7 @@ multiplyBFloat161x1AVX2done7:
 	RET
 
 // func multiplyBFloat162x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat162x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -26719,6 +27654,7 @@ multiplyBFloat162x1AVX2ready3:
 	JZ   multiplyBFloat162x1AVX2rest5
 
 multiplyBFloat162x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VMOVUPS      32(DI), Y5
@@ -26739,6 +27675,7 @@ multiplyBFloat162x1AVX2loop4:
 	VBROADCASTSS 4(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VMOVUPS      32(DI)(R8*1), Y5
@@ -26760,6 +27697,7 @@ multiplyBFloat162x1AVX2loop4:
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VMOVUPS      32(DI), Y5
@@ -26780,6 +27718,7 @@ multiplyBFloat162x1AVX2loop4:
 	VBROADCASTSS 20(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VMOVUPS      32(DI)(R8*1), Y5
@@ -26810,6 +27749,7 @@ multiplyBFloat162x1AVX2rest5:
 	JZ   multiplyBFloat162x1AVX2done7
 
 multiplyBFloat162x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VMOVUPS      32(DI), Y5
@@ -26854,7 +27794,7 @@ multiplyBFloat162x1AVX2done7:
 	RET
 
 // func multiplyBFloat163x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat163x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -26893,6 +27833,7 @@ multiplyBFloat163x1AVX2ready3:
 	JZ   multiplyBFloat163x1AVX2rest5
 
 multiplyBFloat163x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VMOVUPS      32(DI), Y7
@@ -26919,6 +27860,7 @@ multiplyBFloat163x1AVX2loop4:
 	VBROADCASTSS 4(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VMOVUPS      32(DI)(R8*1), Y7
@@ -26946,6 +27888,7 @@ multiplyBFloat163x1AVX2loop4:
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VMOVUPS      32(DI), Y7
@@ -26972,6 +27915,7 @@ multiplyBFloat163x1AVX2loop4:
 	VBROADCASTSS 20(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VMOVUPS      32(DI)(R8*1), Y7
@@ -27008,6 +27952,7 @@ multiplyBFloat163x1AVX2rest5:
 	JZ   multiplyBFloat163x1AVX2done7
 
 multiplyBFloat163x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VMOVUPS      32(DI), Y7
@@ -27061,7 +28006,7 @@ multiplyBFloat163x1AVX2done7:
 	RET
 
 // func multiplyBFloat164x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat164x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -27106,6 +28051,7 @@ multiplyBFloat164x1AVX2ready3:
 	JZ   multiplyBFloat164x1AVX2rest5
 
 multiplyBFloat164x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -27138,6 +28084,7 @@ multiplyBFloat164x1AVX2loop4:
 	VBROADCASTSS 4(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI)(R8*1), Y9
@@ -27171,6 +28118,7 @@ multiplyBFloat164x1AVX2loop4:
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -27203,6 +28151,7 @@ multiplyBFloat164x1AVX2loop4:
 	VBROADCASTSS 20(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI)(R8*1), Y9
@@ -27245,6 +28194,7 @@ multiplyBFloat164x1AVX2rest5:
 	JZ   multiplyBFloat164x1AVX2done7
 
 multiplyBFloat164x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -27307,7 +28257,7 @@ multiplyBFloat164x1AVX2done7:
 	RET
 
 // func multiplyBFloat165x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat165x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -27357,6 +28307,7 @@ multiplyBFloat165x1AVX2ready3:
 	JZ   multiplyBFloat165x1AVX2rest5
 
 multiplyBFloat165x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VMOVUPS      32(DI), Y11
@@ -27395,6 +28346,7 @@ multiplyBFloat165x1AVX2loop4:
 	VBROADCASTSS 4(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VMOVUPS      32(DI)(R8*1), Y11
@@ -27434,6 +28386,7 @@ multiplyBFloat165x1AVX2loop4:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VMOVUPS      32(DI), Y11
@@ -27472,6 +28425,7 @@ multiplyBFloat165x1AVX2loop4:
 	VBROADCASTSS 20(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VMOVUPS      32(DI)(R8*1), Y11
@@ -27520,6 +28474,7 @@ multiplyBFloat165x1AVX2rest5:
 	JZ   multiplyBFloat165x1AVX2done7
 
 multiplyBFloat165x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VMOVUPS      32(DI), Y11
@@ -27591,7 +28546,7 @@ multiplyBFloat165x1AVX2done7:
 	RET
 
 // func multiplyBFloat166x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat166x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -27647,6 +28602,7 @@ multiplyBFloat166x1AVX2ready3:
 	JZ   multiplyBFloat166x1AVX2rest5
 
 multiplyBFloat166x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VMOVUPS      32(DI), Y13
@@ -27691,6 +28647,7 @@ multiplyBFloat166x1AVX2loop4:
 	VBROADCASTSS 4(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VMOVUPS      32(DI)(R8*1), Y13
@@ -27736,6 +28693,7 @@ multiplyBFloat166x1AVX2loop4:
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VMOVUPS      32(DI), Y13
@@ -27780,6 +28738,7 @@ multiplyBFloat166x1AVX2loop4:
 	VBROADCASTSS 20(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VMOVUPS      32(DI)(R8*1), Y13
@@ -27834,6 +28793,7 @@ multiplyBFloat166x1AVX2rest5:
 	JZ   multiplyBFloat166x1AVX2done7
 
 multiplyBFloat166x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VMOVUPS      32(DI), Y13
@@ -27914,7 +28874,7 @@ multiplyBFloat166x1AVX2done7:
 	RET
 
 // func multiplyBFloat161x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat161x4AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -27960,6 +28920,10 @@ multiplyBFloat161x4AVX2ready3:
 	JZ   multiplyBFloat161x4AVX2rest5
 
 multiplyBFloat161x4AVX2loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -28010,6 +28974,10 @@ multiplyBFloat161x4AVX2loop4:
 	VANDPS       constantffff0000<>+0(SB), Y9, Y9
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI)(R8*1), Y9
@@ -28064,6 +29032,10 @@ multiplyBFloat161x4AVX2loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -28114,6 +29086,10 @@ multiplyBFloat161x4AVX2loop4:
 	VANDPS       constantffff0000<>+0(SB), Y9, Y9
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI)(R8*1), Y9
@@ -28177,6 +29153,10 @@ multiplyBFloat161x4AVX2rest5:
 	JZ   multiplyBFloat161x4AVX2done7
 
 multiplyBFloat161x4AVX2one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -28257,7 +29237,7 @@ multiplyBFloat161x4AVX2done7:
 	RET
 
 // func multiplyBFloat162x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·multiplyBFloat162x2AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -28301,6 +29281,8 @@ multiplyBFloat162x2AVX2ready3:
 	JZ   multiplyBFloat162x2AVX2rest5
 
 multiplyBFloat162x2AVX2loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -28337,6 +29319,8 @@ multiplyBFloat162x2AVX2loop4:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI)(R8*1), Y9
@@ -28375,6 +29359,8 @@ multiplyBFloat162x2AVX2loop4:
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -28411,6 +29397,8 @@ multiplyBFloat162x2AVX2loop4:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VMOVUPS      (DI)(R8*1), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI)(R8*1), Y9
@@ -28458,6 +29446,8 @@ multiplyBFloat162x2AVX2rest5:
 	JZ   multiplyBFloat162x2AVX2done7
 
 multiplyBFloat162x2AVX2one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VMOVUPS      (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VMOVUPS      32(DI), Y9
@@ -28523,7 +29513,7 @@ multiplyBFloat162x2AVX2done7:
 	RET
 
 // func multiplyFloat161x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat161x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -28551,22 +29541,26 @@ multiplyFloat161x1AVX2ready3:
 	JZ   multiplyFloat161x1AVX2rest5
 
 multiplyFloat161x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y2
 	VCVTPH2PS    16(DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y2
 	VCVTPH2PS    16(DI)(R8*1), Y3
 	VBROADCASTSS 4(SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y2
 	VCVTPH2PS    16(DI), Y3
 	VBROADCASTSS 8(SI), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y2
 	VCVTPH2PS    16(DI)(R8*1), Y3
 	VBROADCASTSS 12(SI), Y4
@@ -28582,6 +29576,7 @@ multiplyFloat161x1AVX2rest5:
 	JZ   multiplyFloat161x1AVX2done7
 
 multiplyFloat161x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y2
 	VCVTPH2PS    16(DI), Y3
 	VBROADCASTSS (SI), Y4
@@ -28608,7 +29603,7 @@ multiplyFloat161x1AVX2done7:
 	RET
 
 // func multiplyFloat162x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat162x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -28642,6 +29637,7 @@ multiplyFloat162x1AVX2ready3:
 	JZ   multiplyFloat162x1AVX2rest5
 
 multiplyFloat162x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y4
 	VCVTPH2PS    16(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -28650,6 +29646,7 @@ multiplyFloat162x1AVX2loop4:
 	VBROADCASTSS (SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y4
 	VCVTPH2PS    16(DI)(R8*1), Y5
 	VBROADCASTSS 4(SI), Y6
@@ -28659,6 +29656,7 @@ multiplyFloat162x1AVX2loop4:
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y4
 	VCVTPH2PS    16(DI), Y5
 	VBROADCASTSS 8(SI), Y6
@@ -28667,6 +29665,7 @@ multiplyFloat162x1AVX2loop4:
 	VBROADCASTSS 8(SI)(AX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y4
 	VCVTPH2PS    16(DI)(R8*1), Y5
 	VBROADCASTSS 12(SI), Y6
@@ -28685,6 +29684,7 @@ multiplyFloat162x1AVX2rest5:
 	JZ   multiplyFloat162x1AVX2done7
 
 multiplyFloat162x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y4
 	VCVTPH2PS    16(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -28717,7 +29717,7 @@ multiplyFloat162x1AVX2done7:
 	RET
 
 // func multiplyFloat163x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat163x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -28756,6 +29756,7 @@ multiplyFloat163x1AVX2ready3:
 	JZ   multiplyFloat163x1AVX2rest5
 
 multiplyFloat163x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y6
 	VCVTPH2PS    16(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -28767,6 +29768,7 @@ multiplyFloat163x1AVX2loop4:
 	VBROADCASTSS (SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y6
 	VCVTPH2PS    16(DI)(R8*1), Y7
 	VBROADCASTSS 4(SI), Y8
@@ -28779,6 +29781,7 @@ multiplyFloat163x1AVX2loop4:
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y6
 	VCVTPH2PS    16(DI), Y7
 	VBROADCASTSS 8(SI), Y8
@@ -28790,6 +29793,7 @@ multiplyFloat163x1AVX2loop4:
 	VBROADCASTSS 8(SI)(AX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y6
 	VCVTPH2PS    16(DI)(R8*1), Y7
 	VBROADCASTSS 12(SI), Y8
@@ -28811,6 +29815,7 @@ multiplyFloat163x1AVX2rest5:
 	JZ   multiplyFloat163x1AVX2done7
 
 multiplyFloat163x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y6
 	VCVTPH2PS    16(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -28849,7 +29854,7 @@ multiplyFloat163x1AVX2done7:
 	RET
 
 // func multiplyFloat164x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat164x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -28894,6 +29899,7 @@ multiplyFloat164x1AVX2ready3:
 	JZ   multiplyFloat164x1AVX2rest5
 
 multiplyFloat164x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -28908,6 +29914,7 @@ multiplyFloat164x1AVX2loop4:
 	VBROADCASTSS (SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y8
 	VCVTPH2PS    16(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
@@ -28923,6 +29930,7 @@ multiplyFloat164x1AVX2loop4:
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS 8(SI), Y10
@@ -28937,6 +29945,7 @@ multiplyFloat164x1AVX2loop4:
 	VBROADCASTSS 8(SI)(BX*1), Y11
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y8
 	VCVTPH2PS    16(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -28961,6 +29970,7 @@ multiplyFloat164x1AVX2rest5:
 	JZ   multiplyFloat164x1AVX2done7
 
 multiplyFloat164x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -29005,7 +30015,7 @@ multiplyFloat164x1AVX2done7:
 	RET
 
 // func multiplyFloat165x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat165x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -29055,6 +30065,7 @@ multiplyFloat165x1AVX2ready3:
 	JZ   multiplyFloat165x1AVX2rest5
 
 multiplyFloat165x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y10
 	VCVTPH2PS    16(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -29072,6 +30083,7 @@ multiplyFloat165x1AVX2loop4:
 	VBROADCASTSS (SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y10
 	VCVTPH2PS    16(DI)(R8*1), Y11
 	VBROADCASTSS 4(SI), Y12
@@ -29090,6 +30102,7 @@ multiplyFloat165x1AVX2loop4:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y10
 	VCVTPH2PS    16(DI), Y11
 	VBROADCASTSS 8(SI), Y12
@@ -29107,6 +30120,7 @@ multiplyFloat165x1AVX2loop4:
 	VBROADCASTSS 8(SI)(AX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y10
 	VCVTPH2PS    16(DI)(R8*1), Y11
 	VBROADCASTSS 12(SI), Y12
@@ -29134,6 +30148,7 @@ multiplyFloat165x1AVX2rest5:
 	JZ   multiplyFloat165x1AVX2done7
 
 multiplyFloat165x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y10
 	VCVTPH2PS    16(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -29184,7 +30199,7 @@ multiplyFloat165x1AVX2done7:
 	RET
 
 // func multiplyFloat166x1AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat166x1AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -29240,6 +30255,7 @@ multiplyFloat166x1AVX2ready3:
 	JZ   multiplyFloat166x1AVX2rest5
 
 multiplyFloat166x1AVX2loop4:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y12
 	VCVTPH2PS    16(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -29260,6 +30276,7 @@ multiplyFloat166x1AVX2loop4:
 	VBROADCASTSS (SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y12
 	VCVTPH2PS    16(DI)(R8*1), Y13
 	VBROADCASTSS 4(SI), Y14
@@ -29281,6 +30298,7 @@ multiplyFloat166x1AVX2loop4:
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
 	LEAQ         (DI)(R8*2), DI
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y12
 	VCVTPH2PS    16(DI), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -29301,6 +30319,7 @@ multiplyFloat166x1AVX2loop4:
 	VBROADCASTSS 8(SI)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   2048(DI)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y12
 	VCVTPH2PS    16(DI)(R8*1), Y13
 	VBROADCASTSS 12(SI), Y14
@@ -29331,6 +30350,7 @@ multiplyFloat166x1AVX2rest5:
 	JZ   multiplyFloat166x1AVX2done7
 
 multiplyFloat166x1AVX2one6:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y12
 	VCVTPH2PS    16(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -29387,7 +30407,7 @@ multiplyFloat166x1AVX2done7:
 	RET
 
 // func multiplyFloat161x4AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat161x4AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -29433,6 +30453,10 @@ multiplyFloat161x4AVX2ready3:
 	JZ   multiplyFloat161x4AVX2rest5
 
 multiplyFloat161x4AVX2loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -29450,6 +30474,10 @@ multiplyFloat161x4AVX2loop4:
 	VCVTPH2PS    16(R13), Y9
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y8
 	VCVTPH2PS    16(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
@@ -29471,6 +30499,10 @@ multiplyFloat161x4AVX2loop4:
 	LEAQ         (R10)(R8*2), R10
 	LEAQ         (R12)(R8*2), R12
 	LEAQ         (R13)(R8*2), R13
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS 8(SI), Y10
@@ -29488,6 +30520,10 @@ multiplyFloat161x4AVX2loop4:
 	VCVTPH2PS    16(R13), Y9
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
+	PREFETCHT0   2048(R12)(R8*1)
+	PREFETCHT0   2048(R13)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y8
 	VCVTPH2PS    16(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -29518,6 +30554,10 @@ multiplyFloat161x4AVX2rest5:
 	JZ   multiplyFloat161x4AVX2done7
 
 multiplyFloat161x4AVX2one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -29565,7 +30605,7 @@ multiplyFloat161x4AVX2done7:
 	RET
 
 // func multiplyFloat162x2AVX2(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·multiplyFloat162x2AVX2(SB), NOSPLIT, $0-84
 	MOVQ a+8(FP), SI
 	MOVQ c+48(FP), DX
@@ -29609,6 +30649,8 @@ multiplyFloat162x2AVX2ready3:
 	JZ   multiplyFloat162x2AVX2rest5
 
 multiplyFloat162x2AVX2loop4:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -29623,6 +30665,8 @@ multiplyFloat162x2AVX2loop4:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y8
 	VCVTPH2PS    16(DI)(R8*1), Y9
 	VBROADCASTSS 4(SI), Y10
@@ -29639,6 +30683,8 @@ multiplyFloat162x2AVX2loop4:
 	VFMADD231PS  Y9, Y11, Y7
 	LEAQ         (DI)(R8*2), DI
 	LEAQ         (R10)(R8*2), R10
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS 8(SI), Y10
@@ -29653,6 +30699,8 @@ multiplyFloat162x2AVX2loop4:
 	VFMADD231PS  Y9, Y10, Y3
 	VFMADD231PS  Y8, Y11, Y6
 	VFMADD231PS  Y9, Y11, Y7
+	PREFETCHT0   2048(DI)(R8*1)
+	PREFETCHT0   2048(R10)(R8*1)
 	VCVTPH2PS    (DI)(R8*1), Y8
 	VCVTPH2PS    16(DI)(R8*1), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -29678,6 +30726,8 @@ multiplyFloat162x2AVX2rest5:
 	JZ   multiplyFloat162x2AVX2done7
 
 multiplyFloat162x2AVX2one6:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2048(R10)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10

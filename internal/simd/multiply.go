@@ -12,7 +12,7 @@ const (
 	// worth is how many products are worth a goroutine: about 20 µs.
 	worth = 1 << 21
 	// fewRows: below it the columns of a product are divided, not its rows.
-	fewRows = 28
+	fewRows = 256
 	// rowGrain is the least number of rows of a range, where there are many: each range reads all of the right-hand side.
 	rowGrain = 224
 	// setStride: rows that begin multiples of it apart share a set of the L1 cache, which has fewer places than a kernel has rows.
@@ -99,7 +99,7 @@ func (b *Matrix) divide(p product) {
 		return
 	}
 	perRow := b.k * b.n
-	grain := max(fewRows, min(worth/perRow+1, p.rows), min(rowGrain, p.rows/2))
+	grain := max(28, min(worth/perRow+1, p.rows), min(rowGrain, p.rows/2))
 	Parallel(p.rows, grain, func(from, to int) { b.multiply(p.part(from, to), 0, b.Panels()) })
 }
 

@@ -29,87 +29,132 @@ func (b *Matrix) PackTransposed(w []float32, stride, n, k int) {
 	})
 }
 
-// PackValues packs v [rows, cols], or its transpose, in the width that it has; rounded,
-// as bfloat16.
-func (b *Matrix) PackValues(v Values, rows, cols int, transposed, rounded bool) {
-	if v.Len() != rows*cols {
-		panic(fmt.Sprintf("simd: PackValues: %d values for [%d, %d]", v.Len(), rows, cols))
-	}
-	switch {
-	case v.Float32 != nil && !rounded && transposed:
-		b.PackTransposed(v.Float32, cols, rows, cols)
-	case v.Float32 != nil && !rounded:
-		b.Pack(v.Float32, cols, rows, cols)
-	case v.Float16 != nil && !rounded:
-		b.packFloat16(v.Float16, rows, cols, transposed)
-	case transposed:
-		b.packPairsTransposed(v, rows, cols)
-	default:
-		b.packPairs(v, rows, cols)
-	}
-}
-
-// packPairs packs v [k, n] as bfloat16: two rows become one of pairs.
-func (b *Matrix) packPairs(v Values, k, n int) {
-	b.resize("PackValues", BFloat16, k, n)
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		var first, second [maxWidth]uint16
-		for i := 0; i < height; i += 2 {
-			v.round(first[:width], (row+i)*n+column)
-			if i+1 < height {
-				v.round(second[:width], (row+i+1)*n+column)
-			} else {
-				clear(second[:])
-			}
-			line := bits(panel[i/2*b.width:][:b.width])
-			pairWords(line[:width], first[:width], second[:width])
-			clear(line[width:])
-		}
-	})
-}
-
-// packPairsTransposed packs the transpose of v [n, k] as bfloat16. Neighbouring values of
-// a row are a pair, so that the transpose moves 32 bits at a time.
-func (b *Matrix) packPairsTransposed(v Values, n, k int) {
-	b.resize("PackValues", BFloat16, k, n)
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		if width < b.width {
-			clear(panel)
-		}
-		steps := b.steps(height)
-		buffer := make([]float32, width*steps)
-		for j := range width {
-			line := words(buffer[j*steps:][:steps])
-			v.round(line[:height], (column+j)*k+row)
-			clear(line[height:])
-		}
-		transpose(panel, b.width, buffer, steps, width, steps)
-	})
-}
-
-func (b *Matrix) packFloat16(w []uint16, rows, cols int, transposed bool) {
-	k, n := rows, cols
+// PackValues packs a matrix with rows of cols values that lies in parts, one under the
+// other, or its transpose. Values keep the width that they have, or are rounded to
+// bfloat16. Parts of several widths become float32 if they are not rounded.
+func (b *Matrix) PackValues(cols int, transposed, rounded bool, parts ...Values) {
+	s := newSource(cols, parts)
+	k, n := s.rows, cols
 	if transposed {
-		k, n = cols, rows
+		k, n = n, k
 	}
-	b.resize("PackValues", Float16, k, n)
+	format := s.format
+	if rounded {
+		format = BFloat16
+	}
+	b.resize("PackValues", format, k, n)
+	pack := [...]packer{b.packFloat32, b.packPairs, b.packFloat16}[format]
+	if transposed {
+		pack = [...]packer{b.packFloat32Transposed, b.packPairsTransposed, b.packFloat16Transposed}[format]
+	}
 	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		to := words(panel)
 		if width < b.width {
 			clear(panel)
 		}
-		if !transposed {
-			for i := range height {
-				copy(to[i*b.width:], w[(row+i)*cols+column:][:width])
-			}
-			return
-		}
-		for j := range width {
-			for i, v := range w[(column+j)*cols+row:][:height] {
-				to[i*b.width+j] = v
-			}
-		}
+		pack(s, panel, row, height, column, width)
 	})
+}
+
+// packer fills a panel with the matrix's rows [row, row+height) and columns [column, column+width).
+type packer func(s source, panel []float32, row, height, column, width int)
+
+func (b *Matrix) packFloat32(s source, panel []float32, row, height, column, width int) {
+	for i := range height {
+		part, at := s.row(row + i)
+		part.Widen(panel[i*b.width:][:width], at+column)
+	}
+}
+
+func (b *Matrix) packFloat32Transposed(s source, panel []float32, row, height, column, width int) {
+	for j := 0; j < width; {
+		part, at := s.row(column + j)
+		rows := min(width-j, (part.Len()-at)/s.cols)
+		if part.Float32 == nil {
+			wide := make([]float32, rows*s.cols)
+			part.Widen(wide, at)
+			part, at = Values{Float32: wide}, 0
+		}
+		transpose(panel[j:], b.width, part.Float32[at+row:], s.cols, rows, height)
+		j += rows
+	}
+}
+
+// packPairs makes a row of pairs of two rows of bfloat16.
+func (b *Matrix) packPairs(s source, panel []float32, row, height, column, width int) {
+	var first, second [maxWidth]uint16
+	for i := 0; i < height; i += 2 {
+		part, at := s.row(row + i)
+		part.round(first[:width], at+column)
+		if i+1 < height {
+			part, at = s.row(row + i + 1)
+			part.round(second[:width], at+column)
+		} else {
+			clear(second[:])
+		}
+		pairWords(bits(panel[i/2*b.width:][:width]), first[:width], second[:width])
+	}
+}
+
+// packPairsTransposed takes neighbouring values of a row as a pair, so that the transpose moves 32 bits at a time.
+func (b *Matrix) packPairsTransposed(s source, panel []float32, row, height, column, width int) {
+	steps := b.steps(height)
+	buffer := make([]float32, width*steps)
+	for j := range width {
+		part, at := s.row(column + j)
+		part.round(words(buffer[j*steps:][:steps])[:height], at+row)
+	}
+	transpose(panel, b.width, buffer, steps, width, steps)
+}
+
+func (b *Matrix) packFloat16(s source, panel []float32, row, height, column, width int) {
+	for i := range height {
+		part, at := s.row(row + i)
+		copy(words(panel)[i*b.width:], part.Float16[at+column:][:width])
+	}
+}
+
+func (b *Matrix) packFloat16Transposed(s source, panel []float32, row, height, column, width int) {
+	for j := range width {
+		part, at := s.row(column + j)
+		for i, v := range part.Float16[at+row:][:height] {
+			words(panel)[i*b.width+j] = v
+		}
+	}
+}
+
+// source is a matrix in parts.
+type source struct {
+	parts      []Values
+	rows, cols int
+	format     Format // of all parts; Float32 if they differ
+}
+
+func newSource(cols int, parts []Values) source {
+	s := source{parts: parts, cols: cols}
+	for i, p := range parts {
+		if cols < 1 || p.Len() == 0 || p.Len()%cols != 0 {
+			panic(fmt.Sprintf("simd: PackValues: part %d has %d values, for rows of %d", i, p.Len(), cols))
+		}
+		s.rows += p.Len() / cols
+		if f := p.format(); i == 0 {
+			s.format = f
+		} else if f != s.format {
+			s.format = Float32
+		}
+	}
+	return s
+}
+
+// row returns the part that holds a row, and where the row begins in it.
+func (s source) row(i int) (part Values, at int) {
+	at = i * s.cols
+	for _, part = range s.parts {
+		if at < part.Len() {
+			return part, at
+		}
+		at -= part.Len()
+	}
+	panic("simd: a row beyond the source")
 }
 
 // maxWidth is the width of a panel at the widest level.

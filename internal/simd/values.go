@@ -11,6 +11,16 @@ type Values struct {
 // Len returns how many there are.
 func (v Values) Len() int { return len(v.Float32) + len(v.BFloat16) + len(v.Float16) }
 
+func (v Values) format() Format {
+	switch {
+	case v.BFloat16 != nil:
+		return BFloat16
+	case v.Float16 != nil:
+		return Float16
+	}
+	return Float32
+}
+
 // Widen sets y to the values that begin at from, which is exact.
 func (v Values) Widen(y []float32, from int) {
 	switch {

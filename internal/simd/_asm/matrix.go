@@ -335,6 +335,9 @@ func (a *assembler) advance(p product, panels, steps int) {
 func (a *assembler) multiplyStep(p product, rows, panels, at, ahead int) {
 	sums := 2 * rows * panels
 	values, broadcast := a.regs[sums:sums+2], a.regs[sums+2:sums+4]
+	for q := range panels {
+		a.prefetch(p, q, ahead)
+	}
 	for element := range p.steps {
 		for q := range panels {
 			for half := range 2 {
@@ -356,6 +359,22 @@ func (a *assembler) multiplyStep(p product, rows, panels, at, ahead int) {
 					p.add(a, values[half], x, a.sum(panels, r, q, half))
 				}
 			}
+		}
+	}
+}
+
+// prefetch asks for the part of a packed panel that is needed some steps on: left to itself the hardware stops at the
+// end of every page, and weights that come from memory are mostly waited for.
+func (a *assembler) prefetch(p product, q, ahead int) {
+	const distance = 2048 // bytes
+	for line := 0; line < 2*a.bytes(); line += 64 {
+		m := operand.Mem{Base: rights[q], Disp: distance + line}
+		if ahead == 1 {
+			m.Index, m.Scale = matrixRegisters[stride], 1
+		}
+		a.PREFETCHT0(m)
+		if p.narrow {
+			break
 		}
 	}
 }
