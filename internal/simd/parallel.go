@@ -2,8 +2,8 @@ package simd
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // rangesPerProcessor is how many ranges Parallel makes for each processor if there
@@ -22,30 +22,134 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 	}
 	processors := runtime.GOMAXPROCS(0)
 	ranges := min(n/max(1, grain), rangesPerProcessor*processors)
-	workers := min(ranges, processors)
-	if workers <= 1 {
+	helpers := min(ranges, processors) - 1
+	if helpers < 1 {
 		f(0, n)
 		return
 	}
-	var next atomic.Int64
-	var first atomic.Pointer[any] // what the first panic carried
-	var wait sync.WaitGroup
-	work := func() {
-		defer func() {
-			if recovered := recover(); recovered != nil {
-				first.CompareAndSwap(nil, &recovered)
+	j := &job{f: f, n: n, ranges: ranges, wanted: int64(helpers), done: make(chan struct{}, 1)}
+	if !offer(j) {
+		for range helpers {
+			if j.enter() {
+				go help(j)
 			}
-		}()
-		for i := int(next.Add(1)) - 1; i < ranges; i = int(next.Add(1)) - 1 {
-			f(i*n/ranges, (i+1)*n/ranges)
 		}
 	}
-	for range workers - 1 {
-		wait.Go(work)
-	}
-	work()
-	wait.Wait()
-	if recovered := first.Load(); recovered != nil {
+	j.work()
+	j.close()
+	if recovered := j.panicked.Load(); recovered != nil {
 		panic(*recovered)
 	}
+}
+
+// job is one call of Parallel.
+type job struct {
+	f         func(lo, hi int)
+	n, ranges int
+	next      atomic.Int64 // range to do
+	wanted    int64        // helpers
+	helpers   atomic.Int64 // at work; closed more than those once the job takes no more
+	done      chan struct{}
+	panicked  atomic.Pointer[any] // what the first panic carried
+}
+
+const closed = -1 << 32
+
+// enter counts a helper in, unless the job is closed or has enough of them.
+func (j *job) enter() bool {
+	for {
+		helpers := j.helpers.Load()
+		if helpers < 0 || helpers >= j.wanted {
+			return false
+		}
+		if j.helpers.CompareAndSwap(helpers, helpers+1) {
+			return true
+		}
+	}
+}
+
+// work does ranges until none is left.
+func (j *job) work() {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			j.panicked.CompareAndSwap(nil, &recovered)
+		}
+	}()
+	for i := int(j.next.Add(1)) - 1; i < j.ranges; i = int(j.next.Add(1)) - 1 {
+		j.f(i*j.n/j.ranges, (i+1)*j.n/j.ranges)
+	}
+}
+
+// leave counts a helper out.
+func (j *job) leave() {
+	if j.helpers.Add(-1) == closed {
+		j.done <- struct{}{}
+	}
+}
+
+// close lets no more helpers in and waits for those at work.
+func (j *job) close() {
+	offered.CompareAndSwap(j, nil)
+	if j.helpers.Add(closed) == closed {
+		return
+	}
+	for began := time.Now(); time.Since(began) < patience; {
+		if j.helpers.Load() == closed {
+			return
+		}
+	}
+	<-j.done
+}
+
+// help works on a job and on those that follow at once. To wake a processor takes
+// longer than many of the products that a single short text needs, so after a short
+// job a helper looks for the next one for a moment before it ends.
+func help(j *job) {
+	for j != nil {
+		began := time.Now()
+		j.work()
+		j.leave()
+		if time.Since(began) > short {
+			return
+		}
+		j = await()
+	}
+}
+
+const (
+	short    = 300 * time.Microsecond
+	patience = 30 * time.Microsecond
+)
+
+// Where helpers that look for a job find one.
+var (
+	looking atomic.Int64
+	offered atomic.Pointer[job]
+)
+
+// offer shows a job to the helpers that look for one, and tells whether there are any.
+func offer(j *job) bool {
+	if looking.Load() < j.wanted || !offered.CompareAndSwap(nil, j) {
+		return false
+	}
+	// A helper that gives up looks at what is offered once more after it has counted itself out.
+	return looking.Load() >= j.wanted || !offered.CompareAndSwap(j, nil)
+}
+
+// await looks for a job for a moment.
+func await() *job {
+	looking.Add(1)
+	for began := time.Now(); time.Since(began) < patience; {
+		for range 16 {
+			if j := offered.Load(); j != nil && j.enter() {
+				looking.Add(-1)
+				return j
+			}
+		}
+	}
+	looking.Add(-1)
+	if j := offered.Load(); j != nil && j.enter() {
+		return j
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -181,5 +182,42 @@ func TestLengths(t *testing.T) {
 				t.Error("no panic")
 			}
 		})
+	}
+}
+
+// Jobs that follow at once, from several goroutines and nested, are done by helpers that
+// look for them; every item is done once.
+func TestParallelShortJobs(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	var wait sync.WaitGroup
+	for range 3 {
+		wait.Go(func() {
+			for jobs := range 300 {
+				n := 1 + jobs%40
+				done := make([]atomic.Int32, n)
+				Parallel(n, 1, func(lo, hi int) {
+					for i := lo; i < hi; i++ {
+						if i%7 == 0 {
+							Parallel(3, 1, func(lo, hi int) { done[i].Add(int32(10 * (hi - lo))) })
+						}
+						done[i].Add(1)
+					}
+				})
+				for i := range done {
+					want := int32(1)
+					if i%7 == 0 {
+						want = 31
+					}
+					if got := done[i].Load(); got != want {
+						t.Errorf("item %d of %d was counted %d, want %d", i, n, got, want)
+						return
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if n := looking.Load(); n < 0 || n > 9*3 {
+		t.Errorf("%d helpers look for jobs", n)
 	}
 }
