@@ -1,48 +1,88 @@
 package kernel
 
 import (
+	"math"
 	"slices"
-	"sync"
 
 	"github.com/nlpodyssey/spago/mat"
-
-	"github.com/gopeft/gopeft/internal/simd"
 )
 
+// AttentionOptions says how the queries of a sequence attend to its keys.
+type AttentionOptions struct {
+	Heads    int           // H, heads of the queries
+	KeyHeads int           // G, heads of the keys and values, each of which serves H/G consecutive heads of the queries; 0 means H
+	Scale    float32       // of the scores; 0 means 1/√k
+	Causal   bool          // a row sees the past and its sequence's rows up to itself, not all of them
+	Bias     *RelativeBias // added to the scaled scores; nil means none
+	Drop     Mask          // of the probabilities after the softmax, as torch drops them
+}
+
+// RelativeBias is a frozen table [H, n] that is added to scaled scores by the
+// distance of the key's position from the query's: element Zero+distance of the
+// row of the head. A distance beyond either end of the table gets the value at
+// that end. The past's keys have the positions before those of the sequence's rows.
+type RelativeBias struct {
+	Values []float32
+	Zero   int // the index of distance 0
+}
+
 // Past is what a sequence can attend to before its own first row: P keys and
-// values of all heads, [P, H·k] each. The zero Past is none.
+// values of all key heads, [P, G·k] each. The zero Past is none.
 type Past struct{ Keys, Values mat.Tensor }
 
-// Attention returns softmax(scale·Q·Kᵀ)·V for every sequence and head, [R, H·k].
+// Attention returns softmax(scale·Q·Kᵀ + bias)·V for every sequence and head,
+// [R, H·k].
 //
-// qkv is [R, 3·H·k]: in each row the queries of all heads, then the keys, then
-// the values. Every row of a sequence attends to the whole past of the sequence
-// and to all its rows (bidirectional attention); the past's keys come first. past
-// is nil or has one entry for each span. Sequences may share a past; its gradient
-// is summed in the order of the sequences. drop drops probabilities after the
-// softmax, as torch does; its elements are counted sequence by sequence, head by
-// head, query by query.
-func Attention(qkv mat.Tensor, spans []Span, past []Past, heads int, scale float32, drop Mask) mat.Tensor {
-	if heads < 1 || Cols(qkv) == 0 || Cols(qkv)%(3*heads) != 0 {
-		fail("Attention", "qkv is %v, which is not three times %d heads", qkv.Shape(), heads)
-	}
+// qkv is [R, (H+2·G)·k]: in each row the queries of all heads, then the keys, then
+// the values. Every row of a sequence attends to the whole past of the sequence,
+// whose keys come first, and to the sequence's rows. past is nil or has one entry
+// for each span. Sequences may share a past, which gets one gradient. A row whose
+// scores are all -Inf gives 0, as in torch.
+//
+// Dropout counts the probabilities sequence by sequence, head by head, query by
+// query, with those that a causal row does not see.
+//
+// The probabilities are not kept: the backward pass computes them again from two
+// numbers for every row and head (T. Dao et al.: FlashAttention, 2022).
+func Attention(qkv mat.Tensor, spans []Span, past []Past, options AttentionOptions) mat.Tensor {
+	o := &attention{AttentionOptions: options, qkv: qkv}
+	o.complete()
 	checkSpans("Attention", spans, Rows(qkv))
-	drop.check("Attention")
-	if past == nil {
-		past = make([]Past, len(spans))
-	}
-	if len(past) != len(spans) {
+	if past != nil && len(past) != len(spans) {
 		fail("Attention", "%d pasts for %d sequences", len(past), len(spans))
 	}
-	o := &attention{
-		qkv: qkv, heads: heads, width: Cols(qkv) / 3, headSize: Cols(qkv) / 3 / heads,
-		scale: scale, drop: drop,
-	}
-	for i, p := range past {
-		checkPast(i, p, o.width)
-		o.add(spans[i], p)
+	for i, span := range spans {
+		p := Past{}
+		if past != nil {
+			p = past[i]
+		}
+		checkPast(i, p, o.KeyHeads*o.size)
+		o.add(span, p)
 	}
 	return run(o)
+}
+
+// complete checks the options and sets those that are left to their defaults.
+func (o *attention) complete() {
+	const op = "Attention"
+	if o.KeyHeads == 0 {
+		o.KeyHeads = o.Heads
+	}
+	if o.Heads < 1 || o.KeyHeads < 1 || o.Heads%o.KeyHeads != 0 {
+		fail(op, "%d heads and %d key heads", o.Heads, o.KeyHeads)
+	}
+	parts := o.Heads + 2*o.KeyHeads
+	if Cols(o.qkv) == 0 || Cols(o.qkv)%parts != 0 {
+		fail(op, "qkv is %v, which is not heads of one size for %d heads and twice %d key heads", o.qkv.Shape(), o.Heads, o.KeyHeads)
+	}
+	o.size = Cols(o.qkv) / parts
+	if o.Scale == 0 {
+		o.Scale = float32(1 / math.Sqrt(float64(o.size)))
+	}
+	if b := o.Bias; b != nil && (len(b.Values) == 0 || len(b.Values)%o.Heads != 0 || b.Zero < 0 || b.Zero >= len(b.Values)/o.Heads) {
+		fail(op, "a bias of %d values with distance 0 at %d for %d heads", len(b.Values), b.Zero, o.Heads)
+	}
+	o.Drop.check(op)
 }
 
 func checkPast(i int, p Past, width int) {
@@ -58,137 +98,40 @@ func checkPast(i int, p Past, width int) {
 }
 
 type attention struct {
+	AttentionOptions
 	qkv       mat.Tensor
+	size      int        // k
 	shared    operandSet // the distinct tensors of the pasts
 	sequences []attended
-	heads     int
-	width     int // H·k
-	headSize  int // k
-	scale     float32
-	drop      Mask
-	elements  int       // probabilities of all sequences and heads
-	kept      []float32 // the probabilities before dropout, if a backward pass may follow
+	elements  int // probabilities of all sequences and heads
+
+	// What the backward pass needs, nil if none may follow: the result, and for every head
+	// and row what simd.SoftmaxRow returned, [H, R].
+	result        *Tensor
+	tops, inverse []float32
 }
 
 // attended is one sequence: T queries over S = P + T keys.
 type attended struct {
-	number       int // in the batch
-	span         Span
-	past         int // P
-	keys, values int // indices into attention.shared if P > 0
-	first        int // index of its first probability; head h begins h·T·S further
+	span                 Span
+	past                 int // P
+	pastKeys, pastValues int // indices into attention.shared if P > 0
+	first                int // index of its first probability; head h begins h·T·S further
 }
 
 func (o *attention) add(span Span, p Past) {
-	s := attended{number: len(o.sequences), span: span, first: o.elements}
+	s := attended{span: span, first: o.elements}
 	if p.Keys != nil && Rows(p.Keys) > 0 {
-		s.past, s.keys, s.values = Rows(p.Keys), o.shared.add(p.Keys), o.shared.add(p.Values)
+		s.past, s.pastKeys, s.pastValues = Rows(p.Keys), o.shared.add(p.Keys), o.shared.add(p.Values)
 	}
 	o.sequences = append(o.sequences, s)
-	o.elements += o.heads * s.queries() * s.length()
+	o.elements += o.Heads * s.rows() * s.length()
 }
 
-func (s attended) queries() int { return s.span.Len() }
-func (s attended) length() int  { return s.past + s.span.Len() }
+func (s attended) rows() int   { return s.span.Len() }
+func (s attended) length() int { return s.past + s.span.Len() }
 
 func (o *attention) operands() []mat.Tensor { return append([]mat.Tensor{o.qkv}, o.shared...) }
 
-func (o *attention) forward(tracked bool) *Tensor {
-	y := New(Rows(o.qkv), o.width, nil)
-	if tracked {
-		o.kept = make([]float32, o.elements)
-	}
-	o.eachHead(func(s attended, h int, w *workspace) {
-		o.gather(s, h, w)
-		probabilities := w.scores
-		if tracked {
-			probabilities = o.probabilities(s, h)
-		}
-		multiplyNT(probabilities, o.head(Data(o.qkv), 0, s, h), w.keys, nil)
-		for r := range probabilities.rows {
-			simd.SoftmaxRow(probabilities.row(r), o.scale)
-		}
-		multiplyNN(o.output(y.data, s, h), o.dropped(s, h, w, probabilities), w.values)
-	})
-	return y
-}
-
-// dropped returns the probabilities after dropout, in the workspace unless
-// dropout changes nothing.
-func (o *attention) dropped(s attended, h int, w *workspace, probabilities view) view {
-	if o.drop.P == 0 {
-		return probabilities
-	}
-	o.drop.apply(w.scores.data, probabilities.data, o.element(s, h))
-	return w.scores
-}
-
-// eachHead calls f for every sequence and head, in parallel.
-func (o *attention) eachHead(f func(s attended, h int, w *workspace)) {
-	simd.Parallel(len(o.sequences)*o.heads, 1, func(from, to int) {
-		w := workspaces.Get().(*workspace)
-		defer workspaces.Put(w)
-		for i := from; i < to; i++ {
-			s := o.sequences[i/o.heads]
-			if s.queries() == 0 {
-				continue
-			}
-			w.shape(s.queries(), s.length(), o.headSize)
-			f(s, i%o.heads, w)
-		}
-	})
-}
-
-// element returns the index of the first probability of a head.
-func (o *attention) element(s attended, h int) int { return s.first + h*s.queries()*s.length() }
-
-// probabilities is the kept [T, S] of a head.
-func (o *attention) probabilities(s attended, h int) view {
-	return view{o.kept[o.element(s, h):][:s.queries()*s.length()], s.queries(), s.length(), s.length()}
-}
-
-// head is the [T, k] of a head in data shaped as qkv: part 0 queries, 1 keys, 2 values.
-func (o *attention) head(data []float32, part int, s attended, h int) view {
-	stride := 3 * o.width
-	return view{data[s.span.Start*stride+part*o.width+h*o.headSize:], s.queries(), o.headSize, stride}
-}
-
-// output is the [T, k] of a head in data shaped as the result.
-func (o *attention) output(data []float32, s attended, h int) view {
-	return view{data[s.span.Start*o.width+h*o.headSize:], s.queries(), o.headSize, o.width}
-}
-
-// gather copies the head's keys and values, the past first, into the workspace.
-func (o *attention) gather(s attended, h int, w *workspace) {
-	if s.past > 0 {
-		from := func(x mat.Tensor) view { return view{Data(x)[h*o.headSize:], s.past, o.headSize, o.width} }
-		from(o.shared[s.keys]).copyTo(w.keys.rowsFrom(0, s.past))
-		from(o.shared[s.values]).copyTo(w.values.rowsFrom(0, s.past))
-	}
-	qkv := Data(o.qkv)
-	o.head(qkv, 1, s, h).copyTo(w.keys.rowsFrom(s.past, s.length()))
-	o.head(qkv, 2, s, h).copyTo(w.values.rowsFrom(s.past, s.length()))
-}
-
-// workspace holds what one goroutine needs for one head.
-type workspace struct {
-	buffer       []float32
-	scores       view // [T, S]
-	keys, values view // [S, k]
-	gradient     view // [S, k], of the keys or the values
-}
-
-var workspaces = sync.Pool{New: func() any { return new(workspace) }}
-
-func (w *workspace) shape(queries, length, headSize int) {
-	w.buffer = slices.Grow(w.buffer[:0], queries*length+3*length*headSize)
-	rest := w.buffer[:cap(w.buffer)]
-	take := func(rows, cols int) view {
-		v := view{rest[:rows*cols], rows, cols, cols}
-		rest = rest[rows*cols:]
-		return v
-	}
-	w.scores = take(queries, length)
-	w.keys, w.values = take(length, headSize), take(length, headSize)
-	w.gradient = take(length, headSize)
-}
+// group is how many heads of the queries share a head of the keys.
+func (o *attention) group() int { return o.Heads / o.KeyHeads }

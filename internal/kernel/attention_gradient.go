@@ -2,112 +2,149 @@ package kernel
 
 import "github.com/gopeft/gopeft/internal/simd"
 
-// attentionGradients collects the gradients of one attention. The heads write
-// disjoint parts in parallel; what the sequences add to a shared past is kept
-// apart by sequence until deliver sums it in the order of the sequences.
+// pastRuns is into how many runs the sequences are divided at most if the gradient of
+// a past is wanted. The sequences of a run add to it one after the other; the
+// runs work in parallel, each on sums of its own.
+const pastRuns = 8
+
+// attentionGradients collects the gradients of one attention. Pieces of work, each a run
+// of sequences and a head, write to different places; what is summed over several of
+// them is kept apart and then added in a fixed order.
 type attentionGradients struct {
 	*attention
-	dQKV   *Tensor     // nil if qkv requires no gradient
-	keys   [][]float32 // by sequence: [P, H·k], nil if not wanted
-	values [][]float32
+	gradient view    // of the result
+	dQKV     *Tensor // nil if qkv requires no gradient
+	// own are the gradients of keys and values by head of a group, [R, 2·G·k]; the first is in dQKV.
+	own  []view
+	runs []sequenceRun
+}
+
+// sequenceRun is a part of the sequences: [from, to).
+type sequenceRun struct {
+	from, to int
+	past     [][]*Tensor // by head of a group and distinct tensor: [P, G·k], nil if not wanted
 }
 
 func (o *attention) backward(gradient []float32) {
-	g := o.newGradients()
-	o.eachHead(func(s attended, h int, w *workspace) {
-		if g.wantValues(s) || g.wantScores(s) {
-			o.gather(s, h, w)
+	g := &attentionGradients{attention: o, gradient: view{gradient, Rows(o.qkv), o.Heads * o.size, o.Heads * o.size}}
+	if o.qkv.RequiresGrad() {
+		g.dQKV = New(Rows(o.qkv), Cols(o.qkv), nil)
+		g.own = []view{g.dQKV.view().columns(o.Heads*o.size, Cols(o.qkv))}
+		for range o.group() - 1 {
+			g.own = append(g.own, New(Rows(o.qkv), 2*o.KeyHeads*o.size, nil).view())
 		}
-		probabilities, dOut := o.probabilities(s, h), o.output(gradient, s, h)
-		if g.wantValues(s) {
-			dropped := o.dropped(s, h, w, probabilities)
-			g.scatter(2, dropped, dOut, s, h, w)
+	}
+	g.divide()
+	tasks := len(g.runs) * o.Heads
+	simd.Parallel(tasks, o.grain(tasks), func(from, to int) {
+		w := workspaces.Get().(*workspace)
+		defer workspaces.Put(w)
+		for i := from; i < to; i++ {
+			run, number := g.runs[i/o.Heads], i%o.Heads
+			for _, s := range o.sequences[run.from:run.to] {
+				w.reset()
+				g.head(run, s, number).differentiate(w)
+			}
 		}
-		if !g.wantScores(s) {
-			return
-		}
-		multiplyNT(w.scores, dOut, w.values, nil)
-		o.drop.apply(w.scores.data, w.scores.data, o.element(s, h))
-		for r := range w.scores.rows {
-			simd.SoftmaxBackwardRow(w.scores.row(r), probabilities.row(r), o.scale)
-		}
-		if g.dQKV != nil {
-			multiplyNN(o.head(g.dQKV.data, 0, s, h), w.scores, w.keys)
-		}
-		g.scatter(1, w.scores, o.head(Data(o.qkv), 0, s, h), s, h, w)
 	})
 	g.deliver()
 }
 
-func (o *attention) newGradients() *attentionGradients {
-	g := &attentionGradients{
-		attention: o,
-		keys:      make([][]float32, len(o.sequences)),
-		values:    make([][]float32, len(o.sequences)),
+// divide makes the runs: of one sequence, if there is no sum over sequences.
+func (g *attentionGradients) divide() {
+	n := len(g.sequences)
+	wanted := false
+	for _, x := range g.shared {
+		wanted = wanted || x.RequiresGrad()
 	}
-	if o.qkv.RequiresGrad() {
-		g.dQKV = New(Rows(o.qkv), Cols(o.qkv), nil)
+	runs := n
+	if wanted {
+		runs = min(n, pastRuns)
 	}
-	for i, s := range o.sequences {
-		if s.past > 0 && o.shared[s.keys].RequiresGrad() {
-			g.keys[i] = make([]float32, s.past*o.width)
+	for i := range runs {
+		run := sequenceRun{from: i * n / runs, to: (i + 1) * n / runs}
+		for range g.group() {
+			run.past = append(run.past, make([]*Tensor, len(g.shared)))
 		}
-		if s.past > 0 && o.shared[s.values].RequiresGrad() {
-			g.values[i] = make([]float32, s.past*o.width)
+		for _, s := range g.sequences[run.from:run.to] {
+			if s.past > 0 && s.rows() > 0 {
+				g.want(run, s.pastKeys)
+				g.want(run, s.pastValues)
+			}
 		}
+		g.runs = append(g.runs, run)
 	}
-	return g
 }
 
-func (g *attentionGradients) wantValues(s attended) bool {
-	return g.dQKV != nil || g.values[s.number] != nil
+func (g *attentionGradients) want(run sequenceRun, shared int) {
+	x := g.shared[shared]
+	if !x.RequiresGrad() || run.past[0][shared] != nil {
+		return
+	}
+	for _, past := range run.past {
+		past[shared] = New(Rows(x), Cols(x), nil)
+	}
 }
 
-func (g *attentionGradients) wantScores(s attended) bool {
-	return g.dQKV != nil || g.keys[s.number] != nil
-}
-
-// scatter computes leftᵀ·right, the gradient of a head's keys (part 1) or
-// values (part 2), [S, k], and writes its rows to where they belong: the first P
-// to the past, the others to qkv. Without a gradient of qkv only the past's rows
-// are computed.
-func (g *attentionGradients) scatter(part int, left, right view, s attended, h int, w *workspace) {
-	past := g.keys[s.number]
-	if part == 2 {
-		past = g.values[s.number]
-	}
-	rows := s.length()
-	if g.dQKV == nil {
-		rows = s.past
-	}
-	left.cols = rows
-	multiplyTN(w.gradient.rowsFrom(0, rows), left, right)
-	if past != nil {
-		w.gradient.rowsFrom(0, s.past).copyTo(view{past[h*g.headSize:], s.past, g.headSize, g.width})
-	}
+// head is the head numbered number with the places of its gradients.
+func (g *attentionGradients) head(run sequenceRun, s attended, number int) headGradients {
+	key, member := number/g.group(), number%g.group()
+	h := headGradients{head: g.attention.head(s, number)}
+	h.result, h.gradient = g.attention.own(g.result.view(), s, number), g.attention.own(g.gradient, s, number)
+	h.to.keys = joined{past: view{rows: s.past}, own: view{rows: s.rows()}}
+	h.to.values = h.to.keys
 	if g.dQKV != nil {
-		w.gradient.rowsFrom(s.past, rows).copyTo(g.head(g.dQKV.data, part, s, h))
+		h.to.queries = g.attention.own(g.dQKV.view(), s, number)
+		h.to.keys.own = g.attention.own(g.own[member], s, key)
+		h.to.values.own = g.attention.own(g.own[member], s, g.KeyHeads+key)
 	}
+	if s.past > 0 {
+		if x := run.past[member][s.pastKeys]; x != nil {
+			h.to.keys.past = g.columns(x.view(), key)
+		}
+		if x := run.past[member][s.pastValues]; x != nil {
+			h.to.values.past = g.columns(x.view(), key)
+		}
+	}
+	return h
 }
 
 // deliver hands every operand its gradient.
 func (g *attentionGradients) deliver() {
 	if g.dQKV != nil {
+		eachRow(Rows(g.qkv), Cols(g.qkv), func(from, to int) {
+			for r := from; r < to; r++ {
+				for _, own := range g.own[1:] {
+					simd.Add(g.own[0].row(r), own.row(r))
+				}
+			}
+		})
 		accumulate(g.qkv, g.dQKV)
 	}
 	for i, x := range g.shared {
-		if !x.RequiresGrad() {
-			continue
+		if x.RequiresGrad() {
+			accumulate(x, g.total(i))
 		}
-		total := New(Rows(x), Cols(x), nil)
-		for n, s := range g.sequences {
-			if s.past > 0 && s.keys == i {
-				addTo(total.data, g.keys[n])
-			}
-			if s.past > 0 && s.values == i {
-				addTo(total.data, g.values[n])
-			}
-		}
-		accumulate(x, total)
 	}
+}
+
+// total is the gradient of a tensor of the pasts.
+func (g *attentionGradients) total(shared int) *Tensor {
+	var total *Tensor
+	for _, run := range g.runs {
+		for _, past := range run.past {
+			switch part := past[shared]; {
+			case part == nil:
+			case total == nil:
+				total = part
+			default:
+				addTo(total.data, part.data)
+			}
+		}
+	}
+	if total == nil {
+		x := g.shared[shared]
+		return New(Rows(x), Cols(x), nil)
+	}
+	return total
 }

@@ -2,6 +2,7 @@ package kernel_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gopeft/gopeft/internal/kernel"
@@ -12,13 +13,21 @@ import (
 // attentionShape is a batch for the attention tests: ragged, with sequences that
 // share a past, have their own, or none.
 type attentionShape struct {
-	heads, headSize int
-	lengths         []int
-	pasts           []int // index into pastRows for each sequence, or -1
-	pastRows        []int
+	kernel.AttentionOptions
+	size     int // k
+	lengths  []int
+	pasts    []int // index into pastRows for each sequence, or -1
+	pastRows []int
 }
 
-func (a attentionShape) width() int { return a.heads * a.headSize }
+func (a attentionShape) keyHeads() int {
+	if a.KeyHeads == 0 {
+		return a.Heads
+	}
+	return a.KeyHeads
+}
+
+func (a attentionShape) width() int { return (a.Heads + 2*a.keyHeads()) * a.size }
 
 func (a attentionShape) spans() (spans []kernel.Span) {
 	at := 0
@@ -35,15 +44,15 @@ func (a attentionShape) inputs() []input {
 	for _, n := range a.lengths {
 		rows += n
 	}
-	inputs := []input{random("qkv", rows, 3*a.width())}
+	inputs, width := []input{random("qkv", rows, a.width())}, a.keyHeads()*a.size
 	for i, rows := range a.pastRows {
 		name := string(rune('A' + i))
-		inputs = append(inputs, random("keys "+name, rows, a.width()), random("values "+name, rows, a.width()))
+		inputs = append(inputs, random("keys "+name, rows, width), random("values "+name, rows, width))
 	}
 	return inputs
 }
 
-func (a attentionShape) build(x []mat.Tensor, scale float32, mask kernel.Mask) mat.Tensor {
+func (a attentionShape) build(x []mat.Tensor) mat.Tensor {
 	var past []kernel.Past
 	for _, p := range a.pasts {
 		if p < 0 {
@@ -52,45 +61,67 @@ func (a attentionShape) build(x []mat.Tensor, scale float32, mask kernel.Mask) m
 		}
 		past = append(past, kernel.Past{Keys: x[1+2*p], Values: x[2+2*p]})
 	}
-	return kernel.Attention(x[0], a.spans(), past, a.heads, scale, mask)
+	return kernel.Attention(x[0], a.spans(), past, a.AttentionOptions)
 }
 
 // reference computes attention one query at a time in float64.
-func (a attentionShape) reference(x [][]float64, scale float64, mask kernel.Mask) (y []float64) {
-	d, k := a.width(), a.headSize
+func (a attentionShape) reference(x [][]float64) (y []float64) {
 	elements := 0
 	for i, n := range a.lengths {
-		elements += a.heads * n * (n + a.rowsOfPast(i))
+		elements += a.Heads * n * (n + a.rowsOfPast(i))
 	}
-	factors, at := maskOf(mask, elements), 0
-	y = make([]float64, len(x[0])/3)
+	factors, rows := maskOf(a.Drop, elements), len(x[0])/a.width()
+	y = make([]float64, rows*a.Heads*a.size)
 	for i, span := range a.spans() {
-		for h := range a.heads {
-			var keys, values [][]float64
-			for r := range a.rowsOfPast(i) {
-				keys = append(keys, x[1+2*a.pasts[i]][r*d+h*k:][:k])
-				values = append(values, x[2+2*a.pasts[i]][r*d+h*k:][:k])
-			}
+		for h := range a.Heads {
+			keys, values := a.keysAndValues(x, i, span, h)
 			for r := span.Start; r < span.End; r++ {
-				keys = append(keys, x[0][r*3*d+d+h*k:][:k])
-				values = append(values, x[0][r*3*d+2*d+h*k:][:k])
-			}
-			for r := span.Start; r < span.End; r++ {
-				query := x[0][r*3*d+h*k:][:k]
-				scores := make([]float64, len(keys))
-				for j := range keys {
-					scores[j] = scale * numtest.Dot(query, keys[j])
-				}
-				for j, p := range softmax(scores) {
-					for c := range k {
-						y[r*d+h*k+c] += p * factors[at] * values[j][c]
+				probabilities := softmax(a.scores(x[0][r*a.width()+h*a.size:][:a.size], keys, h, len(keys)-span.End+r))
+				for j, p := range probabilities {
+					for c := range a.size {
+						y[(r*a.Heads+h)*a.size+c] += p * factors[j] * values[j][c]
 					}
-					at++
 				}
+				factors = factors[len(keys):]
 			}
 		}
 	}
 	return y
+}
+
+// keysAndValues returns the rows that the queries of a head may attend to.
+func (a attentionShape) keysAndValues(x [][]float64, sequence int, span kernel.Span, h int) (keys, values [][]float64) {
+	k, g, d := a.size, a.keyHeads(), a.width()
+	h = h * g / a.Heads
+	for r := range a.rowsOfPast(sequence) {
+		keys = append(keys, x[1+2*a.pasts[sequence]][(r*g+h)*k:][:k])
+		values = append(values, x[2+2*a.pasts[sequence]][(r*g+h)*k:][:k])
+	}
+	for r := span.Start; r < span.End; r++ {
+		keys = append(keys, x[0][r*d+(a.Heads+h)*k:][:k])
+		values = append(values, x[0][r*d+(a.Heads+g+h)*k:][:k])
+	}
+	return keys, values
+}
+
+// scores of a query at a position, over the keys that it sees.
+func (a attentionShape) scores(query []float64, keys [][]float64, h, position int) (scores []float64) {
+	scale := float64(a.Scale)
+	if scale == 0 {
+		scale = 1 / math.Sqrt(float64(a.size))
+	}
+	for j, key := range keys {
+		if a.Causal && j > position {
+			break
+		}
+		s := scale * numtest.Dot(query, key)
+		if b := a.Bias; b != nil {
+			n := len(b.Values) / a.Heads
+			s += float64(b.Values[h*n+min(max(b.Zero+j-position, 0), n-1)])
+		}
+		scores = append(scores, s)
+	}
+	return scores
 }
 
 func (a attentionShape) rowsOfPast(sequence int) int {
@@ -100,54 +131,66 @@ func (a attentionShape) rowsOfPast(sequence int) int {
 	return a.pastRows[a.pasts[sequence]]
 }
 
-func (a attentionShape) testCase(mask kernel.Mask) operatorCase {
-	scale := 1 / math.Sqrt(float64(a.headSize))
-	return operatorCase{
-		inputs:    a.inputs(),
-		build:     func(x []mat.Tensor) mat.Tensor { return a.build(x, float32(scale), mask) },
-		reference: func(x [][]float64) []float64 { return a.reference(x, float64(float32(scale)), mask) },
-	}
+func (a attentionShape) testCase() operatorCase {
+	return operatorCase{inputs: a.inputs(), build: a.build, reference: a.reference}
 }
 
 func TestAttention(t *testing.T) {
 	none := []int{-1, -1, -1, -1, -1}
+	bias := &kernel.RelativeBias{Values: numtest.Normal(5, 2*4, 1), Zero: 2}
+	dropped := kernel.Mask{P: 0.25, Key: 7}
+	type options = kernel.AttentionOptions
 	for _, tt := range []struct {
 		name  string
 		shape attentionShape
-		mask  kernel.Mask
 	}{
-		{"no past", attentionShape{2, 3, []int{4, 1, 5}, none[:3], nil}, kernel.Mask{}},
-		{"one row", attentionShape{1, 2, []int{1}, none[:1], nil}, kernel.Mask{}},
-		{"shared past", attentionShape{2, 3, []int{3, 1, 4}, []int{0, 0, 0}, []int{2}}, kernel.Mask{}},
-		{"mixed pasts", attentionShape{2, 3, []int{3, 1, 0, 2, 2}, []int{0, 1, 0, -1, 0}, []int{2, 3}}, kernel.Mask{}},
-		{"dropout", attentionShape{2, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}}, kernel.Mask{P: 0.25, Key: 7}},
+		{"no past", attentionShape{options{Heads: 2}, 3, []int{4, 1, 5}, none[:3], nil}},
+		{"one row", attentionShape{options{Heads: 1}, 2, []int{1}, none[:1], nil}},
+		{"shared past", attentionShape{options{Heads: 2, Scale: 0.3}, 3, []int{3, 1, 4}, []int{0, 0, 0}, []int{2}}},
+		{"mixed pasts", attentionShape{options{Heads: 2}, 3, []int{3, 1, 0, 2, 2}, []int{0, 1, 0, -1, 0}, []int{2, 3}}},
+		{"many sequences", attentionShape{options{Heads: 1}, 2, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, make([]int, 11), []int{1}}},
+		{"empty sequences", attentionShape{options{Heads: 2}, 3, []int{0, 1, 0}, []int{0, -1, 0}, []int{2}}},
+		{"dropout", attentionShape{options{Heads: 2, Drop: dropped}, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}}},
+		{"grouped", attentionShape{options{Heads: 4, KeyHeads: 2}, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}}},
+		{"one key head", attentionShape{options{Heads: 3, KeyHeads: 1}, 2, []int{3, 2}, []int{0, 1}, []int{2, 1}}},
+		{"causal", attentionShape{options{Heads: 2, Causal: true}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
+		{"causal grouped dropout", attentionShape{options{Heads: 2, KeyHeads: 1, Causal: true, Drop: dropped}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
+		{"bias", attentionShape{options{Heads: 2, Scale: 1, Bias: bias}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
+		{"causal bias", attentionShape{options{Heads: 2, Scale: 0.5, Causal: true, Bias: bias}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
 	} {
-		t.Run(tt.name, tt.shape.testCase(tt.mask).run)
+		t.Run(tt.name, tt.shape.testCase().run)
 	}
 }
 
 // A past whose keys are its values, and which two sequences share, is one
 // operand that gets one gradient.
 func TestAttentionKeysAreValues(t *testing.T) {
-	a := attentionShape{2, 3, []int{3, 2}, []int{0, 0}, []int{2}}
-	c := a.testCase(kernel.Mask{})
-	build, reference := c.build, c.reference
+	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{3, 2}, []int{0, 0}, []int{2}}
+	c := a.testCase()
 	c.inputs = c.inputs[:2]
-	c.build = func(x []mat.Tensor) mat.Tensor { return build([]mat.Tensor{x[0], x[1], x[1]}) }
-	c.reference = func(x [][]float64) []float64 { return reference([][]float64{x[0], x[1], x[1]}) }
+	c.build = func(x []mat.Tensor) mat.Tensor { return a.build([]mat.Tensor{x[0], x[1], x[1]}) }
+	c.reference = func(x [][]float64) []float64 { return a.reference([][]float64{x[0], x[1], x[1]}) }
 	c.run(t)
 }
 
 // A batch gives each sequence what it gets alone.
 func TestAttentionSequencesAreIndependent(t *testing.T) {
-	a := attentionShape{3, 8, []int{7, 1, 12}, []int{0, -1, 1}, []int{4, 2}}
-	c := a.testCase(kernel.Mask{})
-	whole, d := c.execute(t, none, leaf).value, a.width()
+	a := attentionShape{kernel.AttentionOptions{Heads: 3}, 8, []int{7, 1, 12}, []int{0, -1, 1}, []int{4, 2}}
+	c := a.testCase()
+	whole, d := c.execute(t, none, leaf).value, a.Heads*a.size
 	for i, span := range a.spans() {
-		one := attentionShape{a.heads, a.headSize, a.lengths[i : i+1], []int{a.pasts[i]}, a.pastRows}
-		alone := one.testCase(kernel.Mask{})
-		alone.inputs = append([]input(nil), c.inputs...)
+		one := attentionShape{a.AttentionOptions, a.size, a.lengths[i : i+1], []int{a.pasts[i]}, a.pastRows}
+		alone := one.testCase()
+		alone.inputs = slices.Clone(c.inputs)
 		alone.inputs[0] = input{"qkv", span.Len(), 3 * d, c.inputs[0].values[span.Start*3*d : span.End*3*d]}
 		numtest.SameBits(t, alone.execute(t, none, leaf).value, whole[span.Start*d:span.End*d])
 	}
+}
+
+// A past of no rows is none.
+func TestAttentionEmptyPast(t *testing.T) {
+	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{4, 2}, []int{-1, 0}, []int{0}}
+	with := a.testCase().execute(t, none, leaf)
+	a.pasts = []int{-1, -1}
+	numtest.SameBits(t, with.value, a.testCase().execute(t, none, leaf).value)
 }

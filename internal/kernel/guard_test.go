@@ -54,20 +54,22 @@ func TestShapeErrors(t *testing.T) {
 		}},
 		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{2}}) }},
 		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}}) }},
-		{"heads", "Attention", "not three times 2 heads", func() { kernel.Attention(x(4, 9), span, nil, 2, 1, kernel.Mask{}) }},
-		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, 0, 1, kernel.Mask{}) }},
-		{"attention spans", "Attention", "cover 4 rows of 5", func() { kernel.Attention(x(5, 6), span, nil, 2, 1, kernel.Mask{}) }},
-		{"pasts", "Attention", "2 pasts for 1", func() { kernel.Attention(x(4, 6), span, make([]kernel.Past, 2), 2, 1, kernel.Mask{}) }},
+		{"heads", "Attention", "not heads of one size for 2 heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 2}) }},
+		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 0}) }},
+		{"attention spans", "Attention", "cover 4 rows of 5", func() { kernel.Attention(x(5, 6), span, nil, kernel.AttentionOptions{Heads: 2}) }},
+		{"pasts", "Attention", "2 pasts for 1", func() { kernel.Attention(x(4, 6), span, make([]kernel.Past, 2), kernel.AttentionOptions{Heads: 2}) }},
 		{"past width", "Attention", "past 0: keys are [2 3]", func() {
-			kernel.Attention(x(4, 6), span, []kernel.Past{{x(2, 3), x(2, 3)}}, 2, 1, kernel.Mask{})
+			kernel.Attention(x(4, 6), span, []kernel.Past{{x(2, 3), x(2, 3)}}, kernel.AttentionOptions{Heads: 2})
 		}},
 		{"past rows", "Attention", "values [3 2]", func() {
-			kernel.Attention(x(4, 6), span, []kernel.Past{{x(2, 2), x(3, 2)}}, 2, 1, kernel.Mask{})
+			kernel.Attention(x(4, 6), span, []kernel.Past{{x(2, 2), x(3, 2)}}, kernel.AttentionOptions{Heads: 2})
 		}},
 		{"half a past", "Attention", "keys without values", func() {
-			kernel.Attention(x(4, 6), span, []kernel.Past{{Keys: x(2, 2)}}, 2, 1, kernel.Mask{})
+			kernel.Attention(x(4, 6), span, []kernel.Past{{Keys: x(2, 2)}}, kernel.AttentionOptions{Heads: 2})
 		}},
-		{"attention dropout", "Attention", "0 ≤ p < 1", func() { kernel.Attention(x(4, 6), span, nil, 2, 1, kernel.Mask{P: -1}) }},
+		{"attention dropout", "Attention", "0 ≤ p < 1", func() {
+			kernel.Attention(x(4, 6), span, nil, kernel.AttentionOptions{Heads: 2, Drop: kernel.Mask{P: -1}})
+		}},
 		{"cells", "LSTM", "0 cells", func() { kernel.LSTM(x(2, 3)) }},
 		{"cell parameter", "LSTM", "cell 0 lacks a parameter", func() { kernel.LSTM(x(2, 3), kernel.LSTMCell{}) }},
 		{"cell shape", "LSTM", "cell 1: hidden bias is [8 1], want [1 8]", func() { kernel.LSTM(x(2, 3), cell, wrong) }},

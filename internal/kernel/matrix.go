@@ -50,3 +50,13 @@ func multiplyNN(dst, a, b view) {
 func multiplyTN(dst, a, b view) {
 	simd.GemmTN(dst.data, dst.stride, a.data, a.stride, b.data, b.stride, dst.rows, dst.cols, a.rows, false)
 }
+
+// product sets c to a·b or aᵀ·b, or adds that to c, on the goroutine that calls it,
+// from operands that are in the cache.
+func product(c, a view, transposed bool, b view, accumulate bool) {
+	inner := a.cols
+	if transposed {
+		inner = a.rows
+	}
+	simd.Product(c.data, c.stride, a.data, a.stride, transposed, b.data, b.stride, c.rows, c.cols, inner, accumulate)
+}

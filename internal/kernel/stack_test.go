@@ -58,7 +58,7 @@ func (s *stack) forward(x mat.Tensor, spans []kernel.Span, drop float32) mat.Ten
 			past[n] = shared
 		}
 		qkv := kernel.Linear(x, l.qkv, l.bias[:3*d])
-		attended := kernel.Attention(qkv, spans, past, s.heads, float32(1/math.Sqrt(float64(d/s.heads))), mask())
+		attended := kernel.Attention(qkv, spans, past, kernel.AttentionOptions{Heads: s.heads, Drop: mask()})
 		attended = kernel.Dropout(kernel.Linear(attended, l.output, l.bias[:d]), mask())
 		x = kernel.AddLayerNorm(attended, x, l.gamma, l.bias[:d], 1e-12)
 		inner := kernel.GELU(kernel.Linear(x, l.up, l.bias[:l.up.Out()]))

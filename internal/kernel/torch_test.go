@@ -106,7 +106,7 @@ func TestTorch(t *testing.T) {
 				spans, at = append(spans, kernel.Span{Start: at, End: at + n}), at+n
 			}
 			past := kernel.Past{Keys: c.leaf("keys"), Values: c.leaf("values")}
-			return kernel.Attention(c.leaf("qkv"), spans, []kernel.Past{past, past}, c.Heads, 0.5, kernel.Mask{})
+			return kernel.Attention(c.leaf("qkv"), spans, []kernel.Past{past, past}, kernel.AttentionOptions{Heads: c.Heads})
 		},
 		"layer_norm": func(_ *testing.T, c *torchCase) mat.Tensor {
 			return kernel.AddLayerNorm(c.leaf("x"), c.leaf("residual"), c.Gamma.Data, c.Beta.Data, c.Eps)

@@ -22,6 +22,9 @@ func (v view) rowsFrom(from, to int) view {
 	return view{v.data[from*v.stride:], to - from, v.cols, v.stride}
 }
 
+// part returns the first rows and columns.
+func (v view) part(rows, cols int) view { return view{v.data, rows, cols, v.stride} }
+
 // columns returns the columns [from, to).
 func (v view) columns(from, to int) view {
 	return view{v.data[from:], v.rows, to - from, v.stride}

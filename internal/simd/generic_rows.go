@@ -75,26 +75,26 @@ func maxAbsGeneric(x []float32) float32 {
 	return math.Float32frombits(top)
 }
 
-func softmaxGeneric(x []float32, scale float32) {
-	top := math.Inf(-1)
+func softmaxGeneric(x []float32, scale float32) (top, inverse float32) {
+	top = -math.MaxFloat32 // not -Inf, which leaves NaN of a row of -Inf
 	for _, v := range x {
-		if s := float64(v) * float64(scale); s > top { // NaN comes back in the sum
+		if s := v * scale; s > top { // NaN comes back in the sum
 			top = s
 		}
 	}
 	sum := 0.0
 	for i, v := range x {
-		e := math.Exp(float64(v)*float64(scale) - top)
+		e := math.Exp(float64(v)*float64(scale) - float64(top))
 		sum += e
 		x[i] = float32(e)
 	}
-	scaleGeneric(float32(1/sum), x)
+	return top, float32(1 / sum)
 }
 
-func softmaxGradientGeneric(d, p []float32, scale float32) {
-	sum := float32(dotGeneric(d, p))
+func softmaxGradientGeneric(p, d []float32, scale, top, inverse, inner float32) {
 	for i, v := range p {
-		d[i] = (d[i] - sum) * v * scale
+		p[i] = float32(math.Exp(float64(v)*float64(scale)-float64(top))) * inverse
+		d[i] = (d[i] - inner) * p[i] * scale
 	}
 }
 

@@ -509,15 +509,15 @@ func dotAVX512(x []float32, y []float32) float64
 //go:noescape
 func maxAbsAVX512(x []float32) float32
 
-// softmaxAVX512 replaces x by softmax(scale·x).
+// softmaxAVX512 replaces x by exp(scale·x-top), where top is the largest scale·x, and returns top and the inverse of the sum.
 //
 //go:noescape
-func softmaxAVX512(x []float32, scale float32)
+func softmaxAVX512(x []float32, scale float32) (top float32, inverse float32)
 
-// softmaxGradientAVX512 replaces d by scale·p∘(d-Σ p·d).
+// softmaxGradientAVX512 replaces p by inverse·exp(scale·p-top), and d by scale·p∘(d-inner).
 //
 //go:noescape
-func softmaxGradientAVX512(d []float32, p []float32, scale float32)
+func softmaxGradientAVX512(p []float32, d []float32, scale float32, top float32, inverse float32, inner float32)
 
 // layerNormAVX512 sets xhat to the normalised x+residual and y to xhat∘gamma+beta, and returns the inverse deviation. Without a residual its address is nil.
 //
@@ -824,15 +824,15 @@ func dotAVX2(x []float32, y []float32) float64
 //go:noescape
 func maxAbsAVX2(x []float32) float32
 
-// softmaxAVX2 replaces x by softmax(scale·x).
+// softmaxAVX2 replaces x by exp(scale·x-top), where top is the largest scale·x, and returns top and the inverse of the sum.
 //
 //go:noescape
-func softmaxAVX2(x []float32, scale float32)
+func softmaxAVX2(x []float32, scale float32) (top float32, inverse float32)
 
-// softmaxGradientAVX2 replaces d by scale·p∘(d-Σ p·d).
+// softmaxGradientAVX2 replaces p by inverse·exp(scale·p-top), and d by scale·p∘(d-inner).
 //
 //go:noescape
-func softmaxGradientAVX2(d []float32, p []float32, scale float32)
+func softmaxGradientAVX2(p []float32, d []float32, scale float32, top float32, inverse float32, inner float32)
 
 // layerNormAVX2 sets xhat to the normalised x+residual and y to xhat∘gamma+beta, and returns the inverse deviation. Without a residual its address is nil.
 //

@@ -24359,11 +24359,22 @@ maxAbsAVX512done3:
 	VZEROUPPER
 	RET
 
-// func softmaxAVX512(x []float32, scale float32)
+// func softmaxAVX512(x []float32, scale float32) (top float32, inverse float32)
 // Requires: AVX, AVX512F
-TEXT ·softmaxAVX512(SB), NOSPLIT, $0-28
+TEXT ·softmaxAVX512(SB), NOSPLIT, $0-40
+	VMOVUPS      constantc2d00000<>+0(SB), Z31
+	VMOVUPS      constant3fb8aa3b<>+0(SB), Z30
+	VMOVUPS      constant3f317218<>+0(SB), Z29
+	VMOVUPS      constantb102e308<>+0(SB), Z28
+	VMOVUPS      constant39506967<>+0(SB), Z27
+	VMOVUPS      constant3ab743ce<>+0(SB), Z26
+	VMOVUPS      constant3c088908<>+0(SB), Z25
+	VMOVUPS      constant3d2aa9c1<>+0(SB), Z24
+	VMOVUPS      constant3e2aaaaa<>+0(SB), Z23
+	VMOVUPS      constant3f000000<>+0(SB), Z22
+	VMOVUPS      constant3f800000<>+0(SB), Z21
 	VBROADCASTSS scale+24(FP), Z6
-	VMOVUPS      constantff800000<>+0(SB), Z5
+	VMOVUPS      constantff7fffff<>+0(SB), Z5
 	VMOVAPS      Z5, Z7
 	MOVQ         x_len+8(FP), CX
 	MOVQ         x_base+0(FP), DI
@@ -24399,220 +24410,178 @@ softmaxAVX512done3:
 	VMAXPS        X0, X7, X7
 	VPERMILPS     $0xb1, X7, X0
 	VMAXPS        X0, X7, X7
+	VMOVSS        X7, top+32(FP)
 	VBROADCASTSS  X7, Z7
 	VPXORD        Z8, Z8, Z8
-	VPXORD        Z9, Z9, Z9
 	MOVQ          x_len+8(FP), CX
 	MOVQ          x_base+0(FP), DI
 
 softmaxAVX512loop4:
-	CMPQ          CX, $0x10
-	JL            softmaxAVX512rest5
-	VMOVUPS       (DI), Z0
-	VFMSUB213PS   Z7, Z6, Z0
-	VMOVUPS       constantc2d00000<>+0(SB), Z1
-	VMAXPS        Z0, Z1, Z0
-	VMOVUPS       constant42b1999a<>+0(SB), Z1
-	VMINPS        Z0, Z1, Z0
-	VMULPS        constant3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z1
-	VFNMADD231PS  constant3f317218<>+0(SB), Z1, Z0
-	VFNMADD231PS  constantb102e308<>+0(SB), Z1, Z0
-	VMOVUPS       constant39506967<>+0(SB), Z2
-	VFMADD213PS   constant3ab743ce<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3c088908<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3d2aa9c1<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3e2aaaaa<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3f000000<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3f800000<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3f800000<>+0(SB), Z0, Z2
-	VSCALEFPS     Z1, Z2, Z0
-	VMOVUPS       Z0, (DI)
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z3
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z3, Z8, Z8
-	VADDPD        Z4, Z9, Z9
-	ADDQ          $0x40, DI
-	SUBQ          $0x10, CX
-	JMP           softmaxAVX512loop4
+	CMPQ         CX, $0x10
+	JL           softmaxAVX512rest5
+	VMOVUPS      (DI), Z0
+	VFMSUB213PS  Z7, Z6, Z0
+	VMAXPS       Z0, Z31, Z0
+	VMULPS       Z30, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VFNMADD231PS Z29, Z1, Z0
+	VFNMADD231PS Z28, Z1, Z0
+	VMOVUPS      Z27, Z2
+	VFMADD213PS  Z26, Z0, Z2
+	VFMADD213PS  Z25, Z0, Z2
+	VFMADD213PS  Z24, Z0, Z2
+	VFMADD213PS  Z23, Z0, Z2
+	VFMADD213PS  Z22, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMOVUPS      Z0, (DI)
+	VADDPS       Z0, Z8, Z8
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, CX
+	JMP          softmaxAVX512loop4
 
 softmaxAVX512rest5:
-	TESTQ         CX, CX
-	JZ            softmaxAVX512done6
-	MOVL          $0x00000001, BX
-	SHLL          CL, BX
-	DECL          BX
-	KMOVW         BX, K1
-	VMOVUPS.Z     (DI), K1, Z0
-	VFMSUB213PS   Z7, Z6, Z0
-	VMOVUPS       constantc2d00000<>+0(SB), Z1
-	VMAXPS        Z0, Z1, Z0
-	VMOVUPS       constant42b1999a<>+0(SB), Z1
-	VMINPS        Z0, Z1, Z0
-	VMULPS        constant3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z1
-	VFNMADD231PS  constant3f317218<>+0(SB), Z1, Z0
-	VFNMADD231PS  constantb102e308<>+0(SB), Z1, Z0
-	VMOVUPS       constant39506967<>+0(SB), Z2
-	VFMADD213PS   constant3ab743ce<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3c088908<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3d2aa9c1<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3e2aaaaa<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3f000000<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3f800000<>+0(SB), Z0, Z2
-	VFMADD213PS   constant3f800000<>+0(SB), Z0, Z2
-	VSCALEFPS     Z1, Z2, Z0
-	VMOVAPS.Z     Z0, K1, Z0
-	VMOVUPS       Z0, K1, (DI)
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z3
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z3, Z8, Z8
-	VADDPD        Z4, Z9, Z9
+	TESTQ        CX, CX
+	JZ           softmaxAVX512done6
+	MOVL         $0x00000001, BX
+	SHLL         CL, BX
+	DECL         BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (DI), K1, Z0
+	VFMSUB213PS  Z7, Z6, Z0
+	VMAXPS       Z0, Z31, Z0
+	VMULPS       Z30, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VFNMADD231PS Z29, Z1, Z0
+	VFNMADD231PS Z28, Z1, Z0
+	VMOVUPS      Z27, Z2
+	VFMADD213PS  Z26, Z0, Z2
+	VFMADD213PS  Z25, Z0, Z2
+	VFMADD213PS  Z24, Z0, Z2
+	VFMADD213PS  Z23, Z0, Z2
+	VFMADD213PS  Z22, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      Z0, K1, (DI)
+	VADDPS       Z0, Z8, Z8
 
 softmaxAVX512done6:
-	VADDPD        Z9, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y0
-	VADDPD        Y0, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X0
-	VADDPD        X0, X8, X8
-	VHADDPD       X8, X8, X8
+	VEXTRACTF64X4 $0x01, Z8, Y4
+	VCVTPS2PD     Y8, Z3
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VADDPD        X0, X3, X3
+	VHADDPD       X3, X3, X3
 	MOVQ          $0x3ff0000000000000, AX
 	VMOVQ         AX, X0
-	VDIVSD        X8, X0, X0
+	VDIVSD        X3, X0, X0
 	VCVTSD2SS     X0, X0, X5
 	VBROADCASTSS  X5, Z5
-	MOVQ          x_len+8(FP), CX
-	MOVQ          x_base+0(FP), DI
-
-softmaxAVX512loop7:
-	CMPQ    CX, $0x10
-	JL      softmaxAVX512rest8
-	VMOVUPS (DI), Z0
-	VMULPS  Z5, Z0, Z0
-	VMOVUPS Z0, (DI)
-	ADDQ    $0x40, DI
-	SUBQ    $0x10, CX
-	JMP     softmaxAVX512loop7
-
-softmaxAVX512rest8:
-	TESTQ     CX, CX
-	JZ        softmaxAVX512done9
-	MOVL      $0x00000001, BX
-	SHLL      CL, BX
-	DECL      BX
-	KMOVW     BX, K1
-	VMOVUPS.Z (DI), K1, Z0
-	VMULPS    Z5, Z0, Z0
-	VMOVUPS   Z0, K1, (DI)
-
-softmaxAVX512done9:
+	VMOVSS        X5, inverse+36(FP)
 	VZEROUPPER
 	RET
 
-DATA constantff800000<>+0(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+8(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+16(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+24(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+32(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+40(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+48(SB)/8, $0xff800000ff800000
-DATA constantff800000<>+56(SB)/8, $0xff800000ff800000
-GLOBL constantff800000<>(SB), RODATA|NOPTR, $64
+DATA constantff7fffff<>+0(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+8(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+16(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+24(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+32(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+40(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+48(SB)/8, $0xff7fffffff7fffff
+DATA constantff7fffff<>+56(SB)/8, $0xff7fffffff7fffff
+GLOBL constantff7fffff<>(SB), RODATA|NOPTR, $64
 
-// func softmaxGradientAVX512(d []float32, p []float32, scale float32)
+// func softmaxGradientAVX512(p []float32, d []float32, scale float32, top float32, inverse float32, inner float32)
 // Requires: AVX, AVX512F
-TEXT ·softmaxGradientAVX512(SB), NOSPLIT, $0-52
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	MOVQ   d_len+8(FP), CX
-	MOVQ   d_base+0(FP), DI
-	MOVQ   p_base+24(FP), SI
+TEXT ·softmaxGradientAVX512(SB), NOSPLIT, $0-64
+	VMOVUPS      constantc2d00000<>+0(SB), Z31
+	VMOVUPS      constant3fb8aa3b<>+0(SB), Z30
+	VMOVUPS      constant3f317218<>+0(SB), Z29
+	VMOVUPS      constantb102e308<>+0(SB), Z28
+	VMOVUPS      constant39506967<>+0(SB), Z27
+	VMOVUPS      constant3ab743ce<>+0(SB), Z26
+	VMOVUPS      constant3c088908<>+0(SB), Z25
+	VMOVUPS      constant3d2aa9c1<>+0(SB), Z24
+	VMOVUPS      constant3e2aaaaa<>+0(SB), Z23
+	VMOVUPS      constant3f000000<>+0(SB), Z22
+	VMOVUPS      constant3f800000<>+0(SB), Z21
+	VBROADCASTSS scale+48(FP), Z6
+	VBROADCASTSS top+52(FP), Z7
+	VBROADCASTSS inverse+56(FP), Z8
+	VBROADCASTSS inner+60(FP), Z9
+	MOVQ         p_len+8(FP), CX
+	MOVQ         p_base+0(FP), DI
+	MOVQ         d_base+24(FP), SI
 
 softmaxGradientAVX512loop1:
-	CMPQ          CX, $0x10
-	JL            softmaxGradientAVX512rest2
-	VMOVUPS       (DI), Z0
-	VMOVUPS       (SI), Z1
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z3
-	VCVTPS2PD     Y4, Z4
-	VEXTRACTF64X4 $0x01, Z1, Y6
-	VCVTPS2PD     Y1, Z5
-	VCVTPS2PD     Y6, Z6
-	VMULPD        Z5, Z3, Z3
-	VMULPD        Z6, Z4, Z4
-	VADDPD        Z3, Z8, Z8
-	VADDPD        Z4, Z9, Z9
-	ADDQ          $0x40, DI
-	ADDQ          $0x40, SI
-	SUBQ          $0x10, CX
-	JMP           softmaxGradientAVX512loop1
+	CMPQ         CX, $0x10
+	JL           softmaxGradientAVX512rest2
+	VMOVUPS      (DI), Z0
+	VFMSUB213PS  Z7, Z6, Z0
+	VMAXPS       Z0, Z31, Z0
+	VMULPS       Z30, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VFNMADD231PS Z29, Z1, Z0
+	VFNMADD231PS Z28, Z1, Z0
+	VMOVUPS      Z27, Z2
+	VFMADD213PS  Z26, Z0, Z2
+	VFMADD213PS  Z25, Z0, Z2
+	VFMADD213PS  Z24, Z0, Z2
+	VFMADD213PS  Z23, Z0, Z2
+	VFMADD213PS  Z22, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMULPS       Z8, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      (SI), Z1
+	VSUBPS       Z9, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMULPS       Z6, Z1, Z1
+	VMOVUPS      Z1, (SI)
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, CX
+	JMP          softmaxGradientAVX512loop1
 
 softmaxGradientAVX512rest2:
-	TESTQ         CX, CX
-	JZ            softmaxGradientAVX512done3
-	MOVL          $0x00000001, BX
-	SHLL          CL, BX
-	DECL          BX
-	KMOVW         BX, K1
-	VMOVUPS.Z     (DI), K1, Z0
-	VMOVUPS.Z     (SI), K1, Z1
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z3
-	VCVTPS2PD     Y4, Z4
-	VEXTRACTF64X4 $0x01, Z1, Y6
-	VCVTPS2PD     Y1, Z5
-	VCVTPS2PD     Y6, Z6
-	VMULPD        Z5, Z3, Z3
-	VMULPD        Z6, Z4, Z4
-	VADDPD        Z3, Z8, Z8
-	VADDPD        Z4, Z9, Z9
+	TESTQ        CX, CX
+	JZ           softmaxGradientAVX512done3
+	MOVL         $0x00000001, BX
+	SHLL         CL, BX
+	DECL         BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (DI), K1, Z0
+	VFMSUB213PS  Z7, Z6, Z0
+	VMAXPS       Z0, Z31, Z0
+	VMULPS       Z30, Z0, Z1
+	VRNDSCALEPS  $0x08, Z1, Z1
+	VFNMADD231PS Z29, Z1, Z0
+	VFNMADD231PS Z28, Z1, Z0
+	VMOVUPS      Z27, Z2
+	VFMADD213PS  Z26, Z0, Z2
+	VFMADD213PS  Z25, Z0, Z2
+	VFMADD213PS  Z24, Z0, Z2
+	VFMADD213PS  Z23, Z0, Z2
+	VFMADD213PS  Z22, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VFMADD213PS  Z21, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMULPS       Z8, Z0, Z0
+	VMOVUPS      Z0, K1, (DI)
+	VMOVUPS.Z    (SI), K1, Z1
+	VSUBPS       Z9, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMULPS       Z6, Z1, Z1
+	VMOVUPS      Z1, K1, (SI)
 
 softmaxGradientAVX512done3:
-	VADDPD        Z9, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y0
-	VADDPD        Y0, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X0
-	VADDPD        X0, X8, X8
-	VHADDPD       X8, X8, X8
-	VCVTSD2SS     X8, X8, X7
-	VBROADCASTSS  X7, Z7
-	VBROADCASTSS  scale+48(FP), Z6
-	MOVQ          d_len+8(FP), CX
-	MOVQ          d_base+0(FP), DI
-	MOVQ          p_base+24(FP), SI
-
-softmaxGradientAVX512loop4:
-	CMPQ    CX, $0x10
-	JL      softmaxGradientAVX512rest5
-	VMOVUPS (DI), Z0
-	VMOVUPS (SI), Z1
-	VSUBPS  Z7, Z0, Z0
-	VMULPS  Z1, Z0, Z0
-	VMULPS  Z6, Z0, Z0
-	VMOVUPS Z0, (DI)
-	ADDQ    $0x40, DI
-	ADDQ    $0x40, SI
-	SUBQ    $0x10, CX
-	JMP     softmaxGradientAVX512loop4
-
-softmaxGradientAVX512rest5:
-	TESTQ     CX, CX
-	JZ        softmaxGradientAVX512done6
-	MOVL      $0x00000001, BX
-	SHLL      CL, BX
-	DECL      BX
-	KMOVW     BX, K1
-	VMOVUPS.Z (DI), K1, Z0
-	VMOVUPS.Z (SI), K1, Z1
-	VSUBPS    Z7, Z0, Z0
-	VMULPS    Z1, Z0, Z0
-	VMULPS    Z6, Z0, Z0
-	VMOVUPS   Z0, K1, (DI)
-
-softmaxGradientAVX512done6:
 	VZEROUPPER
 	RET
 
@@ -32342,11 +32311,11 @@ maxAbsAVX2done3:
 	VZEROUPPER
 	RET
 
-// func softmaxAVX2(x []float32, scale float32)
+// func softmaxAVX2(x []float32, scale float32) (top float32, inverse float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softmaxAVX2(SB), NOSPLIT, $0-28
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSS scale+24(FP), Y6
-	VMOVUPS      constantff800000<>+0(SB), Y5
+	VMOVUPS      constantff7fffff<>+0(SB), Y5
 	VMOVAPS      Y5, Y7
 	MOVQ         x_len+8(FP), CX
 	MOVQ         x_base+0(FP), DI
@@ -32380,9 +32349,9 @@ softmaxAVX2done3:
 	VMAXPS       X0, X7, X7
 	VPERMILPS    $0xb1, X7, X0
 	VMAXPS       X0, X7, X7
+	VMOVSS       X7, top+32(FP)
 	VBROADCASTSS X7, Y7
 	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
 	MOVQ         x_len+8(FP), CX
 	MOVQ         x_base+0(FP), DI
 
@@ -32393,8 +32362,6 @@ softmaxAVX2loop4:
 	VFMSUB213PS  Y7, Y6, Y0
 	VMOVUPS      constantc2d00000<>+0(SB), Y1
 	VMAXPS       Y0, Y1, Y0
-	VMOVUPS      constant42b1999a<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
 	VMULPS       constant3fb8aa3b<>+0(SB), Y0, Y1
 	VROUNDPS     $0x08, Y1, Y1
 	VFNMADD231PS constant3f317218<>+0(SB), Y1, Y0
@@ -32418,11 +32385,7 @@ softmaxAVX2loop4:
 	VMULPS       Y1, Y2, Y2
 	VMOVAPS      Y2, Y0
 	VMOVUPS      Y0, (DI)
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y8, Y8
-	VADDPD       Y4, Y9, Y9
+	VADDPS       Y0, Y8, Y8
 	ADDQ         $0x20, DI
 	SUBQ         $0x08, CX
 	JMP          softmaxAVX2loop4
@@ -32438,8 +32401,6 @@ softmaxAVX2rest5:
 	VFMSUB213PS  Y7, Y6, Y0
 	VMOVUPS      constantc2d00000<>+0(SB), Y1
 	VMAXPS       Y0, Y1, Y0
-	VMOVUPS      constant42b1999a<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
 	VMULPS       constant3fb8aa3b<>+0(SB), Y0, Y1
 	VROUNDPS     $0x08, Y1, Y1
 	VFNMADD231PS constant3f317218<>+0(SB), Y1, Y0
@@ -32464,74 +32425,72 @@ softmaxAVX2rest5:
 	VMOVAPS      Y2, Y0
 	VANDPS       Y15, Y0, Y0
 	VMASKMOVPS   Y0, Y15, (DI)
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y8, Y8
-	VADDPD       Y4, Y9, Y9
+	VADDPS       Y0, Y8, Y8
 
 softmaxAVX2done6:
-	VADDPD       Y9, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPD       X0, X8, X8
-	VHADDPD      X8, X8, X8
+	VEXTRACTF128 $0x01, Y8, X4
+	VCVTPS2PD    X8, Y3
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPD       X0, X3, X3
+	VHADDPD      X3, X3, X3
 	MOVQ         $0x3ff0000000000000, AX
 	VMOVQ        AX, X0
-	VDIVSD       X8, X0, X0
+	VDIVSD       X3, X0, X0
 	VCVTSD2SS    X0, X0, X5
 	VBROADCASTSS X5, Y5
-	MOVQ         x_len+8(FP), CX
-	MOVQ         x_base+0(FP), DI
-
-softmaxAVX2loop7:
-	CMPQ    CX, $0x08
-	JL      softmaxAVX2rest8
-	VMOVUPS (DI), Y0
-	VMULPS  Y5, Y0, Y0
-	VMOVUPS Y0, (DI)
-	ADDQ    $0x20, DI
-	SUBQ    $0x08, CX
-	JMP     softmaxAVX2loop7
-
-softmaxAVX2rest8:
-	TESTQ      CX, CX
-	JZ         softmaxAVX2done9
-	LEAQ       lanes<>+0(SB), AX
-	MOVQ       CX, BX
-	NEGQ       BX
-	VMOVDQU    32(AX)(BX*4), Y15
-	VMASKMOVPS (DI), Y15, Y0
-	VMULPS     Y5, Y0, Y0
-	VMASKMOVPS Y0, Y15, (DI)
-
-softmaxAVX2done9:
+	VMOVSS       X5, inverse+36(FP)
 	VZEROUPPER
 	RET
 
-// func softmaxGradientAVX2(d []float32, p []float32, scale float32)
-// Requires: AVX, AVX2
-TEXT ·softmaxGradientAVX2(SB), NOSPLIT, $0-52
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	MOVQ   d_len+8(FP), CX
-	MOVQ   d_base+0(FP), DI
-	MOVQ   p_base+24(FP), SI
+// func softmaxGradientAVX2(p []float32, d []float32, scale float32, top float32, inverse float32, inner float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxGradientAVX2(SB), NOSPLIT, $0-64
+	VBROADCASTSS scale+48(FP), Y6
+	VBROADCASTSS top+52(FP), Y7
+	VBROADCASTSS inverse+56(FP), Y8
+	VBROADCASTSS inner+60(FP), Y9
+	MOVQ         p_len+8(FP), CX
+	MOVQ         p_base+0(FP), DI
+	MOVQ         d_base+24(FP), SI
 
 softmaxGradientAVX2loop1:
 	CMPQ         CX, $0x08
 	JL           softmaxGradientAVX2rest2
 	VMOVUPS      (DI), Y0
+	VFMSUB213PS  Y7, Y6, Y0
+	VMOVUPS      constantc2d00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       constant3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS constant3f317218<>+0(SB), Y1, Y0
+	VFNMADD231PS constantb102e308<>+0(SB), Y1, Y0
+	VMOVUPS      constant39506967<>+0(SB), Y2
+	VFMADD213PS  constant3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3f000000<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3f800000<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3f800000<>+0(SB), Y0, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       constant3f800000<>+0(SB), Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       constant3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (DI)
 	VMOVUPS      (SI), Y1
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y3
-	VCVTPS2PD    X4, Y4
-	VEXTRACTF128 $0x01, Y1, X6
-	VCVTPS2PD    X1, Y5
-	VCVTPS2PD    X6, Y6
-	VMULPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y4
-	VADDPD       Y3, Y8, Y8
-	VADDPD       Y4, Y9, Y9
+	VSUBPS       Y9, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, (SI)
 	ADDQ         $0x20, DI
 	ADDQ         $0x20, SI
 	SUBQ         $0x08, CX
@@ -32545,59 +32504,40 @@ softmaxGradientAVX2rest2:
 	NEGQ         BX
 	VMOVDQU      32(AX)(BX*4), Y15
 	VMASKMOVPS   (DI), Y15, Y0
+	VFMSUB213PS  Y7, Y6, Y0
+	VMOVUPS      constantc2d00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       constant3fb8aa3b<>+0(SB), Y0, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS constant3f317218<>+0(SB), Y1, Y0
+	VFNMADD231PS constantb102e308<>+0(SB), Y1, Y0
+	VMOVUPS      constant39506967<>+0(SB), Y2
+	VFMADD213PS  constant3ab743ce<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3c088908<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3d2aa9c1<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3e2aaaaa<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3f000000<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3f800000<>+0(SB), Y0, Y2
+	VFMADD213PS  constant3f800000<>+0(SB), Y0, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD       constant3f800000<>+0(SB), Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       constant3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y0
+	VMULPS       Y8, Y0, Y0
+	VMASKMOVPS   Y0, Y15, (DI)
 	VMASKMOVPS   (SI), Y15, Y1
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y3
-	VCVTPS2PD    X4, Y4
-	VEXTRACTF128 $0x01, Y1, X6
-	VCVTPS2PD    X1, Y5
-	VCVTPS2PD    X6, Y6
-	VMULPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y4
-	VADDPD       Y3, Y8, Y8
-	VADDPD       Y4, Y9, Y9
+	VSUBPS       Y9, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMASKMOVPS   Y1, Y15, (SI)
 
 softmaxGradientAVX2done3:
-	VADDPD       Y9, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPD       X0, X8, X8
-	VHADDPD      X8, X8, X8
-	VCVTSD2SS    X8, X8, X7
-	VBROADCASTSS X7, Y7
-	VBROADCASTSS scale+48(FP), Y6
-	MOVQ         d_len+8(FP), CX
-	MOVQ         d_base+0(FP), DI
-	MOVQ         p_base+24(FP), SI
-
-softmaxGradientAVX2loop4:
-	CMPQ    CX, $0x08
-	JL      softmaxGradientAVX2rest5
-	VMOVUPS (DI), Y0
-	VMOVUPS (SI), Y1
-	VSUBPS  Y7, Y0, Y0
-	VMULPS  Y1, Y0, Y0
-	VMULPS  Y6, Y0, Y0
-	VMOVUPS Y0, (DI)
-	ADDQ    $0x20, DI
-	ADDQ    $0x20, SI
-	SUBQ    $0x08, CX
-	JMP     softmaxGradientAVX2loop4
-
-softmaxGradientAVX2rest5:
-	TESTQ      CX, CX
-	JZ         softmaxGradientAVX2done6
-	LEAQ       lanes<>+0(SB), AX
-	MOVQ       CX, BX
-	NEGQ       BX
-	VMOVDQU    32(AX)(BX*4), Y15
-	VMASKMOVPS (DI), Y15, Y0
-	VMASKMOVPS (SI), Y15, Y1
-	VSUBPS     Y7, Y0, Y0
-	VMULPS     Y1, Y0, Y0
-	VMULPS     Y6, Y0, Y0
-	VMASKMOVPS Y0, Y15, (DI)
-
-softmaxGradientAVX2done6:
 	VZEROUPPER
 	RET
 

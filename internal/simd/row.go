@@ -1,18 +1,30 @@
 package simd
 
-// SoftmaxRow replaces x by softmax(scale·x). An element of -Inf gets 0; a row of
-// nothing else, or with NaN or +Inf, becomes NaN, as in torch.
-func SoftmaxRow(x []float32, scale float32) {
-	if len(x) > 0 {
-		active.softmax(x, scale)
+import "math"
+
+// SoftmaxRow replaces x by exp(scale·x - top), where top is the largest scale·x, and
+// returns top and the inverse of the sum: inverse·x is softmax(scale·x). An element of
+// -Inf gets 0; of a row with NaN or +Inf the inverse is NaN, as torch's softmax is.
+// Where all elements are -Inf, or there is none, x and inverse are 0, as in torch's
+// scaled_dot_product_attention. The sum is taken by lanes in float32.
+func SoftmaxRow(x []float32, scale float32) (top, inverse float32) {
+	if len(x) == 0 {
+		return 0, 0
 	}
+	top, inverse = active.softmax(x, scale)
+	if math.IsInf(float64(inverse), 1) { // the sum is at least 1 where an element is not -Inf
+		return top, 0
+	}
+	return top, inverse
 }
 
-// SoftmaxBackwardRow replaces the gradient d of the probabilities p by that of the
-// scores before the scale: scale·p∘(d - Σ p·d).
-func SoftmaxBackwardRow(d, p []float32, scale float32) {
-	sameLength("SoftmaxBackwardRow", len(d), len(p))
-	active.softmaxGradient(d, p, scale)
+// SoftmaxBackwardRow is the backward pass of a row of attention. It replaces the scores
+// p by their probabilities inverse·exp(scale·p - top), with what SoftmaxRow returned for
+// the whole row, and the gradient d of the probabilities by that of the scores,
+// scale·p∘(d - inner), where inner is Σ p·d over the whole row.
+func SoftmaxBackwardRow(p, d []float32, scale, top, inverse, inner float32) {
+	sameLength("SoftmaxBackwardRow", len(p), len(d))
+	active.softmaxGradient(p, d, scale, top, inverse, inner)
 }
 
 // LayerNormRow normalises a row: with z = x + residual, xhat becomes

@@ -33,6 +33,13 @@ func softmaxReference(x []float32, scale float32) []float64 {
 	return p
 }
 
+// softmaxBound is how far a probability p of n may be off: exp and the quotient add 5e-7; the difference
+// to the largest score is rounded to float32, size being the largest magnitude of a score; and the sum adds n/8
+// terms in each lane.
+func softmaxBound(p, size float64, n int) float64 {
+	return p*(5e-7+size*0x1p-23+float64(n)/8*0x1p-24) + denormal
+}
+
 func TestSoftmaxRow(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
@@ -40,23 +47,28 @@ func TestSoftmaxRow(t *testing.T) {
 			x := normal(seeded(rapid.Uint64().Draw(t, "seed")), n)
 			Scale(rapid.SampledFrom([]float32{1, 10, 300}).Draw(t, "size"), x)
 			scale := rapid.SampledFrom([]float32{1, 0.3, 0.125}).Draw(t, "scale")
-			want := softmaxReference(x, scale)
-			top := 0.0
+			want, scores := softmaxReference(x, scale), slices.Clone(x)
+			size := 0.0
 			for _, v := range x {
-				top = max(top, math.Abs(float64(v*scale)))
+				size = max(size, math.Abs(float64(v*scale)))
 			}
-			SoftmaxRow(x, scale)
-			for i := range want {
-				// exp and the quotient add 5e-7; the difference to the largest element is rounded to float32.
-				if bound := want[i]*(5e-7+top*0x1p-23) + denormal; math.Abs(float64(x[i])-want[i]) > bound {
-					t.Fatalf("softmax[%d] = %v, want %v ± %v", i, x[i], want[i], bound)
+			top, inverse := SoftmaxRow(x, scale)
+			again := slices.Clone(scores)
+			SoftmaxBackwardRow(again, make([]float32, n), scale, top, inverse, 0)
+			for i, p := range want {
+				bound := softmaxBound(p, size, n)
+				if got := float64(x[i]) * float64(inverse); math.Abs(got-p) > bound {
+					t.Fatalf("softmax[%d] = %v, want %v ± %v", i, got, p, bound)
+				}
+				if math.Abs(float64(again[i])-p) > bound {
+					t.Fatalf("softmax[%d] of the backward pass = %v, want %v ± %v", i, again[i], p, bound)
 				}
 			}
 		})
 	})
 }
 
-// Outside witness: torch.softmax, torch 2.15.
+// Outside witness: torch.softmax, and torch's scaled_dot_product_attention for the row that is masked whole, torch 2.15.
 func TestSoftmaxSpecialValues(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, length := range []int{2, 3, 17, 40} {
@@ -66,40 +78,48 @@ func TestSoftmaxSpecialValues(t *testing.T) {
 				return x
 			}
 			masked := row(0, -inf, 1)
-			SoftmaxRow(masked, 2)
-			if masked[1] != 0 || slices.ContainsFunc(masked, func(v float32) bool { return v != v }) {
+			if _, inverse := SoftmaxRow(masked, 2); masked[1] != 0 || inverse != inverse || slices.ContainsFunc(masked, isNaN) {
 				t.Errorf("%d values with -Inf become %v, want 0 there and no NaN", length, masked)
 			}
-			all := slices.Repeat([]float32{-inf}, length)
-			for _, x := range [][]float32{all, row(0, inf), row(nan), row(0, nan)} {
-				SoftmaxRow(x, 1)
-				if slices.ContainsFunc(x, func(v float32) bool { return v == v }) {
-					t.Errorf("%d values give %v, want NaN", length, x)
+			for _, x := range [][]float32{row(0, inf), row(nan), row(0, nan), slices.Repeat([]float32{nan}, length)} {
+				if _, inverse := SoftmaxRow(x, 1); !isNaN(inverse) {
+					t.Errorf("%d values give %v of which the sum is 1/%v, want NaN", length, x, inverse)
 				}
+			}
+			x := slices.Repeat([]float32{-inf}, length)
+			p := slices.Clone(x)
+			top, inverse := SoftmaxRow(x, 0.5)
+			SoftmaxBackwardRow(p, row(3, 4), 0.5, top, inverse, 1)
+			if zero := make([]float32, length); inverse != 0 || !slices.Equal(x, zero) || !slices.Equal(p, zero) {
+				t.Errorf("%d values of -Inf give %v, %v and 1/%v, want 0", length, x, p, inverse)
 			}
 		}
 	})
 }
 
+func isNaN(v float32) bool { return v != v }
+
 func TestSoftmaxBackwardRow(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, n := range rowLengths() {
-			r := seeded(uint64(n))
-			p := normal(r, n)
-			SoftmaxRow(p, 1)
-			d0 := normal(r, n)
-			d, untouched := inside(t, d0)
 			const scale = 0.3
-			SoftmaxBackwardRow(d, p, scale)
-			untouched()
+			r := seeded(uint64(n))
+			p0, d0 := normal(r, n), normal(r, n)
+			probabilities := softmaxReference(p0, scale)
 			inner, size := 0.0, 0.0
-			for i := range p {
-				inner += float64(p[i]) * float64(d0[i])
+			for i := range p0 {
+				inner += probabilities[i] * float64(d0[i])
 				size = max(size, math.Abs(float64(d0[i])))
 			}
+			top, inverse := SoftmaxRow(slices.Clone(p0), scale)
+			p, pUntouched := inside(t, p0)
+			d, dUntouched := inside(t, d0)
+			SoftmaxBackwardRow(p, d, scale, top, inverse, float32(inner))
+			pUntouched()
+			dUntouched()
 			for i := range d {
-				want := scale * float64(p[i]) * (float64(d0[i]) - inner)
-				if bound := 4 * 0x1p-24 * scale * float64(p[i]) * 2 * size; math.Abs(float64(d[i])-want) > bound {
+				want := scale * probabilities[i] * (float64(d0[i]) - inner)
+				if bound := scale * 2 * size * (softmaxBound(probabilities[i], 4, n) + 4*0x1p-24*probabilities[i]); math.Abs(float64(d[i])-want) > bound {
 					t.Fatalf("n %d: d[%d] = %v, want %v ± %v", n, i, d[i], want, bound)
 				}
 			}

@@ -63,8 +63,8 @@ type kernels struct {
 	sum, sumSquares                              func(x []float32) float64
 	dot                                          func(x, y []float32) float64
 	maxAbs                                       func(x []float32) float32
-	softmax                                      func(x []float32, scale float32)
-	softmaxGradient                              func(d, p []float32, scale float32)
+	softmax                                      func(x []float32, scale float32) (top, inverse float32)
+	softmaxGradient                              func(p, d []float32, scale, top, inverse, inner float32)
 	layerNorm                                    func(y, xhat, x, residual, gamma, beta []float32, eps float32) float32
 	layerNormGradient, rmsNormGradient           func(gx, gy, xhat, gamma []float32, rstd float32)
 	rmsNorm                                      func(y, xhat, x, residual, gamma []float32, eps float32) float32

@@ -160,7 +160,7 @@ func TestLengths(t *testing.T) {
 		"add":                 func() { Add(x, y) },
 		"axpy":                func() { Axpy(1, x, y) },
 		"dot":                 func() { Dot(x, y) },
-		"softmax gradient":    func() { SoftmaxBackwardRow(x, y, 1) },
+		"softmax gradient":    func() { SoftmaxBackwardRow(x, y, 1, 0, 1, 0) },
 		"norm":                func() { LayerNormRow(x, x, x, nil, x, y, 0) },
 		"norm residual":       func() { LayerNormRow(x, x, x, y, x, x, 0) },
 		"norm gradient":       func() { LayerNormBackwardRow(x, x, y, x, 1) },

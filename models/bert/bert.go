@@ -3,8 +3,6 @@
 package bert
 
 import (
-	"math"
-
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
 
@@ -145,7 +143,6 @@ func (e *embeddings) forward(batch models.Batch, spans []models.Span, firstPosit
 // residual connection and LayerNorm.
 type encoderLayer struct {
 	heads            int
-	scale            float32
 	qkv              *layer.Linear // queries, keys and values beside each other
 	attentionOutput  *layer.Linear
 	attentionNorm    *layer.Norm
@@ -161,7 +158,6 @@ func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
 	d := c.Hidden
 	return &encoderLayer{
 		heads:            c.Heads,
-		scale:            float32(1 / math.Sqrt(float64(c.HeadDim))),
 		qkv:              w.Stacked(d, d, "attention.self.query", "attention.self.key", "attention.self.value"),
 		attentionOutput:  w.Linear("attention.output.dense", d, d),
 		attentionNorm:    w.Norm("attention.output.LayerNorm", d, c.normEps),
@@ -175,9 +171,10 @@ func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
 }
 
 func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, dropout *layer.Dropout) mat.Tensor {
-	qkv := l.qkv.Forward(x)                                                                     // [R, 3·H·k]
-	a := kernel.Attention(qkv, spans, past, l.heads, l.scale, dropout.Mask(l.attentionDropout)) // [R, H·k]
-	a = kernel.Dropout(l.attentionOutput.Forward(a), dropout.Mask(l.hiddenDropout))             // [R, d]
+	qkv := l.qkv.Forward(x) // [R, 3·H·k]
+	options := kernel.AttentionOptions{Heads: l.heads, Drop: dropout.Mask(l.attentionDropout)}
+	a := kernel.Attention(qkv, spans, past, options)                                // [R, H·k]
+	a = kernel.Dropout(l.attentionOutput.Forward(a), dropout.Mask(l.hiddenDropout)) // [R, d]
 	x = l.attentionNorm.Forward(a, x)
 	f := l.activation(l.intermediate.Forward(x)) // [R, intermediate]
 	f = kernel.Dropout(l.output.Forward(f), dropout.Mask(l.hiddenDropout))

@@ -18,22 +18,42 @@ func (a *assembler) polynomial(x, y reg.VecPhysical, coefficients ...float64) {
 // clamp limits x to [low, high]; NaN stays. t is lost.
 func (a *assembler) clamp(x, t reg.VecPhysical, low, high float64) {
 	// With NaN in x the first operand, x, is the result.
-	a.VMOVUPS(a.constant(low), t)
-	a.VMAXPS(x, t, x)
-	a.VMOVUPS(a.constant(high), t)
-	a.VMINPS(x, t, x)
+	a.VMAXPS(x, a.constantIn(t, low), x)
+	a.VMINPS(x, a.constantIn(t, high), x)
 }
 
-// exp replaces x by eˣ; t and u are lost. eˣ = 2ⁿ·eʳ, with a polynomial for eʳ, |r| ≤ ln 2 / 2 (the coefficients of
-// Cephes' expf, S. Moshier). Beyond the limits of clamp eˣ is 0 or infinite in float32.
+// exp replaces x by eˣ; t and u are lost. Beyond the limits of clamp eˣ is 0 or infinite in float32.
 func (a *assembler) exp(x, t, u reg.VecPhysical) {
-	a.clamp(x, t, -104, 88.8)
+	a.clamp(x, t, expLow, 88.8)
+	a.expWithin(x, t, u)
+}
+
+// expBelow is exp for an x that is not much more than 0.
+func (a *assembler) expBelow(x, t, u reg.VecPhysical) {
+	a.VMAXPS(x, a.constantIn(t, expLow), x)
+	a.expWithin(x, t, u)
+}
+
+const (
+	expLow  = -104
+	ln2High = float64(float32(math.Ln2))
+)
+
+// expSeries are the coefficients of Cephes' expf (S. Moshier).
+var expSeries = []float64{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1}
+
+// holdExp holds the constants of expBelow.
+func (a *assembler) holdExp() {
+	a.hold(append([]float64{expLow, math.Log2E, ln2High, math.Ln2 - ln2High}, expSeries[:len(expSeries)-1]...)...)
+}
+
+// expWithin is exp for an x within the limits: eˣ = 2ⁿ·eʳ, with a polynomial for eʳ, |r| ≤ ln 2 / 2.
+func (a *assembler) expWithin(x, t, u reg.VecPhysical) {
 	a.VMULPS(a.constant(math.Log2E), x, t)
 	a.round(t, t)
-	ln2 := float64(float32(math.Ln2))
-	a.VFNMADD231PS(a.constant(ln2), t, x)
-	a.VFNMADD231PS(a.constant(math.Ln2-ln2), t, x)
-	a.polynomial(x, u, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1)
+	a.VFNMADD231PS(a.constant(ln2High), t, x)
+	a.VFNMADD231PS(a.constant(math.Ln2-ln2High), t, x)
+	a.polynomial(x, u, expSeries...)
 	if a.wide() {
 		a.VSCALEFPS(t, u, x)
 		return

@@ -105,13 +105,16 @@ func (a *assembler) narrow(x, y reg.VecPhysical) {
 	a.VBROADCASTSS(y.AsX(), y)
 }
 
-// softmax: x = softmax(scale·x), in three passes: the largest, the exponentials and their sum, the quotients. The largest passes
-// over NaN, which comes back in the sum.
+// softmax: x = exp(scale·x-top), in two passes: the largest, top; the exponentials and their sum. The largest passes over NaN,
+// which comes back in the sum. Sums of lanes are float32, as in the product of probabilities and values, which sums as many
+// terms in a single lane.
 func (a *assembler) softmax() {
-	a.begin("softmax", "(x []float32, scale float32)", "replaces x by softmax(scale·x).")
+	a.begin("softmax", "(x []float32, scale float32) (top, inverse float32)",
+		"replaces x by exp(scale·x-top), where top is the largest scale·x, and returns top and the inverse of the sum.")
 	r := a.regs
+	a.holdExp()
 	a.broadcast("scale", r[6])
-	a.VMOVUPS(a.constant(math.Inf(-1)), r[5])
+	a.VMOVUPS(a.constant(-math.MaxFloat32), r[5]) // not -Inf, which leaves NaN of a row of -Inf
 	a.VMOVAPS(r[5], r[7])
 	p := a.start("x")
 	a.each(p, func() {
@@ -121,56 +124,49 @@ func (a *assembler) softmax() {
 		a.VMAXPS(r[7], r[0], r[7]) // with NaN the first operand, the largest so far, is the result
 	})
 	a.fold(r[7], r[0], a.VMAXPS)
+	a.VMOVSS(r[7].AsX(), a.address(a.ReturnIndex(0)))
 	a.VBROADCASTSS(r[7].AsX(), r[7])
 
-	s := accumulator{r[8], r[9]}
-	a.clear(s)
+	sum := r[8]
+	a.zero(sum)
 	a.start("x")
 	a.each(p, func() {
 		a.load(p[0], r[0])
 		a.VFMSUB213PS(r[7], r[6], r[0])
-		a.exp(r[0], r[1], r[2])
+		a.expBelow(r[0], r[1], r[2])
 		a.keep(r[0])
 		a.store(r[0], p[0])
-		a.widen(r[0], r[3], r[4])
-		a.addTo(s, r[3], r[4])
+		a.VADDPS(r[0], sum, sum)
 	})
-	a.total(s.low, s.high, r[0])
-	a.inverse(s.low, r[5], r[0])
-
-	a.start("x")
-	a.each(p, func() {
-		a.load(p[0], r[0])
-		a.VMULPS(r[5], r[0], r[0])
-		a.store(r[0], p[0])
-	})
+	a.widen(sum, r[3], r[4])
+	a.total(r[3], r[4], r[0])
+	a.inverse(r[3], r[5], r[0])
+	a.VMOVSS(r[5].AsX(), a.address(a.ReturnIndex(1)))
 	a.end()
 }
 
-// softmaxGradient: d = scale·p∘(d - Σ p·d).
+// softmaxGradient: p = inverse·exp(scale·p-top), d = scale·p∘(d-inner).
 func (a *assembler) softmaxGradient() {
-	a.begin("softmaxGradient", "(d, p []float32, scale float32)", "replaces d by scale·p∘(d-Σ p·d).")
+	a.begin("softmaxGradient", "(p, d []float32, scale, top, inverse, inner float32)",
+		"replaces p by inverse·exp(scale·p-top), and d by scale·p∘(d-inner).")
 	r := a.regs
-	s := accumulator{r[8], r[9]}
-	a.clear(s)
-	p := a.start("d", "p")
-	a.each(p, func() {
-		a.load(p[0], r[0])
-		a.load(p[1], r[1])
-		a.widenedProduct(r[0], r[1], r[3], r[4], r[5], r[6])
-		a.addTo(s, r[3], r[4])
-	})
-	a.total(s.low, s.high, r[0])
-	a.narrow(s.low, r[7])
+	a.holdExp()
 	a.broadcast("scale", r[6])
-	a.start("d", "p")
+	a.broadcast("top", r[7])
+	a.broadcast("inverse", r[8])
+	a.broadcast("inner", r[9])
+	p := a.start("p", "d")
 	a.each(p, func() {
 		a.load(p[0], r[0])
-		a.load(p[1], r[1])
-		a.VSUBPS(r[7], r[0], r[0])
-		a.VMULPS(r[1], r[0], r[0])
-		a.VMULPS(r[6], r[0], r[0])
+		a.VFMSUB213PS(r[7], r[6], r[0])
+		a.expBelow(r[0], r[1], r[2])
+		a.VMULPS(r[8], r[0], r[0])
 		a.store(r[0], p[0])
+		a.load(p[1], r[1])
+		a.VSUBPS(r[9], r[1], r[1])
+		a.VMULPS(r[0], r[1], r[1])
+		a.VMULPS(r[6], r[1], r[1])
+		a.store(r[1], p[1])
 	})
 	a.end()
 }

@@ -41,7 +41,8 @@ func (v vector) wide() bool { return v.width == 16 }
 type assembler struct {
 	*build.Context
 	vector
-	constants map[uint32]operand.Mem // shared by all functions of the file
+	constants map[uint32]operand.Mem     // shared by all functions of the file
+	held      map[uint32]reg.VecPhysical // the constants that the function has in registers
 	function  string
 	labels    int
 	// partial is true while the code of the last, partial vector of a loop is made: loads and
@@ -53,6 +54,7 @@ type assembler struct {
 func (a *assembler) begin(name, signature, doc string) {
 	a.function = name + a.name
 	a.labels = 0
+	a.held = map[uint32]reg.VecPhysical{}
 	a.Function(a.function)
 	a.Attributes(attr.NOSPLIT)
 	a.SignatureExpr("func" + signature)
@@ -71,9 +73,34 @@ func (a *assembler) label(what string) string {
 	return fmt.Sprintf("%s%s%d", a.function, what, a.labels)
 }
 
-// constant is a vector of equal float32 in memory.
-func (a *assembler) constant(value float64) operand.Mem {
-	return a.bits(math.Float32bits(float32(value)))
+// constant is a vector of equal float32, in memory unless it is held in a register.
+func (a *assembler) constant(value float64) operand.Op {
+	word := math.Float32bits(float32(value))
+	if r, ok := a.held[word]; ok {
+		return r
+	}
+	return a.bits(word)
+}
+
+// constantIn is a vector of equal float32 in a register: t unless it is held.
+func (a *assembler) constantIn(t reg.VecPhysical, value float64) reg.VecPhysical {
+	if r, ok := a.constant(value).(reg.VecPhysical); ok {
+		return r
+	}
+	a.VMOVUPS(a.constant(value), t)
+	return t
+}
+
+// hold loads constants to the last registers, for the rest of the function. AVX2 has none to spare.
+func (a *assembler) hold(values ...float64) {
+	if !a.wide() {
+		return
+	}
+	for i, v := range values {
+		r := a.regs[len(a.regs)-1-i]
+		a.VMOVUPS(a.constant(v), r)
+		a.held[math.Float32bits(float32(v))] = r
+	}
 }
 
 // bits is a vector of equal words in memory.

@@ -1,0 +1,136 @@
+package kernel
+
+import "github.com/gopeft/gopeft/internal/simd"
+
+// tileKeys is how many keys are worked on at once in the backward pass, at most.
+const tileKeys = 512
+
+// headGradients is a head with its gradients.
+type headGradients struct {
+	head
+	result, gradient view         // [T, k]
+	to               headMatrices // the gradients; a view without data is one that is not wanted
+}
+
+// wanted is the number of keys that are concerned: the past's only, if qkv requires no gradient.
+func (h headGradients) wanted() int {
+	switch {
+	case h.to.queries.data != nil:
+		return h.length()
+	case h.to.keys.past.data != nil || h.to.values.past.data != nil:
+		return h.past
+	}
+	return 0
+}
+
+// differentiate computes the gradients of the head, keys by keys and for each queries by
+// queries.
+func (h headGradients) differentiate(w *workspace) {
+	keys := h.wanted()
+	if keys == 0 || h.queries.rows == 0 {
+		return
+	}
+	h.spread(w)
+	tiles := (keys + tileKeys - 1) / tileKeys
+	width := (keys + tiles - 1) / tiles
+	rows := min(rowsOfTile(2*width), h.queries.rows)
+	t := tileGradients{headGradients: h, keysT: w.take(h.size, width), valuesT: w.take(h.size, width)}
+	p, d := w.take(rows, width), w.take(rows, width)
+	for t.key = 0; t.key < keys; t.key += width {
+		last := min(t.key+width, keys)
+		h.keys.transposeTo(t.keysT, t.key, last)
+		h.values.transposeTo(t.valuesT, t.key, last)
+		for t.query = h.firstQuery(t.key); t.query < h.queries.rows; t.query += rows {
+			end := min(t.query+rows, h.queries.rows)
+			cols := min(h.visible(end), last) - t.key
+			t.p, t.d = p.part(end-t.query, cols), d.part(end-t.query, cols)
+			t.differentiate()
+		}
+	}
+}
+
+// firstQuery is the first query that sees a key.
+func (h head) firstQuery(key int) int {
+	if h.Causal {
+		return max(0, key-h.past)
+	}
+	return 0
+}
+
+// tileGradients are some queries of a head over some keys.
+type tileGradients struct {
+	headGradients
+	query, key     int  // the first ones
+	keysT, valuesT view // [k, keys]
+	p, d           view // the probabilities, and the gradients of the scores
+}
+
+func (t tileGradients) differentiate() {
+	part := func(v view) view { return v.rowsFrom(t.query, t.query+t.p.rows) }
+	own := t.to.queries.data != nil
+	queries, gradient := part(t.queries), part(t.gradient)
+	product(t.p, queries, false, t.keysT, false)
+	wantScores := own || t.to.keys.past.data != nil
+	if wantScores {
+		product(t.d, gradient, false, t.valuesT, false)
+	}
+	t.softmax(part(t.result), gradient)
+	t.add(t.to.values, t.p, gradient)
+	if wantScores {
+		t.add(t.to.keys, t.d, queries)
+	}
+	if !own {
+		return
+	}
+	to, accumulate := part(t.to.queries), t.key > 0
+	for at, keys := range t.keys.pieces(t.key, t.key+t.d.cols) {
+		product(to, t.d.columns(at-t.key, at-t.key+keys.rows), false, keys, accumulate)
+		accumulate = true
+	}
+}
+
+// softmax makes the products of queries and keys in p probabilities, and the gradients
+// of the probabilities in d those of the products. (Where the latter are not wanted
+// d holds anything.) Keys that a query does not see get 0.
+func (t tileGradients) softmax(result, gradient view) {
+	for r := range t.p.rows {
+		query := t.query + r
+		seen := max(0, min(t.visible(query+1)-t.key, t.p.cols))
+		clear(t.p.row(r)[seen:])
+		clear(t.d.row(r)[seen:])
+		p, d := t.p.row(r)[:seen], t.d.row(r)[:seen]
+		t.drop(d, query, t.key)
+		// Σ p·d over all keys is the product of the result and its gradient.
+		inner := float32(simd.Dot(result.row(r), gradient.row(r)))
+		at := t.number*Rows(t.qkv) + t.span.Start + query
+		simd.SoftmaxBackwardRow(p, d, t.finish(p, query, t.key), t.tops[at], t.inverse[at], inner)
+		if t.bias != nil {
+			simd.Scale(t.Scale, d)
+		}
+		t.drop(p, query, t.key)
+	}
+}
+
+// add adds the product of the transposed tile and right to the gradients of the tile's
+// keys, those that are wanted. The first tile that a row's own key is in sets it: the
+// tiles of keys begin with different queries.
+func (t tileGradients) add(to joined, tile, right view) {
+	from, last := t.key, t.key+tile.cols
+	set := max(from, t.past) // the first key that no query before saw
+	if t.Causal {
+		set = max(set, t.past+t.query)
+	} else if t.query > 0 {
+		set = last
+	}
+	set = min(set, last)
+	for at, rows := range to.pieces(from, set) {
+		if rows.data != nil {
+			product(rows, tile.columns(at-from, at-from+rows.rows), true, right, true)
+		}
+	}
+	for at, rows := range to.pieces(set, last) {
+		if rows.data != nil {
+			product(rows, tile.columns(at-from, at-from+rows.rows), true, right, false)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package kernel
+
+import (
+	"iter"
+
+	"github.com/gopeft/gopeft/internal/simd"
+)
+
+// head is one head of one sequence. Its matrices lie where they are: nothing is
+// gathered.
+type head struct {
+	*attention
+	attended
+	headMatrices
+	number int       // of the queries' heads
+	bias   []float32 // by distance of the key from the query, from -(S-1) to S-1; nil if none
+}
+
+// headMatrices are the operands of a head, or their gradients.
+type headMatrices struct {
+	queries      view // [T, k]
+	keys, values joined
+}
+
+// joined is a matrix [S, k] in two places: its first P rows are the past's.
+type joined struct{ past, own view }
+
+// pieces yields the rows [from, to) in one or two pieces, with the number of the first
+// row of each.
+func (j joined) pieces(from, to int) iter.Seq2[int, view] {
+	return func(yield func(int, view) bool) {
+		past := j.past.rows
+		if from < past && !yield(from, j.past.rowsFrom(from, min(to, past))) {
+			return
+		}
+		if first := max(from, past); first < to {
+			yield(first, j.own.rowsFrom(first-past, to-past))
+		}
+	}
+}
+
+// transposeTo writes the rows [from, to) to the columns of dst.
+func (j joined) transposeTo(dst view, from, to int) {
+	for at, rows := range j.pieces(from, to) {
+		simd.Transpose(dst.data[at-from:], dst.stride, rows.data, rows.stride, rows.rows, rows.cols)
+	}
+}
+
+func (o *attention) head(s attended, number int) head {
+	group := number / o.group()
+	h := head{attention: o, attended: s, number: number}
+	own := func(head int) view { return o.own(viewOf(o.qkv), s, head) }
+	h.queries, h.keys.own, h.values.own = own(number), own(o.Heads+group), own(o.Heads+o.KeyHeads+group)
+	if s.past > 0 {
+		h.keys.past = o.columns(viewOf(o.shared[s.pastKeys]), group)
+		h.values.past = o.columns(viewOf(o.shared[s.pastValues]), group)
+	}
+	return h
+}
+
+// columns are the k columns of a head.
+func (o *attention) columns(v view, head int) view { return v.columns(head*o.size, (head+1)*o.size) }
+
+// own are the rows of a sequence and the columns of a head, [T, k].
+func (o *attention) own(v view, s attended, head int) view {
+	if s.rows() == 0 {
+		return view{cols: o.size, stride: v.stride}
+	}
+	return o.columns(v, head).rowsFrom(s.span.Start, s.span.End)
+}
+
+// visible is how many keys the rows before query see together.
+func (h head) visible(query int) int {
+	if h.Causal {
+		return h.past + query
+	}
+	return h.length()
+}
+
+// spread lays out the bias of the head by distance, for the rows of the scores to be
+// slices of it.
+func (h *head) spread(w *workspace) {
+	if h.Bias == nil {
+		return
+	}
+	n, last := len(h.Bias.Values)/h.Heads, h.length()-1
+	table := h.Bias.Values[h.number*n:][:n]
+	h.bias = w.take(1, 2*last+1).data
+	for i := range h.bias {
+		h.bias[i] = table[min(max(h.Bias.Zero+i-last, 0), n-1)]
+	}
+}
+
+// finish makes a row of products the scores of a query over the keys from key on, which
+// remain to be scaled by what it returns.
+func (h head) finish(row []float32, query, key int) (scale float32) {
+	if h.bias == nil {
+		return h.Scale
+	}
+	simd.Scale(h.Scale, row)
+	simd.Add(row, h.bias[h.length()-1-(h.past+query)+key:][:len(row)])
+	return 1
+}
+
+// drop drops probabilities, or their gradients, of a query over the keys from key on.
+func (h head) drop(row []float32, query, key int) {
+	if h.Drop.P > 0 {
+		h.Drop.apply(row, row, h.first+(h.number*h.queries.rows+query)*h.length()+key)
+	}
+}
