@@ -11,15 +11,22 @@ import (
 type Values = simd.Values
 
 // Weight is a frozen weight of a torch Linear, [out, in], held in parts that lie one
-// under the other. It is packed for the forward pass at its first use and kept so; the
-// backward pass packs it per call into a pooled buffer. A Weight may be used by many
+// under the other. It is packed for the forward pass at its first use and kept so. The
+// backward pass packs it per call into a pooled buffer; where it is rounded, which costs
+// more and gives half the bytes, it keeps that too. A Weight may be used by many
 // goroutines.
 type Weight struct {
 	parts   []Values
 	out, in int
 	rounded bool
-	once    sync.Once
-	packed  simd.Matrix
+
+	forward, backward packedOnce
+}
+
+// packedOnce is a matrix that is packed at its first use.
+type packedOnce struct {
+	once   sync.Once
+	matrix simd.Matrix
 }
 
 // Precision says what a product with a weight multiplies. Sums are float32.
@@ -58,16 +65,25 @@ func (w *Weight) In() int { return w.in }
 
 // multiply sets y [R, out] to x [R, in] times the transposed weight, plus bias, which may be nil.
 func (w *Weight) multiply(y, x view, bias []float32) {
-	w.once.Do(func() { w.packed.PackValues(w.in, true, w.rounded, w.parts...) })
-	w.product(&w.packed, y, x, bias)
+	w.forward.once.Do(func() { w.pack(&w.forward.matrix, true) })
+	w.product(&w.forward.matrix, y, x, bias)
 }
 
 // multiplyBack sets gx [R, in] to gy [R, out] times the weight.
 func (w *Weight) multiplyBack(gx, gy view) {
+	if w.rounded {
+		w.backward.once.Do(func() { w.pack(&w.backward.matrix, false) })
+		w.product(&w.backward.matrix, gx, gy, nil)
+		return
+	}
 	right := matrices.Get().(*simd.Matrix)
 	defer matrices.Put(right)
-	right.PackValues(w.in, false, w.rounded, w.parts...)
+	w.pack(right, false)
 	w.product(right, gx, gy, nil)
+}
+
+func (w *Weight) pack(into *simd.Matrix, transposed bool) {
+	into.PackValues(w.in, transposed, w.rounded, w.parts...)
 }
 
 func (w *Weight) product(right *simd.Matrix, dst, a view, bias []float32) {
