@@ -44,22 +44,34 @@ def lstm():
     return case({"x": x, **dict(model.named_parameters())}, y.squeeze(0))
 
 
-def attention():
-    """Two sequences of 5 and 3 rows, 2 heads of 4; both attend to one past of 3 rows."""
-    heads, size, lengths, past = 2, 4, [5, 3], 3
-    width = heads * size
-    qkv, keys, values = randn(sum(lengths), 3 * width), randn(past, width), randn(past, width)
+def attention(heads=2, key_heads=2, causal=False, bias=None):
+    """Two sequences of 5 and 3 rows, heads of 4; both attend to one past of 3 rows.
+
+    bias is added to the scores by the distance of the key from the query: bias[head, zero + distance],
+    the ends of the table serving what is beyond them.
+    """
+    size, lengths, past = 4, [5, 3], 3
+    widths = [heads * size, key_heads * size, key_heads * size]
+    qkv, keys, values = randn(sum(lengths), sum(widths)), randn(past, widths[1]), randn(past, widths[1])
 
     def split(t):
-        return t.reshape(1, -1, heads, size).transpose(1, 2)
+        return t.reshape(1, len(t), -1, size).transpose(1, 2)
 
     out = []
     for rows in qkv.split(lengths):
-        q, k, v = rows.split(width, dim=1)
+        q, k, v = rows.split(widths, dim=1)
         k, v = torch.cat([keys, k]), torch.cat([values, v])
-        y = F.scaled_dot_product_attention(split(q), split(k), split(v))
-        out.append(y.transpose(1, 2).reshape(-1, width))
-    return case({"qkv": qkv, "keys": keys, "values": values}, torch.cat(out), lengths=lengths, heads=heads)
+        distance = torch.arange(len(k)) - (past + torch.arange(len(q))).unsqueeze(1)
+        mask = torch.zeros(heads, *distance.shape).double()
+        if bias:
+            mask += bias["values"][:, (distance + bias["zero"]).clamp(0, bias["values"].size(1) - 1)]
+        if causal:
+            mask.masked_fill_(distance > 0, float("-inf"))
+        y = F.scaled_dot_product_attention(split(q), split(k), split(v), mask.unsqueeze(0), enable_gqa=heads != key_heads)
+        out.append(y.transpose(1, 2).reshape(-1, widths[0]))
+    table = {"bias": plain(bias["values"]), "zero": bias["zero"]} if bias else {}
+    inputs = {"qkv": qkv, "keys": keys, "values": values}
+    return case(inputs, torch.cat(out), lengths=lengths, heads=heads, key_heads=key_heads, causal=causal, **table)
 
 
 def layer_norm():
@@ -116,6 +128,8 @@ def main():
         "mse": mse(),
         "bce_with_logits": bce(),
         "span_cross_entropy": span_cross_entropy(),
+        "attention_grouped_causal": attention(heads=4, key_heads=2, causal=True),
+        "attention_bias": attention(bias={"values": torch.randn(2, 6).double(), "zero": 4}),
     }
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)

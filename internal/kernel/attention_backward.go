@@ -7,13 +7,13 @@ const tileKeys = 512
 
 // headGradients is a head with its gradients.
 type headGradients struct {
-	head
+	*head
 	result, gradient view         // [T, k]
 	to               headMatrices // the gradients; a view without data is one that is not wanted
 }
 
 // wanted is the number of keys that are concerned: the past's only, if qkv requires no gradient.
-func (h headGradients) wanted() int {
+func (h *headGradients) wanted() int {
 	switch {
 	case h.to.queries.data != nil:
 		return h.length()
@@ -25,16 +25,15 @@ func (h headGradients) wanted() int {
 
 // differentiate computes the gradients of the head, keys by keys and for each queries by
 // queries.
-func (h headGradients) differentiate(w *workspace) {
+func (h *headGradients) differentiate(w *workspace) {
 	keys := h.wanted()
 	if keys == 0 || h.queries.rows == 0 {
 		return
 	}
 	h.spread(w)
-	tiles := (keys + tileKeys - 1) / tileKeys
-	width := (keys + tiles - 1) / tiles
-	rows := min(rowsOfTile(2*width), h.queries.rows)
-	t := tileGradients{headGradients: h, keysT: w.take(h.size, width), valuesT: w.take(h.size, width)}
+	width := divideUp(keys, divideUp(keys, tileKeys))
+	rows := rowsOfTile(h.queries.rows, 2*width)
+	t := &tileGradients{headGradients: h, keysT: w.take(h.size, width), valuesT: w.take(h.size, width)}
 	p, d := w.take(rows, width), w.take(rows, width)
 	for t.key = 0; t.key < keys; t.key += width {
 		last := min(t.key+width, keys)
@@ -50,7 +49,7 @@ func (h headGradients) differentiate(w *workspace) {
 }
 
 // firstQuery is the first query that sees a key.
-func (h head) firstQuery(key int) int {
+func (h *head) firstQuery(key int) int {
 	if h.Causal {
 		return max(0, key-h.past)
 	}
@@ -59,13 +58,13 @@ func (h head) firstQuery(key int) int {
 
 // tileGradients are some queries of a head over some keys.
 type tileGradients struct {
-	headGradients
+	*headGradients
 	query, key     int  // the first ones
 	keysT, valuesT view // [k, keys]
 	p, d           view // the probabilities, and the gradients of the scores
 }
 
-func (t tileGradients) differentiate() {
+func (t *tileGradients) differentiate() {
 	part := func(v view) view { return v.rowsFrom(t.query, t.query+t.p.rows) }
 	own := t.to.queries.data != nil
 	queries, gradient := part(t.queries), part(t.gradient)
@@ -79,31 +78,23 @@ func (t tileGradients) differentiate() {
 	if wantScores {
 		t.add(t.to.keys, t.d, queries)
 	}
-	if !own {
-		return
-	}
-	to, accumulate := part(t.to.queries), t.key > 0
-	for at, keys := range t.keys.pieces(t.key, t.key+t.d.cols) {
-		product(to, t.d.columns(at-t.key, at-t.key+keys.rows), false, keys, accumulate)
-		accumulate = true
+	if own {
+		t.keys.multiplied(part(t.to.queries), t.d, t.key, t.key > 0)
 	}
 }
 
 // softmax makes the products of queries and keys in p probabilities, and the gradients
 // of the probabilities in d those of the products. (Where the latter are not wanted
 // d holds anything.) Keys that a query does not see get 0.
-func (t tileGradients) softmax(result, gradient view) {
+func (t *tileGradients) softmax(result, gradient view) {
+	tops, inverse := t.tops[t.row(t.query):], t.inverse[t.row(t.query):]
 	for r := range t.p.rows {
 		query := t.query + r
-		seen := max(0, min(t.visible(query+1)-t.key, t.p.cols))
-		clear(t.p.row(r)[seen:])
-		clear(t.d.row(r)[seen:])
-		p, d := t.p.row(r)[:seen], t.d.row(r)[:seen]
+		p, d := t.seen(t.p.row(r), query, t.key), t.seen(t.d.row(r), query, t.key)
 		t.drop(d, query, t.key)
 		// Σ p·d over all keys is the product of the result and its gradient.
 		inner := float32(simd.Dot(result.row(r), gradient.row(r)))
-		at := t.number*Rows(t.qkv) + t.span.Start + query
-		simd.SoftmaxBackwardRow(p, d, t.finish(p, query, t.key), t.tops[at], t.inverse[at], inner)
+		simd.SoftmaxBackwardRow(p, d, t.finish(p, query, t.key), tops[r], inverse[r], inner)
 		if t.bias != nil {
 			simd.Scale(t.Scale, d)
 		}
@@ -112,25 +103,26 @@ func (t tileGradients) softmax(result, gradient view) {
 }
 
 // add adds the product of the transposed tile and right to the gradients of the tile's
-// keys, those that are wanted. The first tile that a row's own key is in sets it: the
-// tiles of keys begin with different queries.
-func (t tileGradients) add(to joined, tile, right view) {
-	from, last := t.key, t.key+tile.cols
-	set := max(from, t.past) // the first key that no query before saw
-	if t.Causal {
-		set = max(set, t.past+t.query)
-	} else if t.query > 0 {
-		set = last
+// keys, those that are wanted. The first tile that has a row of qkv among its keys sets
+// it; the past's gradients begin with zeros.
+func (t *tileGradients) add(to joined, tile, right view) {
+	fresh := t.past // the first key that no query before saw
+	switch {
+	case t.Causal:
+		fresh += t.query
+	case t.query > 0:
+		fresh = t.length()
 	}
-	set = min(set, last)
-	for at, rows := range to.pieces(from, set) {
-		if rows.data != nil {
-			product(rows, tile.columns(at-from, at-from+rows.rows), true, right, true)
+	for at, rows := range to.pieces(t.key, t.key+tile.cols) {
+		if rows.data == nil {
+			continue
 		}
-	}
-	for at, rows := range to.pieces(set, last) {
-		if rows.data != nil {
-			product(rows, tile.columns(at-from, at-from+rows.rows), true, right, false)
+		columns, old := tile.columns(at-t.key, at-t.key+rows.rows), min(max(fresh-at, 0), rows.rows)
+		if old > 0 {
+			product(rows.rowsFrom(0, old), columns, true, right, true)
+		}
+		if old < rows.rows {
+			product(rows.rowsFrom(old, rows.rows), columns.columns(old, rows.rows), true, right, false)
 		}
 	}
 }

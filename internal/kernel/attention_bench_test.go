@@ -6,48 +6,74 @@ import (
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/nlpodyssey/spago/ag"
+	"github.com/nlpodyssey/spago/mat"
 )
 
+// The figure counts the products of queries, keys and values that are needed: two of [T, S, k]
+// forward and five backward, causal ones without what no query sees.
 func BenchmarkAttention(b *testing.B) {
-	for _, s := range []struct {
-		name                               string
-		sequences, rows, heads, size, past int
-	}{
-		{"16x128 heads 12x32 past 20", 16, 128, 12, 32, 20},
-		{"8x128 heads 12x64", 8, 128, 12, 64, 0},
-	} {
-		d := s.heads * s.size
-		var spans []kernel.Span
-		var past []kernel.Past
-		k := kernel.NewParam(s.past, d, numtest.Normal(1, s.past*d, 1))
-		v := kernel.NewParam(s.past, d, numtest.Normal(2, s.past*d, 1))
-		for i := range s.sequences {
-			spans = append(spans, kernel.Span{Start: i * s.rows, End: (i + 1) * s.rows})
-			if s.past > 0 {
-				past = append(past, kernel.Past{Keys: k, Values: v})
-			} else {
-				past = append(past, kernel.Past{})
-			}
+	repeated := func(n, rows, past int) (lengths, pasts []int) {
+		for range n {
+			lengths, pasts = append(lengths, rows), append(pasts, past)
 		}
-		qkv := kernel.NewParam(s.sequences*s.rows, 3*d, numtest.Normal(3, s.sequences*s.rows*3*d, 1))
-		flops := 4 * float64(s.sequences*s.rows*(s.rows+s.past)*d)
-		b.Run(s.name+"/forward", func(b *testing.B) {
-			for b.Loop() {
-				kernel.Attention(qkv, spans, past, kernel.AttentionOptions{Heads: s.heads})
-			}
-			b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
-		})
-		b.Run(s.name+"/both", func(b *testing.B) {
-			g := numtest.Normal(4, s.sequences*s.rows*d, 1)
-			for b.Loop() {
-				y := kernel.Attention(qkv, spans, past, kernel.AttentionOptions{Heads: s.heads})
-				y.AccGrad(kernel.New(s.sequences*s.rows, d, g))
-				ag.Backward(y)
-				qkv.ZeroGrad()
-				k.ZeroGrad()
-				v.ZeroGrad()
-			}
-			b.ReportMetric(3.5*flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
-		})
+		return lengths, pasts
 	}
+	shape := func(options kernel.AttentionOptions, size, sequences, rows, past int) attentionShape {
+		a := attentionShape{AttentionOptions: options, size: size}
+		a.lengths, a.pasts = repeated(sequences, rows, min(past, 1)-1)
+		if past > 0 {
+			a.pastRows = []int{past}
+		}
+		return a
+	}
+	for _, bench := range []struct {
+		name  string
+		shape attentionShape
+	}{
+		{"16x128,heads=12x32,past=20", shape(kernel.AttentionOptions{Heads: 12}, 32, 16, 128, 20)},
+		{"8x128,heads=12x64", shape(kernel.AttentionOptions{Heads: 12}, 64, 8, 128, 0)},
+		{"1x2048,heads=9of3x64,causal", shape(kernel.AttentionOptions{Heads: 9, KeyHeads: 3, Causal: true}, 64, 1, 2048, 0)},
+	} {
+		for _, backward := range []bool{false, true} {
+			name := bench.name + "/forward"
+			if backward {
+				name = bench.name + "/both"
+			}
+			b.Run(name, func(b *testing.B) { bench.shape.benchmark(b, backward) })
+		}
+	}
+}
+
+func (a attentionShape) benchmark(b *testing.B, backward bool) {
+	var x []mat.Tensor
+	for _, in := range a.inputs() {
+		x = append(x, kernel.NewParam(in.rows, in.cols, in.values))
+	}
+	gy := numtest.Normal(4, kernel.Rows(x[0])*a.Heads*a.size, 1)
+	for b.Loop() {
+		y := a.build(x)
+		if !backward {
+			continue
+		}
+		y.AccGrad(kernel.New(kernel.Rows(y), kernel.Cols(y), gy))
+		if err := ag.Backward(y); err != nil {
+			b.Fatal(err)
+		}
+		for _, leaf := range x {
+			leaf.ZeroGrad()
+		}
+	}
+	products := 2.0
+	if backward {
+		products = 7
+	}
+	pairs := 0
+	for i, n := range a.lengths {
+		pairs += n * (n + a.rowsOfPast(i))
+		if a.Causal {
+			pairs -= n * (n - 1) / 2
+		}
+	}
+	flops := 2 * products * float64(pairs*a.Heads*a.size)
+	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
 }

@@ -13,19 +13,19 @@ const (
 	attentionGrain = 1 << 20
 )
 
-// rowsOfTile is how many queries are worked on at once over so many keys: multiples
-// of the rows of the matrix kernels.
-func rowsOfTile(keys int) int {
-	const kernel = 28
-	return max(kernel, min(tileRows, tileValues/keys)/kernel*kernel)
+// rowsOfTile is how many of the queries are worked on at once, over so many keys.
+func rowsOfTile(queries, keys int) int {
+	const fewest = 28 // with fewer the matrix kernels are slow
+	tiles := divideUp(queries, max(fewest, min(tileRows, tileValues/keys)))
+	return divideUp(queries, tiles)
 }
 
-func (o *attention) forward(tracked bool) *Tensor {
+func divideUp(n, by int) int { return (n + by - 1) / by }
+
+func (o *attention) forward(bool) *Tensor {
 	y := New(Rows(o.qkv), o.Heads*o.size, nil)
-	if tracked {
-		o.result = y
-		o.tops, o.inverse = make([]float32, o.Heads*y.view().rows), make([]float32, o.Heads*y.view().rows)
-	}
+	o.tops, o.inverse = make([]float32, o.Heads*Rows(y)), make([]float32, o.Heads*Rows(y))
+	o.result = y
 	type task struct{ sequence, head, from, to int }
 	var tasks []task
 	for i, s := range o.sequences {
@@ -53,42 +53,32 @@ func (o *attention) grain(n int) int {
 }
 
 // attend computes the result y [T, k] of the queries [from, to).
-func (h head) attend(w *workspace, y view, from, to int) {
+func (h *head) attend(w *workspace, y view, from, to int) {
 	h.spread(w)
-	rows, keys := rowsOfTile(h.visible(to)), h.visible(to)
-	transposed, tile := w.take(h.size, keys), w.take(min(rows, to-from), keys)
+	keys := h.visible(to)
+	rows := rowsOfTile(to-from, keys)
+	transposed, tile := w.take(h.size, keys), w.take(rows, keys)
 	h.keys.transposeTo(transposed, 0, keys)
 	for ; from < to; from += rows {
 		last := min(from+rows, to)
 		scores, out := tile.part(last-from, h.visible(last)), y.rowsFrom(from, last)
 		product(scores, h.queries.rowsFrom(from, last), false, transposed, false)
-		inverse := h.softmax(scores, from)
-		accumulate := false
-		for at, values := range h.values.pieces(0, scores.cols) {
-			product(out, scores.columns(at, at+values.rows), false, values, accumulate)
-			accumulate = true
-		}
-		for r := range out.rows {
-			simd.Scale(inverse[r], out.row(r))
+		h.softmax(scores, from)
+		h.values.multiplied(out, scores, 0, false)
+		for r, inverse := range h.inverse[h.row(from):h.row(last)] {
+			simd.Scale(inverse, out.row(r))
 		}
 	}
 }
 
 // softmax makes products of the queries from first on their probabilities, except for
-// the factors that it returns. Keys that a query does not see get 0.
-func (h head) softmax(scores view, first int) (inverse [tileRows]float32) {
+// the factors in h.inverse. Keys that a query does not see get 0.
+func (h *head) softmax(scores view, first int) {
+	at := h.row(first)
 	for r := range scores.rows {
-		query := first + r
-		row := scores.row(r)
-		seen := row[:min(h.visible(query+1), len(row))]
-		clear(row[len(seen):])
-		top, sum := simd.SoftmaxRow(seen, h.finish(seen, query, 0))
-		if h.tops != nil {
-			at := h.number*Rows(h.qkv) + h.span.Start + query
-			h.tops[at], h.inverse[at] = top, sum
-		}
-		inverse[r] = sum
-		h.drop(seen, query, 0)
+		row := h.seen(scores.row(r), first+r, 0)
+		scale := h.finish(row, first+r, 0)
+		h.tops[at+r], h.inverse[at+r] = simd.SoftmaxRow(row, scale)
+		h.drop(row, first+r, 0)
 	}
-	return inverse
 }

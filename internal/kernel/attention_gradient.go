@@ -87,9 +87,9 @@ func (g *attentionGradients) want(run sequenceRun, shared int) {
 }
 
 // head is the head numbered number with the places of its gradients.
-func (g *attentionGradients) head(run sequenceRun, s attended, number int) headGradients {
+func (g *attentionGradients) head(run sequenceRun, s attended, number int) *headGradients {
 	key, member := number/g.group(), number%g.group()
-	h := headGradients{head: g.attention.head(s, number)}
+	h := &headGradients{head: g.attention.head(s, number)}
 	h.result, h.gradient = g.attention.own(g.result.view(), s, number), g.attention.own(g.gradient, s, number)
 	h.to.keys = joined{past: view{rows: s.past}, own: view{rows: s.rows()}}
 	h.to.values = h.to.keys

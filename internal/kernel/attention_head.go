@@ -6,8 +6,8 @@ import (
 	"github.com/gopeft/gopeft/internal/simd"
 )
 
-// head is one head of one sequence. Its matrices lie where they are: nothing is
-// gathered.
+// head is one head of one sequence. Its matrices lie where they are: only keys, and in
+// the backward pass values, are copied, transposed.
 type head struct {
 	*attention
 	attended
@@ -46,9 +46,17 @@ func (j joined) transposeTo(dst view, from, to int) {
 	}
 }
 
-func (o *attention) head(s attended, number int) head {
+// multiplied sets dst to left times the rows from on, or adds that to dst.
+func (j joined) multiplied(dst, left view, from int, accumulate bool) {
+	for at, rows := range j.pieces(from, from+left.cols) {
+		product(dst, left.columns(at-from, at-from+rows.rows), false, rows, accumulate)
+		accumulate = true
+	}
+}
+
+func (o *attention) head(s attended, number int) *head {
 	group := number / o.group()
-	h := head{attention: o, attended: s, number: number}
+	h := &head{attention: o, attended: s, number: number}
 	own := func(head int) view { return o.own(viewOf(o.qkv), s, head) }
 	h.queries, h.keys.own, h.values.own = own(number), own(o.Heads+group), own(o.Heads+o.KeyHeads+group)
 	if s.past > 0 {
@@ -70,7 +78,7 @@ func (o *attention) own(v view, s attended, head int) view {
 }
 
 // visible is how many keys the rows before query see together.
-func (h head) visible(query int) int {
+func (h *head) visible(query int) int {
 	if h.Causal {
 		return h.past + query
 	}
@@ -91,19 +99,36 @@ func (h *head) spread(w *workspace) {
 	}
 }
 
+// row is the index of a query in attention.tops and attention.inverse.
+func (h *head) row(query int) int { return h.number*Rows(h.qkv) + h.span.Start + query }
+
+// seen is the part of a row of a tile, from key on, that the query sees. It clears the others.
+func (h *head) seen(row []float32, query, key int) []float32 {
+	if !h.Causal {
+		return row
+	}
+	n := max(0, min(h.past+query+1-key, len(row)))
+	clear(row[n:])
+	return row[:n]
+}
+
 // finish makes a row of products the scores of a query over the keys from key on, which
 // remain to be scaled by what it returns.
-func (h head) finish(row []float32, query, key int) (scale float32) {
+func (h *head) finish(row []float32, query, key int) (scale float32) {
 	if h.bias == nil {
 		return h.Scale
 	}
+	return h.addBias(row, query, key)
+}
+
+func (h *head) addBias(row []float32, query, key int) (scale float32) {
 	simd.Scale(h.Scale, row)
 	simd.Add(row, h.bias[h.length()-1-(h.past+query)+key:][:len(row)])
 	return 1
 }
 
 // drop drops probabilities, or their gradients, of a query over the keys from key on.
-func (h head) drop(row []float32, query, key int) {
+func (h *head) drop(row []float32, query, key int) {
 	if h.Drop.P > 0 {
 		h.Drop.apply(row, row, h.first+(h.number*h.queries.rows+query)*h.length()+key)
 	}

@@ -66,11 +66,7 @@ func (a attentionShape) build(x []mat.Tensor) mat.Tensor {
 
 // reference computes attention one query at a time in float64.
 func (a attentionShape) reference(x [][]float64) (y []float64) {
-	elements := 0
-	for i, n := range a.lengths {
-		elements += a.Heads * n * (n + a.rowsOfPast(i))
-	}
-	factors, rows := maskOf(a.Drop, elements), len(x[0])/a.width()
+	factors, rows := maskOf(a.Drop, a.elements()), len(x[0])/a.width()
 	y = make([]float64, rows*a.Heads*a.size)
 	for i, span := range a.spans() {
 		for h := range a.Heads {
@@ -122,6 +118,14 @@ func (a attentionShape) scores(query []float64, keys [][]float64, h, position in
 		scores = append(scores, s)
 	}
 	return scores
+}
+
+// elements is how many probabilities dropout counts.
+func (a attentionShape) elements() (n int) {
+	for i, rows := range a.lengths {
+		n += a.Heads * rows * (rows + a.rowsOfPast(i))
+	}
+	return n
 }
 
 func (a attentionShape) rowsOfPast(sequence int) int {
@@ -184,6 +188,21 @@ func TestAttentionSequencesAreIndependent(t *testing.T) {
 		alone.inputs = slices.Clone(c.inputs)
 		alone.inputs[0] = input{"qkv", span.Len(), 3 * d, c.inputs[0].values[span.Start*3*d : span.End*3*d]}
 		numtest.SameBits(t, alone.execute(t, none, leaf).value, whole[span.Start*d:span.End*d])
+	}
+}
+
+// Outside witness: scaled_dot_product_attention of torch 2.15 gives 0 and no gradient for a row whose
+// scores are all -Inf.
+func TestAttentionMaskedRows(t *testing.T) {
+	bias := &kernel.RelativeBias{Values: []float32{0, float32(math.Inf(-1))}, Zero: 1}
+	a := attentionShape{kernel.AttentionOptions{Heads: 1, Causal: true, Bias: bias}, 3, []int{4}, []int{-1}, nil}
+	got := a.testCase().execute(t, all, leaf) // a row sees those before it: the first sees none
+	numtest.SameBits(t, got.value[:3], make([]float32, 3))
+	numtest.SameBits(t, got.gradients[0][:3], make([]float32, 3))
+	for _, v := range slices.Concat(got.value, got.gradients[0]) {
+		if v != v {
+			t.Fatalf("NaN in the value %v or the gradient %v", got.value, got.gradients[0])
+		}
 	}
 }
 

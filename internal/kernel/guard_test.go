@@ -56,6 +56,12 @@ func TestShapeErrors(t *testing.T) {
 		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}}) }},
 		{"heads", "Attention", "not heads of one size for 2 heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 2}) }},
 		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 0}) }},
+		{"key heads", "Attention", "3 heads and 2 key heads", func() {
+			kernel.Attention(x(4, 14), span, nil, kernel.AttentionOptions{Heads: 3, KeyHeads: 2})
+		}},
+		{"bias", "Attention", "a bias of 4 values with distance 0 at 2 for 2 heads", func() {
+			kernel.Attention(x(4, 6), span, nil, kernel.AttentionOptions{Heads: 2, Bias: &kernel.RelativeBias{Values: f(4), Zero: 2}})
+		}},
 		{"attention spans", "Attention", "cover 4 rows of 5", func() { kernel.Attention(x(5, 6), span, nil, kernel.AttentionOptions{Heads: 2}) }},
 		{"pasts", "Attention", "2 pasts for 1", func() { kernel.Attention(x(4, 6), span, make([]kernel.Past, 2), kernel.AttentionOptions{Heads: 2}) }},
 		{"past width", "Attention", "past 0: keys are [2 3]", func() {

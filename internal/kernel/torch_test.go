@@ -47,6 +47,10 @@ type torchCase struct {
 	Lengths, Starts   []int
 	Ends              []int
 	Heads, Length     int
+	KeyHeads          int `json:"key_heads"`
+	Causal            bool
+	Bias              *torchTensor
+	Zero              int
 	Eps               float32
 	Targets           json.RawMessage
 	leaves            map[string]*nn.Param
@@ -99,15 +103,9 @@ func TestTorch(t *testing.T) {
 			}
 			return kernel.LSTM(c.leaf("x"), cell(""), cell("_reverse"))
 		},
-		"attention": func(_ *testing.T, c *torchCase) mat.Tensor {
-			var spans []kernel.Span
-			at := 0
-			for _, n := range c.Lengths {
-				spans, at = append(spans, kernel.Span{Start: at, End: at + n}), at+n
-			}
-			past := kernel.Past{Keys: c.leaf("keys"), Values: c.leaf("values")}
-			return kernel.Attention(c.leaf("qkv"), spans, []kernel.Past{past, past}, kernel.AttentionOptions{Heads: c.Heads})
-		},
+		"attention":                torchAttention,
+		"attention_grouped_causal": torchAttention,
+		"attention_bias":           torchAttention,
 		"layer_norm": func(_ *testing.T, c *torchCase) mat.Tensor {
 			return kernel.AddLayerNorm(c.leaf("x"), c.leaf("residual"), c.Gamma.Data, c.Beta.Data, c.Eps)
 		},
@@ -146,6 +144,20 @@ func TestTorch(t *testing.T) {
 	if len(cases) != len(tests) {
 		t.Errorf("%d cases in testdata/torch.json, want %d", len(cases), len(tests))
 	}
+}
+
+func torchAttention(_ *testing.T, c *torchCase) mat.Tensor {
+	options := kernel.AttentionOptions{Heads: c.Heads, KeyHeads: c.KeyHeads, Causal: c.Causal}
+	if c.Bias != nil {
+		options.Bias = &kernel.RelativeBias{Values: c.Bias.Data, Zero: c.Zero}
+	}
+	var spans []kernel.Span
+	at := 0
+	for _, n := range c.Lengths {
+		spans, at = append(spans, kernel.Span{Start: at, End: at + n}), at+n
+	}
+	past := kernel.Past{Keys: c.leaf("keys"), Values: c.leaf("values")}
+	return kernel.Attention(c.leaf("qkv"), spans, []kernel.Past{past, past}, options)
 }
 
 func torchCrossEntropy(t *testing.T, c *torchCase) mat.Tensor {
