@@ -23,11 +23,16 @@ const (
 	dropoutStream = 0x64726f706f757421
 )
 
-// epoch returns the steps of an epoch, each a list of batches of feature indices. The
-// order is a function of the seed and the epoch, so that it needs no saving.
+// Order returns the order in which Run reads n features in an epoch, counted from 0: what
+// another program needs to learn from the same batches. It is a function of the seed and
+// the epoch, so that it needs no saving.
+func Order(seed uint64, epoch, n int) []int {
+	return rand.New(rand.NewPCG(seed^shuffleStream, uint64(epoch))).Perm(n)
+}
+
+// epoch returns the steps of an epoch, each a list of batches of feature indices.
 func (p plan) epoch(epoch int) [][][]int {
-	random := rand.New(rand.NewPCG(p.seed^shuffleStream, uint64(epoch)))
-	order := random.Perm(len(p.features))
+	order := Order(p.seed, epoch, len(p.features))
 	var batches [][]int
 	for len(order) > 0 {
 		n := p.take(order)
