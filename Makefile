@@ -4,7 +4,7 @@ GO      ?= go
 BUILD   ?= build
 TOOLS    = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build demo check test fmt vet lint generated race compat clean
+.PHONY: build demo bench-peft check test fmt vet lint generated race compat clean
 
 build: ; CGO_ENABLED=0 $(GO) build -trimpath -o bin/gopeft ./cmd/gopeft
 
@@ -13,6 +13,19 @@ demo: build
 	scripts/get-minilm.sh $(BUILD)/all-MiniLM-L6-v2
 	scripts/get-reviews.sh $(BUILD)/reviews
 	scripts/demo.sh $(BUILD)
+
+# Speed and memory beside Python PEFT, into docs/benchmarks.md: about twenty minutes, on a machine that does nothing else. The
+# sentences are SST-2 where ../shared/data has it, else the film reviews of `make demo`. BENCH=-quick tries it out; see
+# `bin/bench-peft -help` for more.
+SST2      = ../shared/data/sst2/train.tsv
+SENTENCES = $(or $(wildcard $(SST2)),$(BUILD)/reviews/train.tsv)
+BENCH    ?= -out docs/benchmarks.md
+
+bench-peft: build
+	$(GO) build -trimpath -o bin/bench-peft ./compat_test/bench
+	test -f $(SENTENCES) || scripts/get-reviews.sh $(BUILD)/reviews
+	oracle=$$(compat_test/oracle/setup.sh) && minilm=$$(compat_test/oracle/minilm.sh) && \
+	  bin/bench-peft -python $$oracle -minilm $$minilm -text $(SENTENCES) -work $(BUILD)/bench $(BENCH)
 
 check: fmt vet lint generated test race compat
 	@echo "make check: everything passed"

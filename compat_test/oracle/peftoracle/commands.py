@@ -8,7 +8,7 @@ import warnings
 
 import transformers
 
-from . import adapters, bases, forwards, goldens, initstats, models, selftest, stepping, training
+from . import adapters, bases, benching, forwards, goldens, initstats, models, selftest, stepping, training
 
 METHODS = list(adapters.METHODS)
 
@@ -30,7 +30,7 @@ def call(*argv):
 def parser():
     top = argparse.ArgumentParser(prog="oracle.py", description="Hugging Face transformers and PEFT as gopeft's witness.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_make_base, add_make_adapter, add_forward, add_resave, add_steps, add_init_stats, add_train, add_goldens, add_batch, add_selftest):
+    for add in (add_make_base, add_make_adapter, add_forward, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_batch, add_selftest):
         add(commands)
     return top
 
@@ -155,6 +155,12 @@ def add_train(commands):
     command.add_argument("--prefix-init", choices=("normal", "zero"), default="normal")
     command.add_argument("--config", type=json.loads, default={}, metavar="JSON", help="further fields of the adapter config, as an object")
     command.add_argument("--out", metavar="DIR", help="save the adapter")
+
+
+def add_bench(commands):
+    command = new(commands, "bench", benching.bench, "a worker of make bench-peft")
+    command.description, command.formatter_class = benching.__doc__, argparse.RawDescriptionHelpFormatter
+    command.add_argument("job", metavar="FILE")
 
 
 def add_goldens(commands):

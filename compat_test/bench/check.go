@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+// roundings is how many times a layer rounds the whole residual stream or what is added
+// to it: four products, two of attention, and two norms.
+const roundings = 8
+
+// tolerance is how far apart two right implementations may be after one forward pass,
+// relative to a value, or absolutely below 1. Rounding errors are independent, so they add
+// as squares: u·√(8·L) for the roundings of L layers. In float32 (u = 2⁻²⁴) the sums
+// round too, each of its up to K terms: another √K. In bfloat16 (u = 2⁻⁹) the
+// operands are rounded and the sums are not.
+func (r row) tolerance(s sizes) float64 {
+	depth := float64(roundings * s.Layers)
+	if r.bf16 {
+		return math.Ldexp(1, -9) * math.Sqrt(depth)
+	}
+	return math.Ldexp(1, -24) * math.Sqrt(depth*float64(s.Intermediate))
+}
+
+// stepTolerance is that of the loss of a step, counted from 1. It is a mean over the
+// batch, whose sequences round independently, and every step before has moved the
+// parameters by errors of its own.
+func (r row) stepTolerance(s sizes, step int) float64 {
+	return r.tolerance(s) * math.Sqrt(float64(step)/float64(r.data.batch))
+}
+
+// compare wants the same numbers of both sides. Those of training are the losses of its
+// steps, of which the first and the last are compared.
+func (r row) compare(got, want []float64, s sizes) (worst float64, err error) {
+	if len(got) != len(want) || len(got) == 0 {
+		return 0, fmt.Errorf("%s: gopeft computed %d numbers, Python %d", r.name, len(got), len(want))
+	}
+	for i := range got {
+		allowed := r.tolerance(s)
+		if r.kind == training {
+			if i != 0 && i != len(got)-1 {
+				continue
+			}
+			allowed = r.stepTolerance(s, i+1)
+		}
+		difference := math.Abs(got[i]-want[i]) / max(1, math.Abs(want[i]))
+		if !(difference <= allowed) {
+			return difference, fmt.Errorf("%s: number %d of %d is %v, Python's is %v: they are %.2g apart, want %.2g at most",
+				r.name, i+1, len(got), got[i], want[i], difference, allowed)
+		}
+		worst = max(worst, difference)
+	}
+	return worst, nil
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// waitPolicies are the values of OMP_WAIT_POLICY that Python is tried with: how torch's threads
+// wait for work. Which is better depends on the machine and on what else it does.
+var waitPolicies = []string{"", "PASSIVE"}
+
+// side is what was measured of gopeft, or of Python with one policy, in every round.
+type side struct {
+	policy  string    // Python's OMP_WAIT_POLICY; "" is torch's own choice
+	figures []float64 // tokens a second, or seconds a call
+	rates   []float64 // floating-point operations a second
+	memory  []float64 // bytes
+}
+
+func threads() int { return runtime.NumCPU() }
+
+// measure compares the numbers of every row, then takes the rounds, then the profiles.
+func (b *bench) measure(ctx context.Context) error {
+	for _, p := range b.prepared {
+		if err := b.verify(ctx, p); err != nil {
+			return err
+		}
+	}
+	for round := range b.rounds {
+		if err := b.notePeak(ctx); err != nil {
+			return err
+		}
+		for _, p := range b.prepared {
+			if err := b.round(ctx, p, round); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range b.prepared {
+		if p.profile {
+			if err := b.breakDown(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) notePeak(ctx context.Context) error {
+	r, err := b.worker(ctx, "peak", job{Kind: peaking}, nil, b.self, workCommand)
+	b.peak.Float32, b.peak.BFloat16 = max(b.peak.Float32, r.Peak.Float32), max(b.peak.BFloat16, r.Peak.BFloat16)
+	return err
+}
+
+// verify checks, without dropout, that gopeft and Python, with every policy, compute the
+// same. Its times count for nothing: this is where files are read for the first time.
+func (b *bench) verify(ctx context.Context, p *prepared) error {
+	plain := *p
+	plain.job.Dropout = false
+	ours, err := b.gopeft(ctx, &plain, "")
+	if err != nil {
+		return err
+	}
+	p.expected = ours
+	for _, policy := range waitPolicies {
+		theirs, err := b.peft(ctx, &plain, policy)
+		if err != nil {
+			return err
+		}
+		if err := b.agree(p, p.expected, theirs); err != nil {
+			return err
+		}
+		p.theirs = append(p.theirs, &side{policy: policy})
+	}
+	fmt.Fprintf(os.Stderr, "%s: the same numbers, %.2g apart\n", p.name, p.apart)
+	return nil
+}
+
+func (b *bench) agree(p *prepared, expected, found result) error {
+	apart, err := p.compare(expected.Check, found.Check, p.sizes)
+	p.apart = max(p.apart, apart)
+	return err
+}
+
+// trialRounds is in how many rounds every policy runs; then the best one goes on.
+const trialRounds = 2
+
+// round runs gopeft and Python once; the one that goes first changes from round to round.
+func (b *bench) round(ctx context.Context, p *prepared, round int) error {
+	if round == trialRounds {
+		p.theirs = []*side{p.python()}
+	}
+	sides := append([]*side{p.ours}, p.theirs...)
+	if round%2 == 1 {
+		slices.Reverse(sides)
+	}
+	for _, s := range sides {
+		if err := b.runSide(ctx, p, s); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%s: round %d of %d: gopeft %s, Python %s\n", p.name, round+1, b.rounds,
+		p.format(last(p.ours.figures)), p.format(last(p.python().figures)))
+	return nil
+}
+
+func (b *bench) runSide(ctx context.Context, p *prepared, s *side) error {
+	var r result
+	var err error
+	if s == p.ours {
+		r, err = b.gopeft(ctx, p, "")
+	} else {
+		r, err = b.peft(ctx, p, s.policy)
+	}
+	if err != nil {
+		return err
+	}
+	s.add(p, r)
+	if p.dropout { // which draws other numbers on each side
+		return nil
+	}
+	return b.agree(p, p.expected, r)
+}
+
+func (s *side) add(p *prepared, r result) {
+	s.figures = append(s.figures, p.figure(r))
+	s.memory = append(s.memory, float64(r.PeakRSS))
+	s.rates = append(s.rates, p.flops(p.sizes, p.lengths)/sum(r.Seconds))
+}
+
+// figure is the number that a row compares.
+func (r row) figure(found result) float64 {
+	if r.byTime() {
+		return median(found.Seconds)
+	}
+	tokens := 0
+	for _, n := range found.Tokens {
+		tokens += n
+	}
+	return float64(tokens) / sum(found.Seconds)
+}
+
+// gopeft runs this program as a worker. With a profile it has one processor: there all
+// work of an operator is on the goroutine that called it, and so under its name.
+func (b *bench) gopeft(ctx context.Context, p *prepared, profile string) (result, error) {
+	j := p.job
+	var environment []string
+	if profile != "" {
+		j.Profile, environment = profile, []string{"GOMAXPROCS=1"}
+	}
+	if j.Kind == starting {
+		j.Command = []string{b.settings.gopeft, "predict", "--base", j.Base, "--adapter", j.Adapter, "--json"}
+	}
+	return b.worker(ctx, p.name+".gopeft", j, environment, b.self, workCommand)
+}
+
+func (b *bench) peft(ctx context.Context, p *prepared, policy string) (result, error) {
+	j := p.job
+	var environment []string
+	if policy != "" {
+		environment = []string{"OMP_WAIT_POLICY=" + policy}
+	}
+	if j.Kind == starting {
+		j.Command = []string{b.python, filepath.Join(b.oracle, "first_answer.py"), j.Base, j.Adapter}
+		return b.worker(ctx, p.name+".python", j, environment, b.self, workCommand)
+	}
+	return b.worker(ctx, p.name+".python", j, environment, b.python, filepath.Join(b.oracle, "oracle.py"), "bench")
+}
+
+// worker writes the job, runs a command on it and reads its answer.
+func (b *bench) worker(ctx context.Context, name string, j job, environment []string, argv ...string) (result, error) {
+	var r result
+	path := filepath.Join(b.work, name+".json")
+	if err := writeJSON(path, j); err != nil {
+		return r, err
+	}
+	argv = slices.Concat(b.under, argv, []string{path})
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command.Env = append(os.Environ(), environment...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	b.noteLoad()
+	output, err := command.Output()
+	if err != nil {
+		return r, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, stderr.Bytes())
+	}
+	if err := json.Unmarshal(output, &r); err != nil {
+		return r, fmt.Errorf("%s printed %q: %w", strings.Join(argv, " "), output, err)
+	}
+	maps.Copy(b.versions, r.Versions)
+	return r, nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// document is the whole of docs/benchmarks.md.
+func (b *bench) document() string {
+	load := "not known"
+	if len(b.loads) > 0 {
+		load = fmt.Sprintf("median %.1f, at most %.1f, the benchmark itself included", median(b.loads), slices.Max(b.loads))
+	}
+	peaks := fmt.Sprintf("%s GFLOPS in float32", thousands(b.peak.Float32/1e9))
+	if b.peak.BFloat16 > 0 {
+		peaks += fmt.Sprintf(", %s in bfloat16", thousands(b.peak.BFloat16/1e9))
+	}
+	replacer := strings.NewReplacer(
+		"{rounds}", fmt.Sprint(b.rounds), "{threads}", fmt.Sprint(threads()), "{virtual}", fmt.Sprint(virtualTokens),
+		"{machine}", describeMachine(), "{peaks}", peaks, "{versions}", b.versionList(), "{load}", load,
+		"{speed}", b.speedTable().String(), "{memory}", b.memoryTable().String(),
+		"{operators}", b.operatorTable().String(), "{check}", b.checkTable().String(),
+	)
+	return replacer.Replace(text)
+}
+
+const text = `# Benchmarks
+
+Made by ` + "`make bench-peft`" + `, which writes this file. gopeft and Python PEFT run in turns, {rounds} rounds, every measurement in a process of its own, on the
+same bases, starting adapters, batches and number of steps. Medians of the rounds; the ratio is of the medians, above 1 gopeft is faster. Ratios
+carry over to other machines of the kind better than figures do.
+
+{speed}
+tok/s counts the tokens of the texts: neither pads nor the {virtual} virtual tokens of each sequence. Training is a whole step: forward, backward, clipping,
+AdamW. All rows are of all-MiniLM-L6-v2 (22.7 million parameters) with a sequence classifier of two labels, except the BERT-base shape (random
+weights). 16×128: sixteen sequences of 128 tokens. 16 sentences: real film review sentences in their natural lengths, where Python pads each batch to its
+longest sentence, as its users do, and gopeft does not pad. A request is measured by itself, over and over; start to first answer is a process that
+imports, loads base and adapter and answers one sentence.
+
+## Memory
+
+{memory}
+The most memory that the process had resident at once (Linux's VmHWM), mapped weights included.
+
+## Where a step goes
+
+{operators}
+From a CPU profile of gopeft's timed steps on one processor, where each operator's work is on its own goroutine: samples under the operator's forward or
+backward, without the packing of operands and the copies (memmove) among them, which have lines of their own.
+
+## Machine and settings
+
+- {machine}
+- peak: {peaks}, by loops of multiply-adds in registers on all cores, the best of all rounds
+- {versions}
+- load average: {load}
+- Python: all {threads} cores, scaled dot product attention (sdpa), bfloat16 by autocast; OMP_WAIT_POLICY left alone and PASSIVE, both in the first two rounds,
+  then the better one of the row
+- gopeft: as it comes; bfloat16 is ` + "`--dtype bf16`" + `
+- training: AdamW, weight decay 0.01, gradients clipped to norm 1, constant learning rate; no dropout where the row does not say so
+
+## Same numbers
+
+Before anything is timed, and again in every round, the results are compared: the losses of the first and the last step of training, all scores
+of a forward pass, the probabilities of a first answer. Differences are relative to the value, or absolute below 1.
+
+{check}
+The tolerance follows from the arithmetic. A layer rounds the residual stream or what is added to it about 8 times, independently, so the errors of L layers add as
+squares: u·√(8·L). In float32 u = 2⁻²⁴, and each sum of up to K terms (the intermediate size) rounds as well: another √K. In bfloat16 operands are rounded with
+u = 2⁻⁹ and sums are not. Every step of training before the last may add as much again.
+
+## The share of the peak
+
+Floating-point operations that a row needs, over its time and the peak. Needed are the matrix products; a multiplication and an addition count as two. For a
+sequence of T tokens with P virtual ones, hidden size d, intermediate size f and L layers, let R be its rows (T, or T+P where the prompt is put before the input) and S = T+P the
+keys that each row attends to:
+
+- forward: L·R·(2·(4·d²+2·d·f) + 4·d·S)
+- backward: L·R·(2·(4·d²+2·d·f) + 8·d·S) − (R−P′)·6·d²
+
+The base is frozen, so no weight has a gradient. The last term is the lowest layer's product with the weights of queries, keys and values, where only the
+P′ virtual rows (P before the input, none with a prefix) need an input's gradient. Not counted: element-wise work, the head and the prompt's encoder (under
+0.1 %), pads, and what is computed twice.
+`
