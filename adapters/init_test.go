@@ -131,7 +131,7 @@ func (w *wide) Shape() models.Shape {
 }
 
 func (w *wide) Embed(ids []int) (mat.Tensor, error) {
-	return kernel.Embed(kernel.Lookup{Table: kernel.Values{Float32: w.rows}, Width: 48, Index: ids}), nil
+	return kernel.Embed(nil, kernel.Lookup{Table: kernel.Values{Float32: w.rows}, Width: 48, Index: ids}), nil
 }
 
 func (w *wide) Forward(models.Batch) (models.Output, error) { return models.Output{}, nil }

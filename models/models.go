@@ -74,7 +74,16 @@ type Sequence struct {
 type Batch struct {
 	Sequences []Sequence
 	Dropout   *layer.Dropout // nil: evaluation
+	// Pool lends the memory of the pass, which is the caller's until it resets the pool:
+	// what the models return is lost then. nil: ordinary memory.
+	Pool *Pool
 }
+
+// Pool is memory that is used again from step to step.
+type Pool = kernel.Pool
+
+// NewPool returns an empty pool.
+func NewPool() *Pool { return kernel.NewPool() }
 
 // Span is where one sequence lies in the rows of a batch, [Start, End). Its first
 // Prompt rows are those of virtual tokens.

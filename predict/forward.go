@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gopeft/gopeft/models"
 )
@@ -40,15 +41,17 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if in.DecoderInputIDs != nil {
 		return nil, fmt.Errorf("field \"decoder_input_ids\": %w: %s has no decoder", models.ErrUnsupportedTask, p.Task)
 	}
-	batch := models.Batch{Sequences: []models.Sequence{{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs}}}
+	pool := p.base.pools.Get().(*models.Pool)
+	defer p.base.giveBack(pool)
+	batch := models.Batch{Sequences: []models.Sequence{{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs}}, Pool: pool}
 	logits, out, err := p.forward(batch)
 	if err != nil {
 		return nil, err
 	}
 	if logits == nil {
-		return &ModelOutput{LastHiddenState: [][][]float32{rowsOf(models.Values(out.Hidden), out.Hidden.Shape()[1])}}, nil
+		return &ModelOutput{LastHiddenState: [][][]float32{rowsOf(slices.Clone(models.Values(out.Hidden)), out.Hidden.Shape()[1])}}, nil
 	}
-	rows := rowsOf(models.Values(logits), logits.Shape()[1])
+	rows := rowsOf(slices.Clone(models.Values(logits)), logits.Shape()[1])
 	output := &ModelOutput{}
 	switch p.Task {
 	case models.SeqCls:
@@ -66,7 +69,8 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	output.Loss = &models.Values(loss)[0]
+	value := models.Values(loss)[0]
+	output.Loss = &value
 	return output, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -38,6 +39,7 @@ type Options struct{ auto.OpenOptions }
 // Base is a frozen base model with its tokenizer.
 type Base struct {
 	model        *auto.Base
+	pools        sync.Pool // of *models.Pool, one for each answer that is computed
 	tokenizer    *tokenize.Tokenizer
 	tokenizerErr error // why there is none: a base without a tokenizer still runs on token ids
 }
@@ -52,6 +54,7 @@ func OpenBase(fsys fs.FS, opts *Options) (*Base, error) {
 		return nil, err
 	}
 	b := &Base{model: model}
+	b.pools.New = func() any { return models.NewPool() }
 	b.tokenizer, b.tokenizerErr = tokenize.Load(fsys)
 	return b, nil
 }
@@ -185,17 +188,19 @@ type Text struct{ Text, Pair string }
 const batchSize = 32
 
 // run encodes inputs and runs them in batches; each is given the rows of every
-// batch's answer.
+// batch's answer, which are lost when it returns.
 func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index int, input T) (tokenize.Encoding, error),
 	each func(index int, encoding tokenize.Encoding, rows []float32, columns int),
 ) error {
+	pool := p.base.pools.Get().(*models.Pool)
+	defer p.base.giveBack(pool)
 	for from := 0; from < len(inputs); from += batchSize {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		part := inputs[from:min(from+batchSize, len(inputs))]
 		encodings := make([]tokenize.Encoding, len(part))
-		batch := models.Batch{Sequences: make([]models.Sequence, len(part))}
+		batch := models.Batch{Sequences: make([]models.Sequence, len(part)), Pool: pool}
 		for i, input := range part {
 			encoding, err := encode(from+i, input)
 			if err != nil {
@@ -222,8 +227,15 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index
 			}
 			each(from+i, encodings[i], rows, columns)
 		}
+		pool.Reset()
 	}
 	return nil
+}
+
+// giveBack makes a pool ready for the next answer.
+func (b *Base) giveBack(pool *models.Pool) {
+	pool.Reset()
+	b.pools.Put(pool)
 }
 
 func notFinite(score float32) bool {

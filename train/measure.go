@@ -23,6 +23,10 @@ type Evaluation struct {
 // Evaluate measures a model on labelled features, without dropout. The batch size has
 // no influence but rounding; 0 means 32.
 func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, batchSize int) (Evaluation, error) {
+	return evaluate(ctx, m, features, batchSize, models.NewPool())
+}
+
+func evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, batchSize int, pool *models.Pool) (Evaluation, error) {
 	if batchSize <= 0 {
 		batchSize = defaultBatch
 	}
@@ -41,7 +45,7 @@ func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, ba
 		if err := ctx.Err(); err != nil {
 			return Evaluation{}, fmt.Errorf("evaluation interrupted: %w", err)
 		}
-		logits, out, err := frozen.Forward(models.Batch{Sequences: sequences(batch)})
+		logits, out, err := frozen.Forward(models.Batch{Sequences: sequences(batch), Pool: pool})
 		if err != nil {
 			return Evaluation{}, err
 		}
@@ -54,6 +58,7 @@ func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, ba
 			a.terms += n
 		}
 		a.add(batch, models.Values(logits), out.Spans)
+		pool.Reset()
 	}
 	return Evaluation{Loss: a.loss / float64(max(1, a.terms)), Examples: len(features), Metrics: a.metrics(features)}, nil
 }

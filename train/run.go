@@ -56,6 +56,7 @@ type run struct {
 	optimizer *AdamW
 	progress  progress
 	settings  map[string]string
+	pool      *models.Pool
 	best      [][]float32 // values of params; nil: nothing was evaluated
 	saved     savedState
 
@@ -71,7 +72,7 @@ func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config
 	if err := errors.Join(cfg.check(m.Base), checkData(m, data)); err != nil {
 		return nil, err
 	}
-	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.Trained(), planned: -1, started: time.Now()}
+	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.Trained(), planned: -1, started: time.Now(), pool: models.NewPool()}
 	if len(r.params) == 0 {
 		return nil, fmt.Errorf("%w: the adapter cannot be trained on: PEFT does not keep the encoder that made its prompt", ErrConfig)
 	}
@@ -167,7 +168,7 @@ func (r *run) measure() error {
 		r.progress.Measured = r.progress.Step
 		return r.checkpoint()
 	}
-	e, err := Evaluate(r.ctx, r.m, r.data.Dev, r.cfg.EvalBatchSize)
+	e, err := evaluate(r.ctx, r.m, r.data.Dev, r.cfg.EvalBatchSize, r.pool)
 	if err != nil {
 		return err
 	}

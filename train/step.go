@@ -69,7 +69,7 @@ func (r *run) gradients(batches [][]int) (float64, error) {
 
 // backward adds the gradients of one batch, times weight, and returns its loss.
 func (r *run) backward(features []Feature, number int, weight float32) (float64, error) {
-	batch := models.Batch{Sequences: sequences(features)}
+	batch := models.Batch{Sequences: sequences(features), Pool: r.pool}
 	if !r.cfg.NoDropout {
 		batch.Dropout = dropoutOf(r.cfg.Seed, r.progress.Step, number)
 	}
@@ -84,6 +84,7 @@ func (r *run) backward(features []Feature, number int, weight float32) (float64,
 	}
 	value := float64(models.Values(loss)[0])
 	loss.AccGrad(kernel.New(1, 1, []float32{weight}))
+	defer r.pool.Reset()
 	return value, ag.Backward(loss)
 }
 

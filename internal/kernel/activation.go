@@ -34,14 +34,14 @@ type activation struct {
 func (o *activation) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *activation) forward(bool) *Tensor {
-	x, y := Data(o.x), New(Rows(o.x), Cols(o.x), nil)
+	x, y := Data(o.x), poolOf(o.x).unset(Rows(o.x), Cols(o.x))
 	elementwise(len(x), func(from, to int) { o.f(y.data[from:to], x[from:to]) })
 	o.result = y.data
 	return y
 }
 
 func (o *activation) backward(gradient []float32) {
-	kept, gx := o.result, New(Rows(o.x), Cols(o.x), nil)
+	kept, gx := o.result, poolOf(o.x).unset(Rows(o.x), Cols(o.x))
 	if !o.fromResult {
 		kept = Data(o.x)
 	}

@@ -23,8 +23,9 @@ func rowsOfTile(queries, keys int) int {
 func divideUp(n, by int) int { return (n + by - 1) / by }
 
 func (o *attention) forward(bool) *Tensor {
-	y := New(Rows(o.qkv), o.Heads*o.size, nil)
-	o.tops, o.inverse = make([]float32, o.Heads*Rows(y)), make([]float32, o.Heads*Rows(y))
+	pool := poolOf(o.qkv)
+	y := pool.unset(Rows(o.qkv), o.Heads*o.size)
+	o.tops, o.inverse = pool.lend(o.Heads*Rows(y)), pool.lend(o.Heads*Rows(y))
 	o.result = y
 	type task struct{ sequence, head, from, to int }
 	var tasks []task

@@ -27,11 +27,14 @@ type sequenceRun struct {
 
 func (o *attention) backward(gradient []float32) {
 	g := &attentionGradients{attention: o, gradient: view{gradient, Rows(o.qkv), o.Heads * o.size, o.Heads * o.size}}
+	pool := poolOf(o.qkv)
 	if o.qkv.RequiresGrad() {
-		g.dQKV = New(Rows(o.qkv), Cols(o.qkv), nil)
+		g.dQKV = pool.zeros(Rows(o.qkv), Cols(o.qkv))
 		g.own = []view{g.dQKV.view().columns(o.Heads*o.size, Cols(o.qkv))}
 		for range o.group() - 1 {
-			g.own = append(g.own, New(Rows(o.qkv), 2*o.KeyHeads*o.size, nil).view())
+			more := pool.zeros(Rows(o.qkv), 2*o.KeyHeads*o.size)
+			defer more.release()
+			g.own = append(g.own, more.view())
 		}
 	}
 	g.divide()
@@ -48,6 +51,11 @@ func (o *attention) backward(gradient []float32) {
 		}
 	})
 	g.deliver()
+}
+
+func (o *attention) giveBack(pool *Pool) {
+	pool.giveBack(o.tops)
+	pool.giveBack(o.inverse)
 }
 
 // divide makes the runs: of one sequence, if there is no sum over sequences.

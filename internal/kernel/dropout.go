@@ -70,13 +70,13 @@ type dropout struct {
 func (o *dropout) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *dropout) forward(bool) *Tensor {
-	y := New(Rows(o.x), Cols(o.x), nil)
+	y := poolOf(o.x).unset(Rows(o.x), Cols(o.x))
 	o.each(y.data, Data(o.x))
 	return y
 }
 
 func (o *dropout) backward(gradient []float32) {
-	gx := New(Rows(o.x), Cols(o.x), nil)
+	gx := poolOf(o.x).unset(Rows(o.x), Cols(o.x))
 	o.each(gx.data, gradient)
 	accumulate(o.x, gx)
 }

@@ -1,10 +1,6 @@
 package kernel
 
-import (
-	"slices"
-
-	"github.com/nlpodyssey/spago/mat"
-)
+import "github.com/nlpodyssey/spago/mat"
 
 // Lookup names rows of a frozen embedding table.
 type Lookup struct {
@@ -14,11 +10,11 @@ type Lookup struct {
 }
 
 // Embed returns the sum of the rows that each lookup names, added in the order
-// of the lookups: a leaf [len(Index), Width].
-func Embed(first Lookup, more ...Lookup) *Tensor {
+// of the lookups: a leaf [len(Index), Width] of the pool.
+func Embed(pool *Pool, first Lookup, more ...Lookup) *Tensor {
 	lookups := append([]Lookup{first}, more...)
 	checkLookups("Embed", lookups, len(first.Index), first.Width)
-	y := New(len(first.Index), first.Width, nil)
+	y := pool.unset(len(first.Index), first.Width)
 	for i, r := range first.Index {
 		first.Table.Widen(y.data[i*first.Width:][:first.Width], r*first.Width)
 	}
@@ -41,13 +37,13 @@ type embedding struct {
 func (o *embedding) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *embedding) forward(bool) *Tensor {
-	y := New(Rows(o.x), Cols(o.x), slices.Clone(Data(o.x)))
+	y := poolOf(o.x).copyOf(Rows(o.x), Cols(o.x), Data(o.x))
 	addLookups(y, o.lookups)
 	return y
 }
 
 func (o *embedding) backward(gradient []float32) {
-	accumulate(o.x, New(Rows(o.x), Cols(o.x), slices.Clone(gradient)))
+	accumulate(o.x, poolOf(o.x).copyOf(Rows(o.x), Cols(o.x), gradient))
 }
 
 func addLookups(y *Tensor, lookups []Lookup) {

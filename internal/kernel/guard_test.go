@@ -50,9 +50,9 @@ func TestShapeErrors(t *testing.T) {
 		{"insert count", "InsertRows", "0 prompts for 1 sequences", func() { kernel.InsertRows(x(4, 3), span, nil) }},
 		{"insert width", "InsertRows", "prompt 0 is [1 2]", func() { kernel.InsertRows(x(4, 3), span, tensors(x(1, 2))) }},
 		{"embed rows", "Embed", "asked for 1 rows, want 2", func() {
-			kernel.Embed(kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0, 1}}, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}})
+			kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0, 1}}, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}})
 		}},
-		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{2}}) }},
+		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{2}}) }},
 		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}}) }},
 		{"heads", "Attention", "not heads of one size for 2 heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 2}) }},
 		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 0}) }},

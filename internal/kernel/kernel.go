@@ -37,21 +37,45 @@ import (
 // operator is a function with a gradient. Forward gets tracked: whether a
 // backward pass may follow, so that what it needs must be kept. Backward calls
 // [accumulate] exactly once for every operand that requires a gradient: spago
-// waits for it for ever otherwise.
+// waits for it for ever otherwise. With the last call an operand's values may be
+// given back, so backward reads no operand after it.
 type operator interface {
 	operands() []mat.Tensor
 	forward(tracked bool) *Tensor
 	backward(gradient []float32)
 }
 
+// keeper is an operator that keeps lent memory for its backward pass.
+type keeper interface{ giveBack(pool *Pool) }
+
 // function shows an operator to spago. Its methods never return an error,
 // which spago would answer by ending the process.
-type function struct{ operator }
+type function struct {
+	operator
+	result *Tensor
+}
 
-func (f function) Operands() []mat.Tensor       { return f.operands() }
-func (f function) Forward() (mat.Tensor, error) { return f.forward(true), nil }
-func (f function) Backward(gradient mat.Tensor) error {
+func (f *function) Operands() []mat.Tensor { return f.operands() }
+
+func (f *function) Forward() (mat.Tensor, error) {
+	for _, x := range f.operands() {
+		if own, ok := x.(*Tensor); ok {
+			own.held = true
+		}
+	}
+	f.result = f.forward(true)
+	return f.result, nil
+}
+
+// Backward gives back what only this operator still needs: all that used its result
+// have handed on their gradients.
+func (f *function) Backward(gradient mat.Tensor) error {
 	f.backward(Data(gradient))
+	Release(gradient)
+	if k, ok := f.operator.(keeper); ok {
+		k.giveBack(f.result.pool)
+	}
+	f.result.release()
 	return nil
 }
 
@@ -62,7 +86,7 @@ func run(o operator) mat.Tensor {
 		if x.RequiresGrad() {
 			// Never Run(true): spago's asynchronous forward bounds its
 			// goroutines by a global semaphore and hides panics from the caller.
-			return ag.NewOperator(function{o}).Run()
+			return ag.NewOperator(&function{operator: o}).Run()
 		}
 	}
 	return o.forward(false)

@@ -26,13 +26,13 @@ type linear struct {
 func (o *linear) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *linear) forward(bool) *Tensor {
-	y := New(Rows(o.x), o.w.out, nil)
+	y := poolOf(o.x).unset(Rows(o.x), o.w.out)
 	o.w.multiply(y.view(), viewOf(o.x), o.bias)
 	return y
 }
 
 func (o *linear) backward(gradient []float32) {
-	gx := New(Rows(o.x), o.w.in, nil)
+	gx := poolOf(o.x).unset(Rows(o.x), o.w.in)
 	o.w.multiplyBack(gx.view(), view{gradient, Rows(o.x), o.w.out, o.w.out})
 	accumulate(o.x, gx)
 }
@@ -62,7 +62,7 @@ func (o *linearParam) operands() []mat.Tensor {
 }
 
 func (o *linearParam) forward(bool) *Tensor {
-	y := New(Rows(o.x), Rows(o.w), nil)
+	y := poolOf(o.x).unset(Rows(o.x), Rows(o.w))
 	var bias []float32
 	if o.b != nil {
 		bias = Data(o.b)
@@ -73,11 +73,6 @@ func (o *linearParam) forward(bool) *Tensor {
 
 func (o *linearParam) backward(gradient []float32) {
 	gy := view{gradient, Rows(o.x), Rows(o.w), Rows(o.w)}
-	if o.x.RequiresGrad() {
-		gx := New(Rows(o.x), Cols(o.x), nil)
-		multiplyNN(gx.view(), gy, viewOf(o.w))
-		accumulate(o.x, gx)
-	}
 	if o.w.RequiresGrad() {
 		gw := New(Rows(o.w), Cols(o.w), nil)
 		multiplyTN(gw.view(), gy, viewOf(o.x))
@@ -85,5 +80,10 @@ func (o *linearParam) backward(gradient []float32) {
 	}
 	if o.b != nil && o.b.RequiresGrad() {
 		accumulate(o.b, New(1, gy.cols, columnSums(gy)))
+	}
+	if o.x.RequiresGrad() {
+		gx := poolOf(o.x).unset(Rows(o.x), Cols(o.x))
+		multiplyNN(gx.view(), gy, viewOf(o.w))
+		accumulate(o.x, gx)
 	}
 }

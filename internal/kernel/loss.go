@@ -106,7 +106,7 @@ func (o *crossEntropy) forward(bool) *Tensor {
 
 func (o *crossEntropy) backward(gradient []float32) {
 	x := Data(o.x)
-	gx := New(Rows(o.x), Cols(o.x), nil)
+	gx := poolOf(o.x).zeros(Rows(o.x), Cols(o.x))
 	simd.Parallel(len(o.choices), 64, func(from, to int) {
 		for _, c := range o.choices[from:to] {
 			scale := float64(gradient[0]) * c.weight
@@ -184,7 +184,7 @@ func (o *elementLoss) forward(bool) *Tensor {
 
 func (o *elementLoss) backward(gradient []float32) {
 	scale := float64(gradient[0]) / float64(len(o.targets))
-	gx := New(Rows(o.x), Cols(o.x), nil)
+	gx := poolOf(o.x).zeros(Rows(o.x), Cols(o.x))
 	for i, v := range Data(o.x) {
 		_, derivative := o.each(float64(v), float64(o.targets[i]))
 		gx.data[i] = float32(scale * derivative)

@@ -39,9 +39,10 @@ func (o *layerNorm) operands() []mat.Tensor {
 
 func (o *layerNorm) forward(tracked bool) *Tensor {
 	rows, d, x := Rows(o.x), Cols(o.x), Data(o.x)
-	y := New(rows, d, nil)
+	pool := poolOf(o.operands()...)
+	y := pool.unset(rows, d)
 	if tracked {
-		o.normal, o.inverse = make([]float32, rows*d), make([]float32, rows)
+		o.normal, o.inverse = pool.lend(rows*d), pool.lend(rows)
 	}
 	var residual []float32
 	if o.residual != nil {
@@ -69,16 +70,24 @@ func (o *layerNorm) forward(tracked bool) *Tensor {
 
 func (o *layerNorm) backward(gradient []float32) {
 	rows, d := Rows(o.x), Cols(o.x)
-	gx := New(rows, d, nil)
+	pool := poolOf(o.operands()...)
+	gx := pool.unset(rows, d)
 	eachRow(rows, d, func(from, to int) {
 		for r := from; r < to; r++ {
 			simd.LayerNormBackwardRow(gx.data[r*d:][:d], gradient[r*d:][:d], o.normal[r*d:][:d], o.gamma, o.inverse[r])
 		}
 	})
-	if o.residual != nil && o.residual.RequiresGrad() {
-		accumulate(o.residual, New(rows, d, slices.Clone(gx.data)))
+	if o.residual == nil || !o.residual.RequiresGrad() {
+		accumulate(o.x, gx)
+		return
 	}
 	if o.x.RequiresGrad() {
-		accumulate(o.x, gx)
+		accumulate(o.x, pool.copyOf(rows, d, gx.data))
 	}
+	accumulate(o.residual, gx)
+}
+
+func (o *layerNorm) giveBack(pool *Pool) {
+	pool.giveBack(o.normal)
+	pool.giveBack(o.inverse)
 }

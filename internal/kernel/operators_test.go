@@ -196,7 +196,7 @@ func TestRowsOperators(t *testing.T) {
 
 func TestEmbed(t *testing.T) {
 	words, types := numtest.Normal(1, 5*3, 1), numtest.Normal(2, 2*3, 1)
-	got := kernel.Embed(kernel.Lookup{kernel.Values{Float32: words}, 3, []int{4, 0, 4}}, kernel.Lookup{kernel.Values{Float32: types}, 3, []int{1, 1, 0}})
+	got := kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: words}, 3, []int{4, 0, 4}}, kernel.Lookup{kernel.Values{Float32: types}, 3, []int{1, 1, 0}})
 	var want []float32
 	for i, w := range []int{4, 0, 4} {
 		for c := range 3 {

@@ -39,7 +39,7 @@ type sum struct{ x, y mat.Tensor }
 func (o *sum) operands() []mat.Tensor { return []mat.Tensor{o.x, o.y} }
 
 func (o *sum) forward(bool) *Tensor {
-	z := New(Rows(o.x), Cols(o.x), slices.Clone(Data(o.x)))
+	z := poolOf(o.x, o.y).copyOf(Rows(o.x), Cols(o.x), Data(o.x))
 	addTo(z.data, Data(o.y))
 	return z
 }
@@ -47,7 +47,7 @@ func (o *sum) forward(bool) *Tensor {
 func (o *sum) backward(gradient []float32) {
 	for _, x := range o.operands() {
 		if x.RequiresGrad() {
-			accumulate(x, New(Rows(x), Cols(x), slices.Clone(gradient)))
+			accumulate(x, poolOf(x).copyOf(Rows(x), Cols(x), gradient))
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (o *gather) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *gather) forward(bool) *Tensor {
 	cols, x := Cols(o.x), Data(o.x)
-	y := New(len(o.index), cols, nil)
+	y := poolOf(o.x).unset(len(o.index), cols)
 	for i, r := range o.index {
 		copy(y.data[i*cols:][:cols], x[r*cols:])
 	}
@@ -82,7 +82,7 @@ func (o *gather) forward(bool) *Tensor {
 
 func (o *gather) backward(gradient []float32) {
 	cols := Cols(o.x)
-	gx := New(Rows(o.x), cols, nil)
+	gx := poolOf(o.x).zeros(Rows(o.x), cols)
 	for i, r := range o.index {
 		addTo(gx.data[r*cols:][:cols], gradient[i*cols:][:cols])
 	}
@@ -109,7 +109,7 @@ func (o *columns) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
 func (o *columns) forward(bool) *Tensor {
 	rows, cols, width, x := Rows(o.x), Cols(o.x), o.to-o.from, Data(o.x)
-	y := New(rows, width, nil)
+	y := poolOf(o.x).unset(rows, width)
 	for r := range rows {
 		copy(y.data[r*width:][:width], x[r*cols+o.from:])
 	}
@@ -167,7 +167,7 @@ func (o *insertion) operands() []mat.Tensor { return append([]mat.Tensor{o.x}, o
 
 func (o *insertion) forward(bool) *Tensor {
 	cols, x := Cols(o.x), Data(o.x)
-	y := New(o.rows, cols, nil)
+	y := poolOf(o.x).unset(o.rows, cols)
 	for _, p := range o.places {
 		if p.prompt >= 0 {
 			copy(y.data[p.at*cols:], Data(o.shared[p.prompt]))
@@ -180,7 +180,7 @@ func (o *insertion) forward(bool) *Tensor {
 func (o *insertion) backward(gradient []float32) {
 	cols := Cols(o.x)
 	if o.x.RequiresGrad() {
-		gx := New(Rows(o.x), cols, nil)
+		gx := poolOf(o.x).unset(Rows(o.x), cols)
 		for _, p := range o.places {
 			copy(gx.data[p.source.Start*cols:p.source.End*cols], gradient[(p.at+p.length)*cols:])
 		}

@@ -15,6 +15,8 @@ import (
 type Tensor struct {
 	*mat.Dense[float32]
 	data []float32
+	pool *Pool // of data; nil: ordinary memory
+	held bool  // a backward pass will need it
 
 	mu       sync.Mutex
 	gradient *Tensor
@@ -110,8 +112,10 @@ func (t *Tensor) AccGrad(gradient mat.Tensor) {
 		t.gradient = owned(gradient)
 	case t.partial == nil:
 		addTo(t.gradient.data, Data(gradient))
+		Release(gradient)
 	default:
 		t.completeColumns(Data(gradient))
+		Release(gradient)
 	}
 }
 

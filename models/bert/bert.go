@@ -45,7 +45,7 @@ func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
 	if err := m.config.CheckIDs(ids); err != nil {
 		return nil, err
 	}
-	return m.embeddings.words(ids), nil
+	return m.embeddings.words(nil, ids), nil
 }
 
 // Forward returns the last layer's hidden states.
@@ -58,7 +58,9 @@ func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 	rows := models.KernelSpans(spans)
 	x := m.embeddings.forward(batch, spans, firstPosition) // [R, d]
 	for i, l := range m.layers {
+		before := x
 		x = l.forward(x, rows, pasts(batch, i), batch.Dropout)
+		kernel.Release(before)
 	}
 	return models.Output{Hidden: x, Spans: spans}, nil
 }
@@ -100,8 +102,8 @@ func newEmbeddings(c config, w *layer.Weights) *embeddings {
 	}
 }
 
-func (e *embeddings) words(ids []int) mat.Tensor {
-	return kernel.Embed(kernel.Lookup{Table: e.word, Width: e.width, Index: ids})
+func (e *embeddings) words(pool *models.Pool, ids []int) mat.Tensor {
+	return kernel.Embed(pool, kernel.Lookup{Table: e.word, Width: e.width, Index: ids})
 }
 
 // forward embeds the tokens, puts the prompts' rows before them, and gives every row
@@ -127,7 +129,7 @@ func (e *embeddings) forward(batch models.Batch, spans []models.Span, firstPosit
 			positions = append(positions, firstPosition[i]+row)
 		}
 	}
-	x := e.words(ids) // [ΣT, d]
+	x := e.words(batch.Pool, ids) // [ΣT, d]
 	if prompted {
 		x = kernel.InsertRows(x, tokens, prompts) // [R, d]
 	}
@@ -173,10 +175,21 @@ func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
 func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, dropout *layer.Dropout) mat.Tensor {
 	qkv := l.qkv.Forward(x) // [R, 3·H·k]
 	options := kernel.AttentionOptions{Heads: l.heads, Drop: dropout.Mask(l.attentionDropout)}
-	a := kernel.Attention(qkv, spans, past, options)                                // [R, H·k]
-	a = kernel.Dropout(l.attentionOutput.Forward(a), dropout.Mask(l.hiddenDropout)) // [R, d]
+	mixed := kernel.Attention(qkv, spans, past, options) // [R, H·k]
+	kernel.Release(qkv)
+	a := l.attentionOutput.Forward(mixed) // [R, d]
+	kernel.Release(mixed)
+	a = kernel.Dropout(a, dropout.Mask(l.hiddenDropout))
 	x = l.attentionNorm.Forward(a, x)
-	f := l.activation(l.intermediate.Forward(x)) // [R, intermediate]
-	f = kernel.Dropout(l.output.Forward(f), dropout.Mask(l.hiddenDropout))
-	return l.outputNorm.Forward(f, x)
+	kernel.Release(a)
+	wide := l.intermediate.Forward(x) // [R, intermediate]
+	active := l.activation(wide)
+	kernel.Release(wide)
+	f := l.output.Forward(active) // [R, d]
+	kernel.Release(active)
+	f = kernel.Dropout(f, dropout.Mask(l.hiddenDropout))
+	y := l.outputNorm.Forward(f, x)
+	kernel.Release(f)
+	kernel.Release(x)
+	return y
 }

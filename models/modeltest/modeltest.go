@@ -169,16 +169,22 @@ func (s Suite) gradients(t *testing.T) {
 	}
 }
 
-// Values and gradients are the same bits in every pass and for every GOMAXPROCS.
+// Values and gradients are the same bits in every pass, for every GOMAXPROCS, and with a
+// pool of which everything that comes back is spoiled.
 func (s Suite) sameBits(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
 	var want [][]float32
-	for _, processors := range []int{1, 1, 2, 5} {
+	pool := models.NewPool()
+	pool.Poison = true
+	for i, processors := range []int{1, 1, 2, 5, 5, 5} {
 		runtime.GOMAXPROCS(processors)
 		rows, first := s.input(10)
 		prefix, second := s.prefix(20)
 		batch := models.Batch{Dropout: layer.NewDropout(5)}
+		if i >= 3 {
+			batch.Pool = pool
+		}
 		for i, ids := range s.texts() {
 			batch.Sequences = append(batch.Sequences, models.Sequence{IDs: ids, Prompt: []*models.Prompt{rows, prefix}[i%2]})
 		}
@@ -196,7 +202,12 @@ func (s Suite) sameBits(t *testing.T) {
 		for i := range got {
 			numtest.SameBits(t, got[i], want[i])
 		}
+		pool.Reset()
 	}
+	batch := s.mixed()
+	hidden := models.Values(s.forward(t, batch).Hidden)
+	batch.Pool = pool
+	numtest.SameBits(t, models.Values(s.forward(t, batch).Hidden), hidden)
 }
 
 // Dropout changes the numbers in training, the same way for the same seed, and not in
