@@ -75,7 +75,8 @@ type Batch struct {
 	Sequences []Sequence
 	Dropout   *layer.Dropout // nil: evaluation
 	// Pool lends the memory of the pass, which is the caller's until it resets the pool:
-	// what the models return is lost then. nil: ordinary memory.
+	// what the models return, and the gradients, are lost then. A backward pass takes back
+	// the hidden states and the scores. nil: ordinary memory.
 	Pool *Pool
 }
 

@@ -17,6 +17,7 @@ import (
 func (r *run) step() error {
 	p := &r.progress
 	batches := r.epochSteps()[p.InEpoch]
+	defer r.pool.Reset() // when the gradients, which are the pool's too, are forgotten
 	defer r.optimizer.ZeroGrad()
 	loss, err := r.gradients(batches)
 	if err != nil {
@@ -84,7 +85,6 @@ func (r *run) backward(features []Feature, number int, weight float32) (float64,
 	}
 	value := float64(models.Values(loss)[0])
 	loss.AccGrad(kernel.New(1, 1, []float32{weight}))
-	defer r.pool.Reset()
 	return value, ag.Backward(loss)
 }
 

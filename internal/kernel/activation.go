@@ -28,23 +28,24 @@ type activation struct {
 	f          func(y, x []float32)
 	df         func(gx, gy, kept []float32)
 	fromResult bool // df wants the result of f, not its argument
-	result     []float32
+	kept       mat.Tensor
 }
 
 func (o *activation) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *activation) forward(bool) *Tensor {
-	x, y := Data(o.x), poolOf(o.x).unset(Rows(o.x), Cols(o.x))
+func (o *activation) forward(m *memory) *Tensor {
+	x, y := Data(o.x), m.take(Rows(o.x), Cols(o.x))
 	elementwise(len(x), func(from, to int) { o.f(y.data[from:to], x[from:to]) })
-	o.result = y.data
+	o.kept = o.x
+	if o.fromResult {
+		o.kept = y
+	}
+	m.keep(o.kept)
 	return y
 }
 
-func (o *activation) backward(gradient []float32) {
-	kept, gx := o.result, poolOf(o.x).unset(Rows(o.x), Cols(o.x))
-	if !o.fromResult {
-		kept = Data(o.x)
-	}
+func (o *activation) backward(m *memory, gradient []float32) {
+	kept, gx := Data(o.kept), m.take(Rows(o.x), Cols(o.x))
 	elementwise(len(kept), func(from, to int) { o.df(gx.data[from:to], gradient[from:to], kept[from:to]) })
-	accumulate(o.x, gx)
+	m.accumulate(o.x, gx)
 }

@@ -22,11 +22,13 @@ func rowsOfTile(queries, keys int) int {
 
 func divideUp(n, by int) int { return (n + by - 1) / by }
 
-func (o *attention) forward(bool) *Tensor {
-	pool := poolOf(o.qkv)
-	y := pool.unset(Rows(o.qkv), o.Heads*o.size)
-	o.tops, o.inverse = pool.lend(o.Heads*Rows(y)), pool.lend(o.Heads*Rows(y))
-	o.result = y
+func (o *attention) forward(m *memory) *Tensor {
+	y := m.take(Rows(o.qkv), o.Heads*o.size)
+	tops, inverse := m.buffer(o.Heads, Rows(y)), m.buffer(o.Heads, Rows(y))
+	o.result, o.tops, o.inverse = y, tops.data, inverse.data
+	for _, x := range append(o.operands(), y, tops, inverse) {
+		m.keep(x)
+	}
 	type task struct{ sequence, head, from, to int }
 	var tasks []task
 	for i, s := range o.sequences {

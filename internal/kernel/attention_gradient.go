@@ -12,6 +12,7 @@ const pastRuns = 8
 // them is kept apart and then added in a fixed order.
 type attentionGradients struct {
 	*attention
+	memory   *memory
 	gradient view    // of the result
 	dQKV     *Tensor // nil if qkv requires no gradient
 	// own are the gradients of keys and values by head of a group, [R, 2·G·k]; the first is in dQKV.
@@ -25,15 +26,14 @@ type sequenceRun struct {
 	past     [][]*Tensor // by head of a group and distinct tensor: [P, G·k], nil if not wanted
 }
 
-func (o *attention) backward(gradient []float32) {
-	g := &attentionGradients{attention: o, gradient: view{gradient, Rows(o.qkv), o.Heads * o.size, o.Heads * o.size}}
-	pool := poolOf(o.qkv)
+func (o *attention) backward(m *memory, gradient []float32) {
+	g := &attentionGradients{attention: o, memory: m, gradient: view{gradient, Rows(o.qkv), o.Heads * o.size, o.Heads * o.size}}
 	if o.qkv.RequiresGrad() {
-		g.dQKV = pool.zeros(Rows(o.qkv), Cols(o.qkv))
+		g.dQKV = m.zeros(Rows(o.qkv), Cols(o.qkv))
 		g.own = []view{g.dQKV.view().columns(o.Heads*o.size, Cols(o.qkv))}
 		for range o.group() - 1 {
-			more := pool.zeros(Rows(o.qkv), 2*o.KeyHeads*o.size)
-			defer more.release()
+			more := m.buffer(Rows(o.qkv), 2*o.KeyHeads*o.size)
+			clear(more.data)
 			g.own = append(g.own, more.view())
 		}
 	}
@@ -51,11 +51,6 @@ func (o *attention) backward(gradient []float32) {
 		}
 	})
 	g.deliver()
-}
-
-func (o *attention) giveBack(pool *Pool) {
-	pool.giveBack(o.tops)
-	pool.giveBack(o.inverse)
 }
 
 // divide makes the runs: of one sequence, if there is no sum over sequences.
@@ -90,7 +85,7 @@ func (g *attentionGradients) want(run sequenceRun, shared int) {
 		return
 	}
 	for _, past := range run.past {
-		past[shared] = New(Rows(x), Cols(x), nil)
+		past[shared] = g.memory.zeros(Rows(x), Cols(x))
 	}
 }
 
@@ -127,11 +122,11 @@ func (g *attentionGradients) deliver() {
 				}
 			}
 		})
-		accumulate(g.qkv, g.dQKV)
+		g.memory.accumulate(g.qkv, g.dQKV)
 	}
 	for i, x := range g.shared {
 		if x.RequiresGrad() {
-			accumulate(x, g.total(i))
+			g.memory.accumulate(x, g.total(i))
 		}
 	}
 }
@@ -147,12 +142,13 @@ func (g *attentionGradients) total(shared int) *Tensor {
 				total = part
 			default:
 				addTo(total.data, part.data)
+				part.release()
 			}
 		}
 	}
 	if total == nil {
 		x := g.shared[shared]
-		return New(Rows(x), Cols(x), nil)
+		return g.memory.zeros(Rows(x), Cols(x))
 	}
 	return total
 }

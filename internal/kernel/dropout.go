@@ -69,16 +69,16 @@ type dropout struct {
 
 func (o *dropout) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *dropout) forward(bool) *Tensor {
-	y := poolOf(o.x).unset(Rows(o.x), Cols(o.x))
+func (o *dropout) forward(m *memory) *Tensor {
+	y := m.take(Rows(o.x), Cols(o.x))
 	o.each(y.data, Data(o.x))
 	return y
 }
 
-func (o *dropout) backward(gradient []float32) {
-	gx := poolOf(o.x).unset(Rows(o.x), Cols(o.x))
+func (o *dropout) backward(m *memory, gradient []float32) {
+	gx := m.take(Rows(o.x), Cols(o.x))
 	o.each(gx.data, gradient)
-	accumulate(o.x, gx)
+	m.accumulate(o.x, gx)
 }
 
 func (o *dropout) each(dst, src []float32) {

@@ -10,11 +10,11 @@ type Lookup struct {
 }
 
 // Embed returns the sum of the rows that each lookup names, added in the order
-// of the lookups: a leaf [len(Index), Width] of the pool.
+// of the lookups: a leaf [len(Index), Width] in memory of the pool, which may be nil.
 func Embed(pool *Pool, first Lookup, more ...Lookup) *Tensor {
 	lookups := append([]Lookup{first}, more...)
 	checkLookups("Embed", lookups, len(first.Index), first.Width)
-	y := pool.unset(len(first.Index), first.Width)
+	y := pool.tensor(len(first.Index), first.Width)
 	for i, r := range first.Index {
 		first.Table.Widen(y.data[i*first.Width:][:first.Width], r*first.Width)
 	}
@@ -36,14 +36,14 @@ type embedding struct {
 
 func (o *embedding) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *embedding) forward(bool) *Tensor {
-	y := poolOf(o.x).copyOf(Rows(o.x), Cols(o.x), Data(o.x))
+func (o *embedding) forward(m *memory) *Tensor {
+	y := m.like(o.x, Data(o.x))
 	addLookups(y, o.lookups)
 	return y
 }
 
-func (o *embedding) backward(gradient []float32) {
-	accumulate(o.x, poolOf(o.x).copyOf(Rows(o.x), Cols(o.x), gradient))
+func (o *embedding) backward(m *memory, gradient []float32) {
+	m.accumulate(o.x, m.like(o.x, gradient))
 }
 
 func addLookups(y *Tensor, lookups []Lookup) {

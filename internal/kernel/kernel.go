@@ -30,68 +30,59 @@
 package kernel
 
 import (
+	"slices"
+
 	"github.com/nlpodyssey/spago/ag"
 	"github.com/nlpodyssey/spago/mat"
 )
 
-// operator is a function with a gradient. Forward gets tracked: whether a
-// backward pass may follow, so that what it needs must be kept. Backward calls
-// [accumulate] exactly once for every operand that requires a gradient: spago
-// waits for it for ever otherwise. With the last call an operand's values may be
-// given back, so backward reads no operand after it.
+// operator is a function with a gradient. Forward keeps what the backward pass reads by
+// memory.keep. Backward calls memory.accumulate exactly once for every operand that
+// requires a gradient: spago waits for it for ever otherwise.
 type operator interface {
 	operands() []mat.Tensor
-	forward(tracked bool) *Tensor
-	backward(gradient []float32)
+	forward(m *memory) *Tensor
+	backward(m *memory, gradient []float32)
 }
-
-// keeper is an operator that keeps lent memory for its backward pass.
-type keeper interface{ giveBack(pool *Pool) }
 
 // function shows an operator to spago. Its methods never return an error,
 // which spago would answer by ending the process.
 type function struct {
 	operator
+	memory memory
 	result *Tensor
 }
 
 func (f *function) Operands() []mat.Tensor { return f.operands() }
 
 func (f *function) Forward() (mat.Tensor, error) {
-	for _, x := range f.operands() {
-		if own, ok := x.(*Tensor); ok {
-			own.held = true
-		}
-	}
-	f.result = f.forward(true)
+	f.result = f.forward(&f.memory)
+	f.memory.endPass()
 	return f.result, nil
 }
 
-// Backward gives back what only this operator still needs: all that used its result
-// have handed on their gradients.
+// Backward runs when all that was made of the result has run: nobody needs the result
+// and its gradient after it.
 func (f *function) Backward(gradient mat.Tensor) error {
-	f.backward(Data(gradient))
-	Release(gradient)
-	if k, ok := f.operator.(keeper); ok {
-		k.giveBack(f.result.pool)
-	}
+	f.backward(&f.memory, Data(gradient))
 	f.result.release()
+	f.result.returnGradient()
+	f.memory.endBackward()
 	return nil
 }
 
 // run computes the operator: as a node of the graph if an operand requires a
 // gradient, else as a plain tensor.
 func run(o operator) mat.Tensor {
-	for _, x := range o.operands() {
-		if x.RequiresGrad() {
-			// Never Run(true): spago's asynchronous forward bounds its
-			// goroutines by a global semaphore and hides panics from the caller.
-			return ag.NewOperator(&function{operator: o}).Run()
-		}
+	operands := o.operands()
+	m := memory{pool: poolOf(operands)}
+	if slices.ContainsFunc(operands, mat.Tensor.RequiresGrad) {
+		m.tracked = true
+		// Never Run(true): spago's asynchronous forward bounds its
+		// goroutines by a global semaphore and hides panics from the caller.
+		return ag.NewOperator(&function{operator: o, memory: m}).Run()
 	}
-	return o.forward(false)
+	y := o.forward(&m)
+	m.endPass()
+	return y
 }
-
-// accumulate hands a gradient to an operand. The buffer belongs to the operand
-// from then on: no other operand may get it, and the caller may not change it.
-func accumulate(x mat.Tensor, gradient *Tensor) { x.AccGrad(gradient) }

@@ -25,16 +25,16 @@ type linear struct {
 
 func (o *linear) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *linear) forward(bool) *Tensor {
-	y := poolOf(o.x).unset(Rows(o.x), o.w.out)
+func (o *linear) forward(m *memory) *Tensor {
+	y := m.take(Rows(o.x), o.w.out)
 	o.w.multiply(y.view(), viewOf(o.x), o.bias)
 	return y
 }
 
-func (o *linear) backward(gradient []float32) {
-	gx := poolOf(o.x).unset(Rows(o.x), o.w.in)
+func (o *linear) backward(m *memory, gradient []float32) {
+	gx := m.take(Rows(o.x), o.w.in)
 	o.w.multiplyBack(gx.view(), view{gradient, Rows(o.x), o.w.out, o.w.out})
-	accumulate(o.x, gx)
+	m.accumulate(o.x, gx)
 }
 
 // LinearParam returns x·wᵀ + b, [R, out], for x [R, in] with a trained weight w
@@ -61,8 +61,11 @@ func (o *linearParam) operands() []mat.Tensor {
 	return []mat.Tensor{o.x, o.w, o.b}
 }
 
-func (o *linearParam) forward(bool) *Tensor {
-	y := poolOf(o.x).unset(Rows(o.x), Rows(o.w))
+func (o *linearParam) forward(m *memory) *Tensor {
+	if o.w.RequiresGrad() {
+		m.keep(o.x)
+	}
+	y := m.take(Rows(o.x), Rows(o.w))
 	var bias []float32
 	if o.b != nil {
 		bias = Data(o.b)
@@ -71,19 +74,19 @@ func (o *linearParam) forward(bool) *Tensor {
 	return y
 }
 
-func (o *linearParam) backward(gradient []float32) {
+func (o *linearParam) backward(m *memory, gradient []float32) {
 	gy := view{gradient, Rows(o.x), Rows(o.w), Rows(o.w)}
+	if o.x.RequiresGrad() {
+		gx := m.take(Rows(o.x), Cols(o.x))
+		multiplyNN(gx.view(), gy, viewOf(o.w))
+		m.accumulate(o.x, gx)
+	}
 	if o.w.RequiresGrad() {
-		gw := New(Rows(o.w), Cols(o.w), nil)
+		gw := m.take(Rows(o.w), Cols(o.w))
 		multiplyTN(gw.view(), gy, viewOf(o.x))
-		accumulate(o.w, gw)
+		m.accumulate(o.w, gw)
 	}
 	if o.b != nil && o.b.RequiresGrad() {
-		accumulate(o.b, New(1, gy.cols, columnSums(gy)))
-	}
-	if o.x.RequiresGrad() {
-		gx := poolOf(o.x).unset(Rows(o.x), Cols(o.x))
-		multiplyNN(gx.view(), gy, viewOf(o.w))
-		accumulate(o.x, gx)
+		m.accumulate(o.b, m.like(o.b, columnSums(gy)))
 	}
 }

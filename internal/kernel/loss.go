@@ -87,7 +87,8 @@ type crossEntropy struct {
 
 func (o *crossEntropy) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *crossEntropy) forward(bool) *Tensor {
+func (o *crossEntropy) forward(m *memory) *Tensor {
+	m.keep(o.x)
 	x := Data(o.x)
 	simd.Parallel(len(o.choices), 64, func(from, to int) {
 		for i := from; i < to; i++ {
@@ -104,9 +105,9 @@ func (o *crossEntropy) forward(bool) *Tensor {
 	return scalar(loss)
 }
 
-func (o *crossEntropy) backward(gradient []float32) {
+func (o *crossEntropy) backward(m *memory, gradient []float32) {
 	x := Data(o.x)
-	gx := poolOf(o.x).zeros(Rows(o.x), Cols(o.x))
+	gx := m.zeros(Rows(o.x), Cols(o.x))
 	simd.Parallel(len(o.choices), 64, func(from, to int) {
 		for _, c := range o.choices[from:to] {
 			scale := float64(gradient[0]) * c.weight
@@ -120,7 +121,7 @@ func (o *crossEntropy) backward(gradient []float32) {
 			}
 		}
 	})
-	accumulate(o.x, gx)
+	m.accumulate(o.x, gx)
 }
 
 // logSumExp returns log Σ exp of the choice's logits, in float64. An infinite
@@ -173,7 +174,8 @@ type elementLoss struct {
 
 func (o *elementLoss) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *elementLoss) forward(bool) *Tensor {
+func (o *elementLoss) forward(m *memory) *Tensor {
+	m.keep(o.x)
 	sum := 0.0
 	for i, v := range Data(o.x) {
 		loss, _ := o.each(float64(v), float64(o.targets[i]))
@@ -182,16 +184,17 @@ func (o *elementLoss) forward(bool) *Tensor {
 	return scalar(sum / float64(len(o.targets))) // NaN over nothing, as torch
 }
 
-func (o *elementLoss) backward(gradient []float32) {
+func (o *elementLoss) backward(m *memory, gradient []float32) {
 	scale := float64(gradient[0]) / float64(len(o.targets))
-	gx := poolOf(o.x).zeros(Rows(o.x), Cols(o.x))
+	gx := m.take(Rows(o.x), Cols(o.x))
 	for i, v := range Data(o.x) {
 		_, derivative := o.each(float64(v), float64(o.targets[i]))
 		gx.data[i] = float32(scale * derivative)
 	}
-	accumulate(o.x, gx)
+	m.accumulate(o.x, gx)
 }
 
+// scalar is not the pool's: a loss may be read after its backward pass.
 func scalar(v float64) *Tensor { return New(1, 1, []float32{float32(v)}) }
 
 // sigmoid is 1/(1+e^-v) without overflow.

@@ -69,9 +69,9 @@ type lstm struct {
 type lstmPass struct {
 	LSTMCell
 	reversed bool
-	gates    []float32 // [T, 4·h], after sigmoid and tanh
-	cells    []float32 // [T, h], the cell state c
-	states   []float32 // [T, h], the hidden state
+	gates    *Tensor // [T, 4·h], after sigmoid and tanh
+	cells    *Tensor // [T, h], the cell state c
+	states   *Tensor // [T, h], the hidden state
 }
 
 func (o *lstm) operands() []mat.Tensor {
@@ -84,36 +84,38 @@ func (o *lstm) operands() []mat.Tensor {
 	return xs
 }
 
-func (o *lstm) forward(bool) *Tensor {
+func (o *lstm) forward(m *memory) *Tensor {
 	hidden := Cols(o.passes[0].HiddenWeight)
-	y := New(Rows(o.x), hidden*len(o.passes), nil)
+	m.keep(o.x)
+	y := m.take(Rows(o.x), hidden*len(o.passes))
 	for i, p := range o.passes {
-		p.run(viewOf(o.x))
-		view{p.states, Rows(o.x), hidden, hidden}.copyTo(y.view().columns(i*hidden, (i+1)*hidden))
+		p.run(m, viewOf(o.x))
+		p.states.view().copyTo(y.view().columns(i*hidden, (i+1)*hidden))
 	}
 	return y
 }
 
-func (o *lstm) backward(gradient []float32) {
+func (o *lstm) backward(m *memory, gradient []float32) {
 	hidden, x := Cols(o.passes[0].HiddenWeight), viewOf(o.x)
 	gy := view{gradient, x.rows, hidden * len(o.passes), hidden * len(o.passes)}
 	var gx *Tensor
 	for i, p := range o.passes {
-		dGates := view{p.gateGradients(gy.columns(i*hidden, (i+1)*hidden)), x.rows, 4 * hidden, 4 * hidden}
-		p.paramGradients(dGates, x)
+		dGates := p.gateGradients(m, gy.columns(i*hidden, (i+1)*hidden))
+		p.paramGradients(m, dGates, x)
 		if !o.x.RequiresGrad() {
 			continue
 		}
-		part := New(x.rows, x.cols, nil)
+		part := m.take(x.rows, x.cols)
 		multiplyNN(part.view(), dGates, viewOf(p.InputWeight))
 		if gx == nil {
 			gx = part
 			continue
 		}
 		addTo(gx.data, part.data)
+		part.release()
 	}
 	if gx != nil {
-		accumulate(o.x, gx)
+		m.accumulate(o.x, gx)
 	}
 }
 
@@ -126,22 +128,24 @@ func (p *lstmPass) row(step, rows int) int {
 }
 
 // run computes gates, cells and states of all rows.
-func (p *lstmPass) run(x view) {
+func (p *lstmPass) run(m *memory, x view) {
 	hidden := Cols(p.HiddenWeight)
-	p.gates = make([]float32, x.rows*4*hidden)
-	p.cells, p.states = make([]float32, x.rows*hidden), make([]float32, x.rows*hidden)
+	p.gates, p.cells, p.states = m.buffer(x.rows, 4*hidden), m.buffer(x.rows, hidden), m.buffer(x.rows, hidden)
+	for _, kept := range []*Tensor{p.gates, p.cells, p.states} {
+		m.keep(kept)
+	}
 	bias := slices.Clone(Data(p.InputBias))
 	addTo(bias, Data(p.HiddenBias))
-	multiplyNT(view{p.gates, x.rows, 4 * hidden, 4 * hidden}, x, viewOf(p.InputWeight), bias)
+	multiplyNT(p.gates.view(), x, viewOf(p.InputWeight), bias)
 
 	recurrent, fromState := packTransposed(viewOf(p.HiddenWeight)), make([]float32, 4*hidden)
 	cell, state := make([]float32, hidden), make([]float32, hidden)
 	for step := range x.rows {
 		row := p.row(step, x.rows)
-		gates := p.gates[row*4*hidden:][:4*hidden]
+		gates := p.gates.view().row(row)
 		multiply(view{fromState, 1, 4 * hidden, 4 * hidden}, view{state, 1, hidden, hidden}, recurrent, nil)
 		addTo(gates, fromState)
-		nextCell, nextState := p.cells[row*hidden:][:hidden], p.states[row*hidden:][:hidden]
+		nextCell, nextState := p.cells.view().row(row), p.states.view().row(row)
 		lstmStep(gates, cell, nextCell, nextState)
 		cell, state = nextCell, nextState
 	}
@@ -163,20 +167,20 @@ func lstmStep(gates, cell, nextCell, nextState []float32) {
 
 // gateGradients goes back through time and returns the gradient of the gates'
 // sums, [T, 4·h].
-func (p *lstmPass) gateGradients(gy view) []float32 {
+func (p *lstmPass) gateGradients(m *memory, gy view) view {
 	hidden := gy.cols
-	dGates := make([]float32, gy.rows*4*hidden)
+	dGates := m.buffer(gy.rows, 4*hidden).view()
 	recurrent := pack(viewOf(p.HiddenWeight))
 	dState, dCell, zeros := make([]float32, hidden), make([]float32, hidden), make([]float32, hidden)
 	for step := gy.rows - 1; step >= 0; step-- {
 		row := p.row(step, gy.rows)
 		before := zeros
 		if step > 0 {
-			before = p.cells[p.row(step-1, gy.rows)*hidden:][:hidden]
+			before = p.cells.view().row(p.row(step-1, gy.rows))
 		}
 		addTo(dState, gy.row(row))
-		d := dGates[row*4*hidden:][:4*hidden]
-		lstmStepBackward(d, p.gates[row*4*hidden:][:4*hidden], p.cells[row*hidden:][:hidden], before, dState, dCell)
+		d := dGates.row(row)
+		lstmStepBackward(d, p.gates.view().row(row), p.cells.view().row(row), before, dState, dCell)
 		multiply(view{dState, 1, hidden, hidden}, view{d, 1, 4 * hidden, 4 * hidden}, recurrent, nil)
 	}
 	return dGates
@@ -200,30 +204,30 @@ func lstmStepBackward(d, gates, cell, before, dState, dCell []float32) {
 }
 
 // paramGradients hands the parameters their gradients.
-func (p *lstmPass) paramGradients(dGates, x view) {
+func (p *lstmPass) paramGradients(m *memory, dGates, x view) {
 	if p.InputWeight.RequiresGrad() {
-		g := New(dGates.cols, x.cols, nil)
+		g := m.take(dGates.cols, x.cols)
 		multiplyTN(g.view(), dGates, x)
-		accumulate(p.InputWeight, g)
+		m.accumulate(p.InputWeight, g)
 	}
 	if p.HiddenWeight.RequiresGrad() {
-		g := New(dGates.cols, dGates.cols/4, nil)
-		multiplyTN(g.view(), dGates, p.previousStates(x.rows))
-		accumulate(p.HiddenWeight, g)
+		g := m.take(dGates.cols, dGates.cols/4)
+		multiplyTN(g.view(), dGates, p.previousStates(m, x.rows))
+		m.accumulate(p.HiddenWeight, g)
 	}
 	for _, bias := range []*nn.Param{p.InputBias, p.HiddenBias} {
 		if bias.RequiresGrad() {
-			accumulate(bias, New(1, dGates.cols, columnSums(dGates)))
+			m.accumulate(bias, m.like(bias, columnSums(dGates)))
 		}
 	}
 }
 
 // previousStates returns for each row the state that went into its step, [T, h].
-func (p *lstmPass) previousStates(rows int) view {
-	hidden := Cols(p.HiddenWeight)
-	previous := make([]float32, rows*hidden)
+func (p *lstmPass) previousStates(m *memory, rows int) view {
+	previous := m.buffer(rows, Cols(p.HiddenWeight)).view()
+	clear(previous.data) // of the first step
 	for step := 1; step < rows; step++ {
-		copy(previous[p.row(step, rows)*hidden:][:hidden], p.states[p.row(step-1, rows)*hidden:])
+		copy(previous.row(p.row(step, rows)), p.states.view().row(p.row(step-1, rows)))
 	}
-	return view{previous, rows, hidden, hidden}
+	return previous
 }

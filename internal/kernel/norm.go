@@ -26,8 +26,8 @@ type layerNorm struct {
 	x, residual mat.Tensor
 	gamma, beta []float32
 	eps         float32
-	normal      []float32 // the rows before gamma and beta, kept for the gradient
-	inverse     []float32 // 1/deviation of each row
+	normal      *Tensor // the rows before gamma and beta, kept for the gradient
+	inverse     *Tensor // 1/deviation of each row
 }
 
 func (o *layerNorm) operands() []mat.Tensor {
@@ -37,12 +37,13 @@ func (o *layerNorm) operands() []mat.Tensor {
 	return []mat.Tensor{o.x, o.residual}
 }
 
-func (o *layerNorm) forward(tracked bool) *Tensor {
+func (o *layerNorm) forward(m *memory) *Tensor {
 	rows, d, x := Rows(o.x), Cols(o.x), Data(o.x)
-	pool := poolOf(o.operands()...)
-	y := pool.unset(rows, d)
-	if tracked {
-		o.normal, o.inverse = pool.lend(rows*d), pool.lend(rows)
+	y := m.take(rows, d)
+	if m.tracked {
+		o.normal, o.inverse = m.buffer(rows, d), m.buffer(rows, 1)
+		m.keep(o.normal)
+		m.keep(o.inverse)
 	}
 	var residual []float32
 	if o.residual != nil {
@@ -52,42 +53,36 @@ func (o *layerNorm) forward(tracked bool) *Tensor {
 		spare := make([]float32, d)
 		for r := from; r < to; r++ {
 			normal := spare
-			if tracked {
-				normal = o.normal[r*d:][:d]
+			if m.tracked {
+				normal = o.normal.data[r*d:][:d]
 			}
 			var added []float32
 			if residual != nil {
 				added = residual[r*d:][:d]
 			}
 			inverse := simd.LayerNormRow(y.data[r*d:][:d], normal, x[r*d:][:d], added, o.gamma, o.beta, o.eps)
-			if tracked {
-				o.inverse[r] = inverse
+			if m.tracked {
+				o.inverse.data[r] = inverse
 			}
 		}
 	})
 	return y
 }
 
-func (o *layerNorm) backward(gradient []float32) {
+func (o *layerNorm) backward(m *memory, gradient []float32) {
 	rows, d := Rows(o.x), Cols(o.x)
-	pool := poolOf(o.operands()...)
-	gx := pool.unset(rows, d)
+	gx := m.take(rows, d)
 	eachRow(rows, d, func(from, to int) {
 		for r := from; r < to; r++ {
-			simd.LayerNormBackwardRow(gx.data[r*d:][:d], gradient[r*d:][:d], o.normal[r*d:][:d], o.gamma, o.inverse[r])
+			simd.LayerNormBackwardRow(gx.data[r*d:][:d], gradient[r*d:][:d], o.normal.data[r*d:][:d], o.gamma, o.inverse.data[r])
 		}
 	})
-	if o.residual == nil || !o.residual.RequiresGrad() {
-		accumulate(o.x, gx)
-		return
+	if o.residual != nil && o.residual.RequiresGrad() {
+		m.accumulate(o.residual, m.like(o.residual, gx.data))
 	}
 	if o.x.RequiresGrad() {
-		accumulate(o.x, pool.copyOf(rows, d, gx.data))
+		m.accumulate(o.x, gx)
+		return
 	}
-	accumulate(o.residual, gx)
-}
-
-func (o *layerNorm) giveBack(pool *Pool) {
-	pool.giveBack(o.normal)
-	pool.giveBack(o.inverse)
+	gx.release()
 }

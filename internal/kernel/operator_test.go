@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/gopeft/gopeft/internal/kernel"
@@ -56,7 +57,7 @@ type outcome struct {
 }
 
 // execute builds the operator on fresh leaves, of which those in trained require a
-// gradient, and differentiates Σ weight·value.
+// gradient, and differentiates Σ weight·value. Operands are released as soon as the operator is made.
 func (c operatorCase) execute(t *testing.T, trained func(i int) bool, wrap func(mat.Tensor) mat.Tensor) outcome {
 	t.Helper()
 	leaves, operands := make([]*nn.Param, len(c.inputs)), make([]mat.Tensor, len(c.inputs))
@@ -70,7 +71,10 @@ func (c operatorCase) execute(t *testing.T, trained func(i int) bool, wrap func(
 		any = any || trained(i)
 	}
 	y := c.build(operands)
-	result := outcome{value: kernel.Data(y), gradients: make([][]float32, len(leaves))}
+	for i, x := range operands {
+		operands[i] = kernel.Replace(x, y)
+	}
+	result := outcome{value: slices.Clone(kernel.Data(y)), gradients: make([][]float32, len(leaves))}
 	if _, isOperator := y.(*ag.Operator); isOperator != any {
 		t.Fatalf("result is %T with gradients wanted: %v", y, any)
 	}
@@ -125,12 +129,34 @@ func (c operatorCase) run(t *testing.T) {
 			numtest.SameBits(t, one.gradients[i], whole.gradients[i])
 		})
 	}
+	for name, trained := range map[string]func(int) bool{"trained": all, "frozen": none} {
+		t.Run("in memory of a pool, "+name, func(t *testing.T) { c.runInPool(t, trained, whole) })
+	}
 	t.Run("operands are operators", func(t *testing.T) { same(t, c.execute(t, all, operator), whole) })
 	for _, n := range []int{1, 2, 5} {
 		t.Run(fmt.Sprintf("GOMAXPROCS=%d", n), func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
 			same(t, c.execute(t, all, leaf), whole)
 		})
+	}
+}
+
+// runInPool runs the operator where memory that is not lent holds NaN, and expects all of
+// it back but the gradients of leaves, and the value of an operator without gradient.
+func (c operatorCase) runInPool(t *testing.T, trained func(int) bool, whole outcome) {
+	pool := &kernel.Pool{Poison: true}
+	for range 2 {
+		got := c.execute(t, trained, pooled(pool))
+		numtest.SameBits(t, got.value, whole.value)
+		left := 1
+		if trained(0) {
+			same(t, got, whole)
+			left = len(c.inputs)
+		}
+		if pieces, _ := pool.Lent(); pieces > left {
+			t.Errorf("%d pieces are lent, want %d at most", pieces, left)
+		}
+		pool.Reset()
 	}
 }
 

@@ -38,16 +38,16 @@ type sum struct{ x, y mat.Tensor }
 
 func (o *sum) operands() []mat.Tensor { return []mat.Tensor{o.x, o.y} }
 
-func (o *sum) forward(bool) *Tensor {
-	z := poolOf(o.x, o.y).copyOf(Rows(o.x), Cols(o.x), Data(o.x))
+func (o *sum) forward(m *memory) *Tensor {
+	z := m.like(o.x, Data(o.x))
 	addTo(z.data, Data(o.y))
 	return z
 }
 
-func (o *sum) backward(gradient []float32) {
+func (o *sum) backward(m *memory, gradient []float32) {
 	for _, x := range o.operands() {
 		if x.RequiresGrad() {
-			accumulate(x, poolOf(x).copyOf(Rows(x), Cols(x), gradient))
+			m.accumulate(x, m.like(x, gradient))
 		}
 	}
 }
@@ -71,22 +71,22 @@ type gather struct {
 
 func (o *gather) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *gather) forward(bool) *Tensor {
+func (o *gather) forward(m *memory) *Tensor {
 	cols, x := Cols(o.x), Data(o.x)
-	y := poolOf(o.x).unset(len(o.index), cols)
+	y := m.take(len(o.index), cols)
 	for i, r := range o.index {
 		copy(y.data[i*cols:][:cols], x[r*cols:])
 	}
 	return y
 }
 
-func (o *gather) backward(gradient []float32) {
+func (o *gather) backward(m *memory, gradient []float32) {
 	cols := Cols(o.x)
-	gx := poolOf(o.x).zeros(Rows(o.x), cols)
+	gx := m.zeros(Rows(o.x), cols)
 	for i, r := range o.index {
 		addTo(gx.data[r*cols:][:cols], gradient[i*cols:][:cols])
 	}
-	accumulate(o.x, gx)
+	m.accumulate(o.x, gx)
 }
 
 // Columns returns the columns [from, to) of x, [rows, to-from]. It may be called
@@ -107,18 +107,27 @@ type columns struct {
 
 func (o *columns) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
-func (o *columns) forward(bool) *Tensor {
+func (o *columns) forward(m *memory) *Tensor {
 	rows, cols, width, x := Rows(o.x), Cols(o.x), o.to-o.from, Data(o.x)
-	y := poolOf(o.x).unset(rows, width)
+	y := m.take(rows, width)
 	for r := range rows {
 		copy(y.data[r*width:][:width], x[r*cols+o.from:])
 	}
 	return y
 }
 
-func (o *columns) backward(gradient []float32) {
-	part := New(Rows(o.x), o.to-o.from, gradient) // copied from, never kept
-	accumulateColumns(o.x, part, o.from)
+func (o *columns) backward(m *memory, gradient []float32) {
+	part := m.take(Rows(o.x), o.to-o.from)
+	copy(part.data, gradient)
+	if _, ok := o.x.Value().(*Tensor); ok {
+		m.accumulate(o.x, &columnGradient{part, o.from})
+		return
+	}
+	// A tensor of spago's own knows whole gradients only.
+	whole := m.zeros(Rows(o.x), Cols(o.x))
+	part.view().copyTo(whole.view().columns(o.from, o.to))
+	part.release()
+	m.accumulate(o.x, whole)
 }
 
 // InsertRows returns the rows of x with a prompt before each sequence:
@@ -165,9 +174,9 @@ type insertion struct {
 
 func (o *insertion) operands() []mat.Tensor { return append([]mat.Tensor{o.x}, o.shared...) }
 
-func (o *insertion) forward(bool) *Tensor {
+func (o *insertion) forward(m *memory) *Tensor {
 	cols, x := Cols(o.x), Data(o.x)
-	y := poolOf(o.x).unset(o.rows, cols)
+	y := m.take(o.rows, cols)
 	for _, p := range o.places {
 		if p.prompt >= 0 {
 			copy(y.data[p.at*cols:], Data(o.shared[p.prompt]))
@@ -177,26 +186,26 @@ func (o *insertion) forward(bool) *Tensor {
 	return y
 }
 
-func (o *insertion) backward(gradient []float32) {
+func (o *insertion) backward(m *memory, gradient []float32) {
 	cols := Cols(o.x)
 	if o.x.RequiresGrad() {
-		gx := poolOf(o.x).unset(Rows(o.x), cols)
+		gx := m.take(Rows(o.x), cols)
 		for _, p := range o.places {
 			copy(gx.data[p.source.Start*cols:p.source.End*cols], gradient[(p.at+p.length)*cols:])
 		}
-		accumulate(o.x, gx)
+		m.accumulate(o.x, gx)
 	}
 	for i, prompt := range o.shared {
 		if !prompt.RequiresGrad() {
 			continue
 		}
-		total := New(Rows(prompt), cols, nil)
+		total := m.zeros(Rows(prompt), cols)
 		for _, p := range o.places {
 			if p.prompt == i {
 				addTo(total.data, gradient[p.at*cols:][:len(total.data)])
 			}
 		}
-		accumulate(prompt, total)
+		m.accumulate(prompt, total)
 	}
 }
 

@@ -64,13 +64,17 @@ func (s *stack) forward(values []float32, spans []kernel.Span, drop float32) mat
 		for n := range past {
 			past[n] = shared
 		}
-		qkv := kernel.Linear(x, l.qkv, l.bias[:3*d])
-		attended := kernel.Attention(qkv, spans, past, kernel.AttentionOptions{Heads: s.heads, Drop: mask()})
-		attended = kernel.Dropout(kernel.Linear(attended, l.output, l.bias[:d]), mask())
-		x = kernel.AddLayerNorm(attended, x, l.gamma, l.bias[:d], 1e-12)
-		inner := kernel.GELU(kernel.Linear(x, l.up, l.bias[:l.up.Out()]))
-		inner = kernel.Dropout(kernel.Linear(inner, l.down, l.bias[:d]), mask())
-		x = kernel.AddLayerNorm(inner, x, l.gamma, l.bias[:d], 1e-12)
+		a := kernel.Linear(x, l.qkv, l.bias[:3*d])
+		a = kernel.Replace(a, kernel.Attention(a, spans, past, kernel.AttentionOptions{Heads: s.heads, Drop: mask()}))
+		a = kernel.Replace(a, kernel.Linear(a, l.output, l.bias[:d]))
+		a = kernel.Replace(a, kernel.Dropout(a, mask()))
+		x = kernel.Replace(x, kernel.AddLayerNorm(a, x, l.gamma, l.bias[:d], 1e-12))
+		a = kernel.Replace(a, kernel.Linear(x, l.up, l.bias[:l.up.Out()]))
+		a = kernel.Replace(a, kernel.GELU(a))
+		a = kernel.Replace(a, kernel.Linear(a, l.down, l.bias[:d]))
+		a = kernel.Replace(a, kernel.Dropout(a, mask()))
+		x = kernel.Replace(x, kernel.AddLayerNorm(a, x, l.gamma, l.bias[:d], 1e-12))
+		kernel.Release(a)
 	}
 	return x
 }
@@ -83,7 +87,7 @@ func (s *stack) backward(t testing.TB, y mat.Tensor, weight []float32) []float32
 		t.Fatal(err)
 	}
 	defer s.prefix.ZeroGrad()
-	return kernel.Data(s.prefix.Grad())
+	return slices.Clone(kernel.Data(s.prefix.Grad()))
 }
 
 func spansOf(lengths ...int) (spans []kernel.Span) {

@@ -14,11 +14,14 @@ import (
 // no gradient.
 type Tensor struct {
 	*mat.Dense[float32]
-	data []float32
-	pool *Pool // of data; nil: ordinary memory
-	held bool  // a backward pass will need it
+	data []float32 // nil when they went back to the pool
+
+	pool *Pool // of what is made of the tensor; nil: garbage-collected memory
+	loan loan  // of the data; zero: they are not the pool's
 
 	mu       sync.Mutex
+	users    int  // whoever has the tensor, and backward passes that will read it
+	released bool // whoever has it needs it no more
 	gradient *Tensor
 	// partial says which columns of gradient hold something; nil: all do.
 	// It lets two gradients of which one is partial be added in either order
@@ -41,7 +44,7 @@ func New(rows, cols int, data []float32) *Tensor {
 		fail("New", "%d values for shape [%d %d]", len(data), rows, cols)
 	}
 	dense := mat.NewDense[float32](mat.WithShape(rows, cols), mat.WithBacking(data))
-	return &Tensor{Dense: dense, data: data}
+	return &Tensor{Dense: dense, data: data, users: 1}
 }
 
 // NewParam returns a trained leaf over data, which is not copied. (spago's
@@ -57,6 +60,9 @@ func NewParam(rows, cols int, data []float32) *nn.Param {
 func Data(t mat.Tensor) []float32 {
 	value := t.Value()
 	if own, ok := value.(*Tensor); ok {
+		if own.data == nil {
+			panic("kernel: the values of the tensor were released")
+		}
 		return own.data
 	}
 	return mat.Data[float32](value)
@@ -88,15 +94,60 @@ func (t *Tensor) HasGrad() bool {
 	return t.gradient != nil
 }
 
-// ZeroGrad forgets the gradient.
+// ZeroGrad forgets the gradient, whose memory goes back to its pool.
 func (t *Tensor) ZeroGrad() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.gradient != nil {
+		t.gradient.release()
+	}
 	t.gradient, t.partial = nil, nil
 }
 
+// use notes that a backward pass will read the values.
+func (t *Tensor) use() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.users++
+}
+
+// release notes that whoever has the tensor needs it no more.
+func (t *Tensor) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.released {
+		t.released = true
+		t.leave()
+	}
+}
+
+// unuse takes back a use.
+func (t *Tensor) unuse() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leave()
+}
+
+// leave gives the values back if it was the last user who left.
+func (t *Tensor) leave() {
+	if t.users--; t.users == 0 && t.loan.slab != nil {
+		t.data = nil
+		t.pool.giveBack(t.loan)
+	}
+}
+
+// returnGradient gives back a gradient that is the pool's.
+func (t *Tensor) returnGradient() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gradient != nil && t.gradient.loan.slab != nil {
+		t.gradient.release()
+		t.gradient = nil
+	}
+}
+
 // AccGrad adds a gradient. A *Tensor is taken over when it is the first to
-// arrive: the caller gives it up. Anything else is copied.
+// arrive, and released when it is not: the caller gives it up. Anything else is copied.
 func (t *Tensor) AccGrad(gradient mat.Tensor) {
 	if part, ok := gradient.(*columnGradient); ok {
 		t.accumulateColumns(part)
@@ -107,16 +158,16 @@ func (t *Tensor) AccGrad(gradient mat.Tensor) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.gradient == nil:
+	if t.gradient == nil {
 		t.gradient = owned(gradient)
-	case t.partial == nil:
-		addTo(t.gradient.data, Data(gradient))
-		Release(gradient)
-	default:
-		t.completeColumns(Data(gradient))
-		Release(gradient)
+		return
 	}
+	if t.partial == nil {
+		addTo(t.gradient.data, Data(gradient))
+	} else {
+		t.completeColumns(Data(gradient))
+	}
+	Release(gradient)
 }
 
 // owned returns the gradient itself if it is ours, else a copy.
@@ -139,7 +190,8 @@ func (t *Tensor) accumulateColumns(part *columnGradient) {
 	defer t.mu.Unlock()
 	rows, cols, width := Rows(t), Cols(t), Cols(part)
 	if t.gradient == nil {
-		t.gradient, t.partial = New(rows, cols, nil), make([]bool, cols)
+		m := memory{pool: part.pool}
+		t.gradient, t.partial = m.zeros(rows, cols), make([]bool, cols)
 	}
 	for r := range rows {
 		row := t.gradient.data[r*cols+part.from:][:width]
@@ -156,6 +208,7 @@ func (t *Tensor) accumulateColumns(part *columnGradient) {
 			t.partial[part.from+i] = true
 		}
 	}
+	part.release()
 }
 
 // completeColumns adds a whole gradient to a partial one.
@@ -169,16 +222,4 @@ func (t *Tensor) completeColumns(whole []float32) {
 		}
 	}
 	t.partial = nil
-}
-
-// accumulateColumns hands to x the gradient of its columns that begin at from.
-func accumulateColumns(x mat.Tensor, part *Tensor, from int) {
-	if _, ok := x.Value().(*Tensor); ok {
-		x.AccGrad(&columnGradient{part, from})
-		return
-	}
-	// A tensor of spago's own knows whole gradients only.
-	whole := New(Rows(x), Cols(x), nil)
-	whole.accumulateColumns(&columnGradient{part, from})
-	x.AccGrad(whole.gradient)
 }

@@ -58,9 +58,7 @@ func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 	rows := models.KernelSpans(spans)
 	x := m.embeddings.forward(batch, spans, firstPosition) // [R, d]
 	for i, l := range m.layers {
-		before := x
-		x = l.forward(x, rows, pasts(batch, i), batch.Dropout)
-		kernel.Release(before)
+		x = kernel.Replace(x, l.forward(x, rows, pasts(batch, i), batch.Dropout))
 	}
 	return models.Output{Hidden: x, Spans: spans}, nil
 }
@@ -131,14 +129,15 @@ func (e *embeddings) forward(batch models.Batch, spans []models.Span, firstPosit
 	}
 	x := e.words(batch.Pool, ids) // [ΣT, d]
 	if prompted {
-		x = kernel.InsertRows(x, tokens, prompts) // [R, d]
+		x = kernel.Replace(x, kernel.InsertRows(x, tokens, prompts)) // [R, d]
 	}
-	x = kernel.AddEmbed(
+	x = kernel.Replace(x, kernel.AddEmbed(
 		x,
 		kernel.Lookup{Table: e.tokenType, Width: e.width, Index: types},
 		kernel.Lookup{Table: e.position, Width: e.width, Index: positions},
-	)
-	return kernel.Dropout(e.norm.Forward(x, nil), batch.Dropout.Mask(e.dropout))
+	))
+	x = kernel.Replace(x, e.norm.Forward(x, nil))
+	return kernel.Replace(x, kernel.Dropout(x, batch.Dropout.Mask(e.dropout)))
 }
 
 // encoderLayer is self-attention and a feed-forward network, each followed by a
@@ -175,19 +174,15 @@ func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
 func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, dropout *layer.Dropout) mat.Tensor {
 	qkv := l.qkv.Forward(x) // [R, 3·H·k]
 	options := kernel.AttentionOptions{Heads: l.heads, Drop: dropout.Mask(l.attentionDropout)}
-	mixed := kernel.Attention(qkv, spans, past, options) // [R, H·k]
-	kernel.Release(qkv)
-	a := l.attentionOutput.Forward(mixed) // [R, d]
-	kernel.Release(mixed)
-	a = kernel.Dropout(a, dropout.Mask(l.hiddenDropout))
+	a := kernel.Replace(qkv, kernel.Attention(qkv, spans, past, options)) // [R, H·k]
+	a = kernel.Replace(a, l.attentionOutput.Forward(a))                   // [R, d]
+	a = kernel.Replace(a, kernel.Dropout(a, dropout.Mask(l.hiddenDropout)))
 	x = l.attentionNorm.Forward(a, x)
 	kernel.Release(a)
-	wide := l.intermediate.Forward(x) // [R, intermediate]
-	active := l.activation(wide)
-	kernel.Release(wide)
-	f := l.output.Forward(active) // [R, d]
-	kernel.Release(active)
-	f = kernel.Dropout(f, dropout.Mask(l.hiddenDropout))
+	f := l.intermediate.Forward(x) // [R, intermediate]
+	f = kernel.Replace(f, l.activation(f))
+	f = kernel.Replace(f, l.output.Forward(f)) // [R, d]
+	f = kernel.Replace(f, kernel.Dropout(f, dropout.Mask(l.hiddenDropout)))
 	y := l.outputNorm.Forward(f, x)
 	kernel.Release(f)
 	kernel.Release(x)
