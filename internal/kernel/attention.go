@@ -105,9 +105,8 @@ type attention struct {
 	sequences []attended
 	elements  int // probabilities of all sequences and heads
 
-	// What the backward pass needs, nil if none may follow: the result, and for every head
-	// and row what simd.SoftmaxRow returned, [H, R].
-	result        *Tensor
+	result *Tensor
+	// For every head and row what simd.SoftmaxRow returned, [H, R].
 	tops, inverse []float32
 }
 

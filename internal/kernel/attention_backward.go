@@ -8,8 +8,9 @@ const tileKeys = 512
 // headGradients is a head with its gradients.
 type headGradients struct {
 	*head
-	result, gradient view         // [T, k]
-	to               headMatrices // the gradients; a view without data is one that is not wanted
+	gradient view         // of the result, [T, k]
+	inner    []float32    // of attentionGradients
+	to       headMatrices // the gradients; a view without data is one that is not wanted
 }
 
 // wanted is the number of keys that are concerned: the past's only, if qkv requires no gradient.
@@ -73,7 +74,7 @@ func (t *tileGradients) differentiate() {
 	if wantScores {
 		product(t.d, gradient, false, t.valuesT, false)
 	}
-	t.softmax(part(t.result), gradient)
+	t.softmax()
 	t.add(t.to.values, t.p, gradient)
 	if wantScores {
 		t.add(t.to.keys, t.d, queries)
@@ -86,15 +87,13 @@ func (t *tileGradients) differentiate() {
 // softmax makes the products of queries and keys in p probabilities, and the gradients
 // of the probabilities in d those of the products. (Where the latter are not wanted
 // d holds anything.) Keys that a query does not see get 0.
-func (t *tileGradients) softmax(result, gradient view) {
-	tops, inverse := t.tops[t.row(t.query):], t.inverse[t.row(t.query):]
+func (t *tileGradients) softmax() {
+	at := t.row(t.query)
 	for r := range t.p.rows {
 		query := t.query + r
 		p, d := t.seen(t.p.row(r), query, t.key), t.seen(t.d.row(r), query, t.key)
 		t.drop(d, query, t.key)
-		// Σ p·d over all keys is the product of the result and its gradient.
-		inner := float32(simd.Dot(result.row(r), gradient.row(r)))
-		simd.SoftmaxBackwardRow(p, d, t.finish(p, query, t.key), tops[r], inverse[r], inner)
+		simd.SoftmaxBackwardRow(p, d, t.finish(p, query, t.key), t.tops[at+r], t.inverse[at+r], t.inner[at+r])
 		if t.bias != nil {
 			simd.Scale(t.Scale, d)
 		}

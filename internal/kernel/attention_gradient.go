@@ -13,8 +13,9 @@ const pastRuns = 8
 type attentionGradients struct {
 	*attention
 	memory   *memory
-	gradient view    // of the result
-	dQKV     *Tensor // nil if qkv requires no gradient
+	gradient view      // of the result
+	inner    []float32 // Σ p·d, d being the gradients of the probabilities p, for every head and row, [H, R]
+	dQKV     *Tensor   // nil if qkv requires no gradient
 	// own are the gradients of keys and values by head of a group, [R, 2·G·k]; the first is in dQKV.
 	own  []view
 	runs []sequenceRun
@@ -29,14 +30,13 @@ type sequenceRun struct {
 func (o *attention) backward(m *memory, gradient []float32) {
 	g := &attentionGradients{attention: o, memory: m, gradient: view{gradient, Rows(o.qkv), o.Heads * o.size, o.Heads * o.size}}
 	if o.qkv.RequiresGrad() {
-		g.dQKV = m.zeros(Rows(o.qkv), Cols(o.qkv))
+		g.dQKV = m.take(Rows(o.qkv), Cols(o.qkv))
 		g.own = []view{g.dQKV.view().columns(o.Heads*o.size, Cols(o.qkv))}
 		for range o.group() - 1 {
-			more := m.buffer(Rows(o.qkv), 2*o.KeyHeads*o.size)
-			clear(more.data)
-			g.own = append(g.own, more.view())
+			g.own = append(g.own, m.buffer(Rows(o.qkv), 2*o.KeyHeads*o.size).view())
 		}
 	}
+	g.sum()
 	g.divide()
 	tasks := len(g.runs) * o.Heads
 	simd.Parallel(tasks, o.grain(tasks), func(from, to int) {
@@ -51,6 +51,19 @@ func (o *attention) backward(m *memory, gradient []float32) {
 		}
 	})
 	g.deliver()
+}
+
+// sum makes the inner products: each is that of the result and its gradient.
+func (g *attentionGradients) sum() {
+	rows, y := g.gradient.rows, g.result.view()
+	g.inner = g.memory.buffer(g.Heads, rows).data
+	eachRow(rows, y.cols, func(from, to int) {
+		for r := from; r < to; r++ {
+			for h := range g.Heads {
+				g.inner[h*rows+r] = float32(simd.Dot(g.columns(y, h).row(r), g.columns(g.gradient, h).row(r)))
+			}
+		}
+	})
 }
 
 // divide makes the runs: of one sequence, if there is no sum over sequences.
@@ -93,7 +106,7 @@ func (g *attentionGradients) want(run sequenceRun, shared int) {
 func (g *attentionGradients) head(run sequenceRun, s attended, number int) *headGradients {
 	key, member := number/g.group(), number%g.group()
 	h := &headGradients{head: g.attention.head(s, number)}
-	h.result, h.gradient = g.attention.own(g.result.view(), s, number), g.attention.own(g.gradient, s, number)
+	h.gradient, h.inner = g.attention.own(g.gradient, s, number), g.inner
 	h.to.keys = joined{past: view{rows: s.past}, own: view{rows: s.rows()}}
 	h.to.values = h.to.keys
 	if g.dQKV != nil {
