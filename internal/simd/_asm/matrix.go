@@ -366,7 +366,7 @@ func (a *assembler) multiplyStep(p product, rows, panels, at, ahead int) {
 // prefetch asks for the part of a packed panel that is needed some steps on: left to itself the hardware stops at the
 // end of every page, and weights that come from memory are mostly waited for.
 func (a *assembler) prefetch(p product, q, ahead int) {
-	const distance = 2048 // bytes
+	const distance = 8192 // bytes
 	for line := 0; line < 2*a.bytes(); line += 64 {
 		m := operand.Mem{Base: rights[q], Disp: distance + line}
 		if ahead == 1 {
