@@ -6,6 +6,10 @@
 // made by the generator in _asm; elsewhere, and with the build tag purego, plain Go.
 // The levels agree within rounding, not to the bit.
 //
+// A right-hand side may be float32, bfloat16 or float16 ([Values]); 16 bits are widened
+// inside the product. [Matrix.MulRounded] rounds the left-hand side to bfloat16 too, and
+// uses AVX512_BF16 where the CPU has it.
+//
 // [Matrix.Mul], [GemmTN] and the packing divide their work over goroutines by
 // [Parallel]; everything else runs on the goroutine that calls it. However work is
 // divided, by this package or by a caller who gives parts of rows or of slices to
