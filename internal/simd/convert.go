@@ -36,13 +36,6 @@ func WidenFloat16(y []float32, x []uint16) {
 	widenFloat16Generic(y[whole:], x[whole:])
 }
 
-// roundFloat32 sets y to x rounded to bfloat16, still as float32.
-func roundFloat32(y, x []float32) {
-	for i, v := range x {
-		y[i] = math.Float32frombits(uint32(roundOne(v)) << 16)
-	}
-}
-
 func roundOne(v float32) uint16 {
 	b := math.Float32bits(v)
 	if v != v {

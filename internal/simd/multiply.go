@@ -238,10 +238,12 @@ func (w *workspace) multiplyNarrow(t tile) {
 
 // workspace is what one call of multiply needs.
 type workspace struct {
-	left  []float32         // a copied or converted left-hand side
-	right []float32         // columns of a right-hand side that is not packed
-	tile  []float32         // results of a panel that is wider than what is left of c
-	start [maxStart]float32 // what the sums of a panel begin with
+	left  []float32 // a copied or converted left-hand side
+	right []float32 // columns of a right-hand side that is not packed
+	tile  []float32 // results of a panel that is wider than what is left of c
+	// rounded is a row of a left-hand side, where there is no dotBFloat16 that would read it so.
+	rounded [blockHeight]uint16
+	start   [maxStart]float32 // what the sums of a panel begin with
 }
 
 // maxStart is the length of the largest start of any level.
@@ -293,7 +295,8 @@ func (b *Matrix) leftHand(k *block, w *workspace) {
 			RoundBFloat16(words[:k.height], source)
 			words[k.height] = 0
 		case k.rounded:
-			roundFloat32(row[:k.height], source)
+			RoundBFloat16(w.rounded[:k.height], source)
+			WidenBFloat16(row[:k.height], w.rounded[:k.height])
 			row[k.height] = 0
 		default:
 			copy(row, source)
