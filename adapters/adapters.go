@@ -40,8 +40,9 @@ var (
 type Adapter interface {
 	nn.Model
 	// Prompt makes the prompt of one batch: rows before the word embeddings [P, d],
-	// or keys and values of every layer, [P, d] each. A nil dropout is evaluation.
-	Prompt(dropout *layer.Dropout) (*models.Prompt, error)
+	// or keys and values of every layer, [P, d] each. A nil dropout is evaluation. What
+	// is computed has memory of the pool, which may be nil.
+	Prompt(dropout *layer.Dropout, pool *models.Pool) (*models.Prompt, error)
 	// Config is the adapter's config with every size filled in.
 	Config() hfio.AdapterConfig
 	// PromptEmbeddings returns the tensor prompt_embeddings, the one that PEFT keeps:

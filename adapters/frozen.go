@@ -38,7 +38,7 @@ func (m *PeftModel) Freeze() (_ *Frozen, err error) {
 			return nil, err
 		}
 	}
-	prompt, err := adapter.Prompt(nil)
+	prompt, err := adapter.Prompt(nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -126,23 +126,23 @@ func restorePTuning(cfg hfio.AdapterConfig, prompt []float32, encoder *encoderTe
 func mlpName(i int) string { return fmt.Sprintf("mlp_head.%d", 2*i) }
 
 // Prompt computes the rows, [P, d]. Dropout is between the LSTM's layers only.
-func (a *PTuning) Prompt(dropout *layer.Dropout) (*models.Prompt, error) {
-	return &models.Prompt{Input: a.embeddings(dropout)}, nil
+func (a *PTuning) Prompt(dropout *layer.Dropout, pool *models.Pool) (*models.Prompt, error) {
+	return &models.Prompt{Input: a.embeddings(dropout, pool)}, nil
 }
 
-func (a *PTuning) embeddings(dropout *layer.Dropout) mat.Tensor {
-	var x mat.Tensor = a.Embedding // [P, d]
+func (a *PTuning) embeddings(dropout *layer.Dropout, pool *models.Pool) mat.Tensor {
+	x := kernel.WithPool(a.Embedding, pool) // [P, d]
 	for i, l := range a.LSTM {
 		if i > 0 {
-			x = kernel.Dropout(x, dropout.Mask(float32(a.config.EncoderDropout)))
+			x = kernel.Replace(x, kernel.Dropout(x, dropout.Mask(float32(a.config.EncoderDropout))))
 		}
-		x = l.forward(x) // [P, 2·h]
+		x = kernel.Replace(x, l.forward(x)) // [P, 2·h]
 	}
 	for i, l := range a.MLP {
 		if i > 0 {
-			x = kernel.ReLU(x)
+			x = kernel.Replace(x, kernel.ReLU(x))
 		}
-		x = l.forward(x)
+		x = kernel.Replace(x, l.forward(x))
 	}
 	return x
 }
@@ -152,7 +152,7 @@ func (a *PTuning) Config() hfio.AdapterConfig { return a.config }
 
 // PromptEmbeddings returns the computed rows, [P, d].
 func (a *PTuning) PromptEmbeddings() (hfio.Tensor, error) {
-	return storedPrompt(a.embeddings(nil)), nil
+	return storedPrompt(a.embeddings(nil, nil)), nil
 }
 
 // Trained returns the network's parameters, none if the file did not keep it.

@@ -35,7 +35,7 @@ type PeftModel struct {
 // tokens' rows come first, and without a task type the prompt is not used.
 func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.Output, err error) {
 	defer models.Guard(&err)
-	prompt, err := m.Adapter.Prompt(batch.Dropout)
+	prompt, err := m.Adapter.Prompt(batch.Dropout, batch.Pool)
 	if err != nil {
 		return nil, models.Output{}, err
 	}

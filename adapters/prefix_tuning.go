@@ -96,18 +96,20 @@ func restorePrefixTuning(cfg hfio.AdapterConfig, prompt []float32, encoder *enco
 }
 
 // Prompt cuts the flat prefix into the layers' keys and values, [P, d] each.
-func (a *PrefixTuning) Prompt(dropout *layer.Dropout) (*models.Prompt, error) {
-	return cachedPrompt(a.embeddings(dropout), a.config.NumLayers), nil
+func (a *PrefixTuning) Prompt(_ *layer.Dropout, pool *models.Pool) (*models.Prompt, error) {
+	return cachedPrompt(a.embeddings(pool), a.config.NumLayers), nil
 }
 
 // embeddings returns the flat prefix [P, 2·L·d]: the keys of layer 0, its values,
 // the keys of layer 1, … PEFT knows no dropout on a prefix.
-func (a *PrefixTuning) embeddings(*layer.Dropout) mat.Tensor {
+func (a *PrefixTuning) embeddings(pool *models.Pool) mat.Tensor {
+	flat := kernel.WithPool(a.Embedding, pool)
 	if a.Transform == nil {
-		return a.Embedding
+		return flat
 	}
-	hidden := kernel.Tanh(a.Transform.In.forward(a.Embedding)) // [P, h]
-	return a.Transform.Out.forward(hidden)
+	hidden := a.Transform.In.forward(flat) // [P, h]
+	hidden = kernel.Replace(hidden, kernel.Tanh(hidden))
+	return kernel.Replace(hidden, a.Transform.Out.forward(hidden))
 }
 
 // cachedPrompt cuts a flat prefix [P, 2·L·d] into keys and values.

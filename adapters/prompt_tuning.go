@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
 
 	"github.com/gopeft/gopeft/hfio"
@@ -113,11 +112,9 @@ func promptTuning(cfg hfio.AdapterConfig, values []float32) *PromptTuning {
 }
 
 // Prompt returns the rows as they are, [P, d].
-func (a *PromptTuning) Prompt(*layer.Dropout) (*models.Prompt, error) {
-	return &models.Prompt{Input: a.embeddings(nil)}, nil
+func (a *PromptTuning) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, error) {
+	return &models.Prompt{Input: a.Embedding}, nil
 }
-
-func (a *PromptTuning) embeddings(*layer.Dropout) mat.Tensor { return a.Embedding }
 
 // Config returns the config with every size filled in.
 func (a *PromptTuning) Config() hfio.AdapterConfig { return a.config }

@@ -101,7 +101,7 @@ func TestEncoderDropout(t *testing.T) {
 			c.EncoderNumLayers, c.EncoderDropout = test.layers, 0.5
 			m := create(t, wideBase(), c, adapters.Init{})
 			rows := func(d *layer.Dropout) []float32 {
-				prompt, err := m.Adapter.Prompt(d)
+				prompt, err := m.Adapter.Prompt(d, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

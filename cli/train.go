@@ -83,6 +83,7 @@ func trainFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "max-grad-norm", Usage: "0: no clipping", DefaultText: "1"},
 		&cli.IntFlag{Name: "max-length", Usage: "tokens of a text, special tokens included", DefaultText: "what the base has room for"},
 		&cli.Uint64Flag{Name: "seed", Value: 42},
+		&cli.BoolFlag{Name: "checkpointing", Usage: "compute layers twice instead of keeping what the backward pass needs of them: less memory, more time, the same numbers"},
 
 		&cli.IntFlag{Name: "eval-steps", DefaultText: "after each epoch"},
 		&cli.StringFlag{Name: "metric", Usage: "that decides which adapter is the best", DefaultText: "by the task"},

@@ -78,6 +78,9 @@ type Batch struct {
 	// what the models return, and the gradients, are lost then. A backward pass takes back
 	// the hidden states and the scores. nil: ordinary memory.
 	Pool *Pool
+	// Checkpointing computes the layers again in the backward pass instead of keeping what
+	// it needs of them: the same numbers from less memory, in more time.
+	Checkpointing bool
 }
 
 // Pool is memory that is used again from step to step.

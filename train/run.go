@@ -34,6 +34,11 @@ func Run(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config) (
 	if err != nil {
 		return Summary{}, err
 	}
+	return r.run()
+}
+
+// run does the whole run.
+func (r *run) run() (Summary, error) {
 	if err := r.begin(); err != nil {
 		return r.summary(), err
 	}

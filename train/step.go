@@ -70,7 +70,7 @@ func (r *run) gradients(batches [][]int) (float64, error) {
 
 // backward adds the gradients of one batch, times weight, and returns its loss.
 func (r *run) backward(features []Feature, number int, weight float32) (float64, error) {
-	batch := models.Batch{Sequences: sequences(features), Pool: r.pool}
+	batch := models.Batch{Sequences: sequences(features), Pool: r.pool, Checkpointing: r.cfg.Checkpointing}
 	if !r.cfg.NoDropout {
 		batch.Dropout = dropoutOf(r.cfg.Seed, r.progress.Step, number)
 	}

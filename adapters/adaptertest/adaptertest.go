@@ -395,7 +395,7 @@ func step(t testing.TB, s Suite, m *adapters.PeftModel, b models.Batch) {
 func (s Suite) emptyPrompt(t *testing.T) {
 	base := s.Base(t)
 	m := s.create(t, base, 1)
-	prompt, err := m.Adapter.Prompt(nil)
+	prompt, err := m.Adapter.Prompt(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

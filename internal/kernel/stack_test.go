@@ -21,6 +21,7 @@ type stack struct {
 	layers        []stackLayer
 	prefix        *nn.Param // [P, L·2·d]
 	pool          *kernel.Pool
+	checkpointing bool
 }
 
 type stackLayer struct {
@@ -48,13 +49,12 @@ func newStack(layers, hidden, heads, inner, virtual int, precision kernel.Precis
 
 // forward encodes values [R, d]; drop is the probability of dropout.
 func (s *stack) forward(values []float32, spans []kernel.Span, drop float32) mat.Tensor {
-	d, key := s.hidden, uint64(0)
+	d := s.hidden
 	rows := kernel.Lookup{Table: kernel.Values{Float32: values}, Width: d}
 	for r := range len(values) / d {
 		rows.Index = append(rows.Index, r)
 	}
 	x := mat.Tensor(kernel.Embed(s.pool, rows))
-	mask := func() kernel.Mask { key++; return kernel.Mask{P: drop, Key: key} }
 	for i, l := range s.layers {
 		shared := kernel.Past{
 			Keys:   kernel.Columns(s.prefix, 2*i*d, (2*i+1)*d),
@@ -64,19 +64,35 @@ func (s *stack) forward(values []float32, spans []kernel.Span, drop float32) mat
 		for n := range past {
 			past[n] = shared
 		}
-		a := kernel.Linear(x, l.qkv, l.bias[:3*d])
-		a = kernel.Replace(a, kernel.Attention(a, spans, past, kernel.AttentionOptions{Heads: s.heads, Drop: mask()}))
-		a = kernel.Replace(a, kernel.Linear(a, l.output, l.bias[:d]))
-		a = kernel.Replace(a, kernel.Dropout(a, mask()))
-		x = kernel.Replace(x, kernel.AddLayerNorm(a, x, l.gamma, l.bias[:d], 1e-12))
-		a = kernel.Replace(a, kernel.Linear(x, l.up, l.bias[:l.up.Out()]))
-		a = kernel.Replace(a, kernel.GELU(a))
-		a = kernel.Replace(a, kernel.Linear(a, l.down, l.bias[:d]))
-		a = kernel.Replace(a, kernel.Dropout(a, mask()))
-		x = kernel.Replace(x, kernel.AddLayerNorm(a, x, l.gamma, l.bias[:d], 1e-12))
-		kernel.Release(a)
+		var masks [3]kernel.Mask
+		for n := range masks {
+			masks[n] = kernel.Mask{P: drop, Key: uint64(3*i + n + 1)}
+		}
+		f := func(x mat.Tensor, past []kernel.Past) mat.Tensor { return s.layer(l, x, spans, past, masks) }
+		if s.checkpointing {
+			x = kernel.Replace(x, kernel.Checkpoint(x, past, f))
+		} else {
+			x = kernel.Replace(x, f(x, past))
+		}
 	}
 	return x
+}
+
+func (s *stack) layer(l stackLayer, x mat.Tensor, spans []kernel.Span, past []kernel.Past, masks [3]kernel.Mask) mat.Tensor {
+	d := s.hidden
+	a := kernel.Linear(x, l.qkv, l.bias[:3*d])
+	a = kernel.Replace(a, kernel.Attention(a, spans, past, kernel.AttentionOptions{Heads: s.heads, Drop: masks[0]}))
+	a = kernel.Replace(a, kernel.Linear(a, l.output, l.bias[:d]))
+	a = kernel.Replace(a, kernel.Dropout(a, masks[1]))
+	middle := kernel.AddLayerNorm(a, x, l.gamma, l.bias[:d], 1e-12)
+	a = kernel.Replace(a, kernel.Linear(middle, l.up, l.bias[:l.up.Out()]))
+	a = kernel.Replace(a, kernel.GELU(a))
+	a = kernel.Replace(a, kernel.Linear(a, l.down, l.bias[:d]))
+	a = kernel.Replace(a, kernel.Dropout(a, masks[2]))
+	y := kernel.AddLayerNorm(a, middle, l.gamma, l.bias[:d], 1e-12)
+	kernel.Release(a)
+	kernel.Release(middle)
+	return y
 }
 
 // backward differentiates Σ weight·y and returns the gradient of the prefix.

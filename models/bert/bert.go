@@ -58,7 +58,13 @@ func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 	rows := models.KernelSpans(spans)
 	x := m.embeddings.forward(batch, spans, firstPosition) // [R, d]
 	for i, l := range m.layers {
-		x = kernel.Replace(x, l.forward(x, rows, pasts(batch, i), batch.Dropout))
+		masks := l.masks(batch.Dropout)
+		forward := func(x mat.Tensor, past []kernel.Past) mat.Tensor { return l.forward(x, rows, past, masks) }
+		if batch.Checkpointing {
+			x = kernel.Replace(x, kernel.Checkpoint(x, pasts(batch, i), forward))
+		} else {
+			x = kernel.Replace(x, forward(x, pasts(batch, i)))
+		}
 	}
 	return models.Output{Hidden: x, Spans: spans}, nil
 }
@@ -171,18 +177,28 @@ func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
 	}
 }
 
-func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, dropout *layer.Dropout) mat.Tensor {
+// layerMasks are the dropout masks of one layer in one pass.
+type layerMasks struct{ attention, attentionOutput, output kernel.Mask }
+
+func (l *encoderLayer) masks(dropout *layer.Dropout) layerMasks {
+	m := layerMasks{attention: dropout.Mask(l.attentionDropout)}
+	m.attentionOutput = dropout.Mask(l.hiddenDropout)
+	m.output = dropout.Mask(l.hiddenDropout)
+	return m
+}
+
+func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, masks layerMasks) mat.Tensor {
 	qkv := l.qkv.Forward(x) // [R, 3·H·k]
-	options := kernel.AttentionOptions{Heads: l.heads, Drop: dropout.Mask(l.attentionDropout)}
+	options := kernel.AttentionOptions{Heads: l.heads, Drop: masks.attention}
 	a := kernel.Replace(qkv, kernel.Attention(qkv, spans, past, options)) // [R, H·k]
 	a = kernel.Replace(a, l.attentionOutput.Forward(a))                   // [R, d]
-	a = kernel.Replace(a, kernel.Dropout(a, dropout.Mask(l.hiddenDropout)))
+	a = kernel.Replace(a, kernel.Dropout(a, masks.attentionOutput))
 	x = l.attentionNorm.Forward(a, x)
 	kernel.Release(a)
 	f := l.intermediate.Forward(x) // [R, intermediate]
 	f = kernel.Replace(f, l.activation(f))
 	f = kernel.Replace(f, l.output.Forward(f)) // [R, d]
-	f = kernel.Replace(f, kernel.Dropout(f, dropout.Mask(l.hiddenDropout)))
+	f = kernel.Replace(f, kernel.Dropout(f, masks.output))
 	y := l.outputNorm.Forward(f, x)
 	kernel.Release(f)
 	kernel.Release(x)

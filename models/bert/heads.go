@@ -140,7 +140,10 @@ func newDecoder(m *Model, w *layer.Weights) *layer.Linear {
 
 func (h *maskedHead) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err error) {
 	defer models.Guard(&err)
-	return h.decoder.Forward(h.norm.Forward(h.activation(h.transform.Forward(out.Hidden)), nil)), nil
+	x := h.transform.Forward(out.Hidden) // [R, d]
+	x = kernel.Replace(x, h.activation(x))
+	x = kernel.Replace(x, h.norm.Forward(x, nil))
+	return kernel.Replace(x, h.decoder.Forward(x)), nil // [R, vocab]
 }
 
 func (h *maskedHead) Params() []models.NamedParam { return nil }
