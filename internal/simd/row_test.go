@@ -48,11 +48,14 @@ func TestSoftmaxRow(t *testing.T) {
 			Scale(rapid.SampledFrom([]float32{1, 10, 300}).Draw(t, "size"), x)
 			scale := rapid.SampledFrom([]float32{1, 0.3, 0.125}).Draw(t, "scale")
 			want, scores := softmaxReference(x, scale), slices.Clone(x)
-			size := 0.0
+			size, largest := 0.0, -inf
 			for _, v := range x {
-				size = max(size, math.Abs(float64(v*scale)))
+				size, largest = max(size, math.Abs(float64(v*scale))), max(largest, v*scale)
 			}
 			top, inverse := SoftmaxRow(x, scale)
+			if n > 0 && top != largest {
+				t.Fatalf("of %d values the largest is %v, want %v", n, top, largest)
+			}
 			again := slices.Clone(scores)
 			SoftmaxBackwardRow(again, make([]float32, n), scale, top, inverse, 0)
 			for i, p := range want {
