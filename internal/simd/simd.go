@@ -2,9 +2,10 @@
 // right-hand sides, activations and their gradients, softmax, norms, sums, AdamW.
 // Begin at [Matrix] for products; the other functions work on plain slices.
 //
-// On amd64 they are assembly for AVX-512 or for AVX2 with FMA, as the CPU has it,
-// made by the generator in _asm; elsewhere, and with the build tag purego, plain Go.
-// The levels agree within rounding, not to the bit.
+// On amd64 they are assembly for AVX-512 or for AVX2 with FMA, as the CPU has it, and
+// on arm64 for NEON, made by the generator in _asm; elsewhere, and with the build tag
+// purego, plain Go. The levels agree within rounding, not to the bit. NEON has only run
+// under emulation so far: its results are tested, its speed was never measured.
 //
 // A right-hand side may be float32, bfloat16 or float16 ([Values]); 16 bits are widened
 // inside the product. [Matrix.MulRounded] rounds the left-hand side to bfloat16 too, and
@@ -29,13 +30,16 @@ type Level int
 // The levels, the slowest first.
 const (
 	Generic    Level = iota // plain Go
+	NEON                    // NEON of arm64
 	AVX2                    // AVX2, FMA and F16C
 	AVX512                  // AVX-512 F, DQ, BW and VL
 	AVX512BF16              // the same, and products of bfloat16
 )
 
-// String returns generic, avx2, avx512 or avx512_bf16.
-func (l Level) String() string { return [...]string{"generic", "avx2", "avx512", "avx512_bf16"}[l] }
+// String returns generic, neon, avx2, avx512 or avx512_bf16.
+func (l Level) String() string {
+	return [...]string{"generic", "neon", "avx2", "avx512", "avx512_bf16"}[l]
+}
 
 // Active returns the level in use: the best that the CPU can run.
 func Active() Level { return active.level }

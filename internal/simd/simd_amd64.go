@@ -74,8 +74,6 @@ var avx2 = &kernels{
 	widenBFloat16: widenBFloat16AVX2, widenFloat16: widenFloat16AVX2,
 }
 
-type multiplyKernel = func(n int, a *float32, aStride int, b *float32, bStride, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
-
 // The kernels for 1, 2, … rows, and those that take several panels.
 var (
 	multiplyAVX512 = [operations][14]multiplyKernel{
@@ -137,27 +135,4 @@ func transposeVector(n int, to []float32, toStride int, from []float32, fromStri
 	_ = to[(n-1)*toStride+7]
 	_ = from[7*fromStride+n-1]
 	transposeAVX2(n, &to[0], 4*toStride, &from[0], 4*fromStride)
-}
-
-// run calls a kernel that works on panels of width columns, unless it would read or write outside of a slice.
-func (t *tile) run(kernel multiplyKernel, width int, columns uint32) {
-	rows := t.rows * t.groups
-	if t.op == multiplyTransposed {
-		_ = t.a[(t.n-1)*t.aStride+rows-1]
-	} else {
-		_ = t.a[(rows-1)*t.aStride+t.n-1]
-	}
-	_ = t.b[(t.panels-1)*t.bNext+(t.n-1)*t.bStride+min(t.bStride, t.columns-(t.panels-1)*width)-1]
-	_ = t.c[(rows-1)*t.cStride+t.columns-1]
-	if t.start != nil {
-		_ = t.start[t.panels*width-1]
-	}
-	kernel(t.n, &t.a[0], 4*t.aStride, &t.b[0], 4*t.bStride, 4*t.bNext, &t.c[0], 4*t.cStride, first(t.start), t.groups, columns)
-}
-
-func first(x []float32) *float32 {
-	if x == nil {
-		return nil
-	}
-	return &x[0]
 }

@@ -24,7 +24,7 @@ func (a *assembler) clamp(x, t reg.VecPhysical, low, high float64) {
 
 // exp replaces x by eˣ; t and u are lost. Beyond the limits of clamp eˣ is 0 or infinite in float32.
 func (a *assembler) exp(x, t, u reg.VecPhysical) {
-	a.clamp(x, t, expLow, 88.8)
+	a.clamp(x, t, expLow, expHigh)
 	a.expWithin(x, t, u)
 }
 
@@ -36,6 +36,7 @@ func (a *assembler) expBelow(x, t, u reg.VecPhysical) {
 
 const (
 	expLow  = -104
+	expHigh = 88.8
 	ln2High = float64(float32(math.Ln2))
 )
 
@@ -80,15 +81,17 @@ func (a *assembler) sigmoid(x, y, t, u, e reg.VecPhysical) {
 	a.VDIVPS(u, t, y)
 }
 
-// tanh replaces r[0]: near 0 by an odd polynomial (the coefficients of Cephes' tanhf), else by 1-2/(e^2|x|+1) with the
-// sign of x.
+// tanhSeries are the coefficients of Cephes' tanhf below 0.625, in the square.
+var tanhSeries = []float64{-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1}
+
+// tanh replaces r[0]: near 0 by an odd polynomial, else by 1-2/(e^2|x|+1) with the sign of x.
 func (a *assembler) tanh() {
 	r := a.regs
 	x, size, sign, square, near := r[0], r[1], r[2], r[3], r[4]
 	a.and(a.bits(0x8000_0000), x, sign)
 	a.and(a.bits(0x7fff_ffff), x, size)
 	a.VMULPS(x, x, square)
-	a.polynomial(square, near, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+	a.polynomial(square, near, tanhSeries...)
 	a.VMULPS(square, near, near)
 	a.VFMADD213PS(x, x, near)
 	a.VADDPS(size, size, r[5])
@@ -103,18 +106,26 @@ func (a *assembler) tanh() {
 	a.replaceWhere(less, size, r[6], x, near, r[7])
 }
 
-// normal sets phi to the distribution function Φ(x) = (1 + erf(x/√2))/2; r[1] to r[3] are lost. erf is a quotient of
-// polynomials in the square, an odd minimax approximation on [-4, 4], beyond which it is ±1 in float32 (the
-// coefficients of Eigen's and XLA's erf).
+// erf is a quotient of polynomials in the square, an odd minimax approximation on [-4, 4], beyond which it is ±1 in
+// float32 (the coefficients of Eigen's and XLA's erf).
+var (
+	erfNumerator = []float64{
+		-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
+		-7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02,
+	}
+	erfDenominator = []float64{
+		-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02,
+	}
+)
+
+// normal sets phi to the distribution function Φ(x) = (1 + erf(x/√2))/2; r[1] to r[3] are lost.
 func (a *assembler) normal(x, phi reg.VecPhysical) {
 	z, square, q := a.regs[1], a.regs[2], a.regs[3]
 	a.VMULPS(a.constant(math.Sqrt2/2), x, z)
 	a.clamp(z, square, -4, 4)
 	a.VMULPS(z, z, square)
-	a.polynomial(square, phi, -2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
-		-7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02)
-	a.polynomial(square, q, -1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
-		-7.37332916720468e-03, -1.42647390514189e-02)
+	a.polynomial(square, phi, erfNumerator...)
+	a.polynomial(square, q, erfDenominator...)
 	a.VMULPS(z, phi, phi)
 	a.VDIVPS(q, phi, phi)
 	a.VMOVUPS(a.constant(0.5), q)

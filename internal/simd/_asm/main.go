@@ -1,7 +1,7 @@
 // Command _asm generates the assembly of package simd: the matrix kernels and the
-// element-wise functions, for AVX-512 and for AVX2 with FMA.
+// element-wise functions, for AVX-512, for AVX2 with FMA, and for NEON on arm64.
 //
-//	go run .          writes ../kernels_amd64.s and ../kernels_amd64.go, and the loops of ../peak
+//	go run .          writes ../kernels_*.s and ../kernels_*.go, and the loops of ../peak
 //	go run . -check   fails if those files are not what it would write
 //
 // It is a module of its own, so that users of gopeft do not get its dependencies.
@@ -25,7 +25,7 @@ func main() {
 	check := flag.Bool("check", false, "compare with the committed files")
 	flag.Parse()
 
-	kernels, constants := context(), map[uint32]operand.Mem{}
+	kernels, constants := context("amd64"), map[uint32]operand.Mem{}
 	for _, v := range []vector{avx512, avx2} {
 		a := &assembler{Context: kernels, vector: v, constants: constants}
 		a.matrixKernels()
@@ -34,35 +34,45 @@ func main() {
 		a.conversions()
 	}
 	(&assembler{Context: kernels, vector: avx2, constants: constants}).transpose()
-	write("..", "simd", "kernels", kernels, *check)
+	write("..", "simd", "kernels_amd64", kernels, pass.Compile, *check)
 
-	loops := context()
+	loops := context("amd64")
 	for _, v := range []vector{avx512, avx2} {
 		(&assembler{Context: loops, vector: v}).peak()
 	}
-	write("../peak", "peak", "loops", loops, *check)
+	write("../peak", "peak", "loops_amd64", loops, pass.Compile, *check)
+
+	arm := context("arm64")
+	a := newNEON(arm)
+	a.matrixKernels()
+	a.functions()
+	a.rowFunctions()
+	a.conversions()
+	a.transpose()
+	// Of the passes this one alone is not about the registers and branches of amd64.
+	write("..", "simd", "kernels_arm64", arm, pass.Func(pass.IncludeTextFlagHeader), *check)
 }
 
-func context() *build.Context {
+func context(architecture string) *build.Context {
 	c := build.NewContext()
-	c.ConstraintExpr("amd64,!purego")
+	c.ConstraintExpr(architecture + ",!purego")
 	return c
 }
 
 // write writes the assembly of a package and the Go declarations of its functions, or compares them.
-func write(dir, pkg, name string, c *build.Context, check bool) {
+func write(dir, pkg, name string, c *build.Context, passes pass.Interface, check bool) {
 	file, err := c.Result()
 	if err != nil {
 		build.LogError(log.Default(), err, 0)
 		os.Exit(1)
 	}
-	if err := pass.Compile.Execute(file); err != nil {
+	if err := passes.Execute(file); err != nil {
 		log.Fatal(err)
 	}
 	config := printer.Config{Name: "internal/simd/_asm", Pkg: pkg}
 	for ending, p := range map[string]printer.Printer{
-		"_amd64.s":  printer.NewGoAsm(config),
-		"_amd64.go": printer.NewStubs(config),
+		".s":  printer.NewGoAsm(config),
+		".go": printer.NewStubs(config),
 	} {
 		out, err := p.Print(file)
 		if err != nil {
