@@ -55,6 +55,12 @@ func TestEdgesOfMemory(t *testing.T) {
 		"GemmTN":     func(place func([]float32) []float32, n int) []float32 { return atEdges("TN", place, n) },
 		"Product NN": func(place func([]float32) []float32, n int) []float32 { return atEdges("Product NN", place, n) },
 		"Product TN": func(place func([]float32) []float32, n int) []float32 { return atEdges("Product TN", place, n) },
+		"Mul of bfloat16": func(place func([]float32) []float32, n int) []float32 {
+			return halvesAtEdges(Values{BFloat16: slices.Repeat([]uint16{0x3f80, 0xc020, 0x4111}, 2*n*n)}, place, n)
+		},
+		"Mul of float16": func(place func([]float32) []float32, n int) []float32 {
+			return halvesAtEdges(Values{Float16: slices.Repeat([]uint16{0x3c00, 0xc020, 0x4111}, 2*n*n)}, place, n)
+		},
 		"elements": func(place func([]float32) []float32, n int) []float32 {
 			r := seeded(uint64(n))
 			y, x, z := place(normal(r, n)), place(normal(r, n)), place(normal(r, n))
@@ -111,5 +117,15 @@ func atEdges(form string, place func([]float32) []float32, n int) []float32 {
 	default:
 		Product(c, g.cs, a, g.aStride, g.transposed(), b, g.bStride, g.m, g.n, g.k, true)
 	}
+	return c
+}
+
+// halvesAtEdges returns a product of n rows with a matrix [6·n, n] of 16-bit values.
+func halvesAtEdges(w Values, place func([]float32) []float32, n int) []float32 {
+	k := 6 * n
+	a, c := place(normal(seeded(uint64(n)), n*k)), place(make([]float32, n*n))
+	var right Matrix
+	right.PackValues(n, false, false, w)
+	right.Mul(c, n, a, k, n, nil, false)
 	return c
 }
