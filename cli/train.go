@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
@@ -123,7 +124,9 @@ func runTrain(c *cli.Context) error {
 		progress.event(e)
 		reports.event(e)
 	}
+	restore := collectEarly()
 	summary, err := train.Run(c.Context, job.model, job.data, config)
+	restore()
 	progress.finish()
 	if err = errors.Join(err, reports.close()); err != nil {
 		if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
@@ -132,6 +135,17 @@ func runTrain(c *cli.Context) error {
 		return err
 	}
 	return printSummary(c, summary)
+}
+
+// collectEarly makes garbage be collected before there is as much as the heap holds,
+// unless GOGC says when: almost all of the heap of a run is memory that every step uses
+// again, which is quickly looked through.
+func collectEarly() (restore func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(25)
+	return func() { debug.SetGCPercent(before) }
 }
 
 // resumes tells whether the run goes on with one in --output. Without --resume an
