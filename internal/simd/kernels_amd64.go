@@ -489,6 +489,11 @@ func geluTanhGradientAVX512(gx []float32, gy []float32, x []float32)
 //go:noescape
 func adamWAVX512(p []float32, g []float32, m []float32, v []float32, numbers *[7]float32)
 
+// dropoutAVX512 sets y to x·scale, or to 0 where the upper half of the hash of counter + i·weyl is below threshold.
+//
+//go:noescape
+func dropoutAVX512(y []float32, x []float32, counter uint64, threshold uint64, scale float32)
+
 // sumAVX512 returns the sum of x.
 //
 //go:noescape
@@ -803,6 +808,11 @@ func geluTanhGradientAVX2(gx []float32, gy []float32, x []float32)
 //
 //go:noescape
 func adamWAVX2(p []float32, g []float32, m []float32, v []float32, numbers *[7]float32)
+
+// dropoutAVX2 sets y to x·scale, or to 0 where the upper half of the hash of counter + i·weyl is below threshold.
+//
+//go:noescape
+func dropoutAVX2(y []float32, x []float32, counter uint64, threshold uint64, scale float32)
 
 // sumAVX2 returns the sum of x.
 //

@@ -4,6 +4,72 @@
 
 #include "textflag.h"
 
+DATA splitmix<>+0(SB)/8, $0x0000000000000000
+DATA splitmix<>+8(SB)/8, $0x9e3779b97f4a7c15
+DATA splitmix<>+16(SB)/8, $0x3c6ef372fe94f82a
+DATA splitmix<>+24(SB)/8, $0xdaa66d2c7ddf743f
+DATA splitmix<>+32(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+40(SB)/8, $0x1715609f7c746c69
+DATA splitmix<>+48(SB)/8, $0xb54cda58fbbee87e
+DATA splitmix<>+56(SB)/8, $0x538454127b096493
+DATA splitmix<>+64(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+72(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+80(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+88(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+96(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+104(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+112(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+120(SB)/8, $0x78dde6e5fd29f054
+DATA splitmix<>+128(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+136(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+144(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+152(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+160(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+168(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+176(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+184(SB)/8, $0xf1bbcdcbfa53e0a8
+DATA splitmix<>+192(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+200(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+208(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+216(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+224(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+232(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+240(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+248(SB)/8, $0xe3779b97f4a7c150
+DATA splitmix<>+256(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+264(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+272(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+280(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+288(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+296(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+304(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+312(SB)/8, $0xbf58476d1ce4e5b9
+DATA splitmix<>+320(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+328(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+336(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+344(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+352(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+360(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+368(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+376(SB)/8, $0x00000000bf58476d
+DATA splitmix<>+384(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+392(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+400(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+408(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+416(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+424(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+432(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+440(SB)/8, $0x94d049bb133111eb
+DATA splitmix<>+448(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+456(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+464(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+472(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+480(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+488(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+496(SB)/8, $0x0000000094d049bb
+DATA splitmix<>+504(SB)/8, $0x0000000094d049bb
+GLOBL splitmix<>(SB), RODATA|NOPTR, $512
+
 // func multiply1x1AVX512(n int, a *float32, aStride int, b *float32, bStride int, bNext int, c *float32, cStride int, start *float32, groups int, columns uint32)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·multiply1x1AVX512(SB), NOSPLIT, $0-84
@@ -24162,6 +24228,93 @@ adamWAVX512done3:
 	VZEROUPPER
 	RET
 
+// func dropoutAVX512(y []float32, x []float32, counter uint64, threshold uint64, scale float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·dropoutAVX512(SB), NOSPLIT, $0-68
+	MOVQ         y_len+8(FP), CX
+	MOVQ         y_base+0(FP), DI
+	MOVQ         x_base+24(FP), SI
+	VPBROADCASTQ counter+48(FP), Z10
+	VPADDQ       splitmix<>+0(SB), Z10, Z10
+	VPADDQ       splitmix<>+128(SB), Z10, Z11
+	VPBROADCASTQ threshold+56(FP), Z12
+	VBROADCASTSS scale+64(FP), Z13
+	VMOVUPS      splitmix<>+192(SB), Z14
+
+dropoutAVX512loop1:
+	CMPQ      CX, $0x10
+	JL        dropoutAVX512rest2
+	VPSRLQ    $0x1e, Z10, Z2
+	VPXORQ    Z2, Z10, Z0
+	VPMULLQ   splitmix<>+256(SB), Z0, Z0
+	VPSRLQ    $0x1b, Z0, Z2
+	VPXORQ    Z2, Z0, Z0
+	VPMULLQ   splitmix<>+384(SB), Z0, Z0
+	VPSRLQ    $0x1f, Z0, Z2
+	VPXORQ    Z2, Z0, Z0
+	VPSRLQ    $0x20, Z0, Z0
+	VPSRLQ    $0x1e, Z11, Z2
+	VPXORQ    Z2, Z11, Z1
+	VPMULLQ   splitmix<>+256(SB), Z1, Z1
+	VPSRLQ    $0x1b, Z1, Z2
+	VPXORQ    Z2, Z1, Z1
+	VPMULLQ   splitmix<>+384(SB), Z1, Z1
+	VPSRLQ    $0x1f, Z1, Z2
+	VPXORQ    Z2, Z1, Z1
+	VPSRLQ    $0x20, Z1, Z1
+	VPADDQ    Z14, Z10, Z10
+	VPADDQ    Z14, Z11, Z11
+	VMOVUPS   (SI), Z4
+	VMULPS    Z13, Z4, Z4
+	VPCMPUQ   $0x05, Z12, Z0, K2
+	VPCMPUQ   $0x05, Z12, Z1, K3
+	KUNPCKBW  K2, K3, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, (DI)
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, SI
+	SUBQ      $0x10, CX
+	JMP       dropoutAVX512loop1
+
+dropoutAVX512rest2:
+	TESTQ     CX, CX
+	JZ        dropoutAVX512done3
+	MOVL      $0x00000001, BX
+	SHLL      CL, BX
+	DECL      BX
+	KMOVW     BX, K1
+	VPSRLQ    $0x1e, Z10, Z2
+	VPXORQ    Z2, Z10, Z0
+	VPMULLQ   splitmix<>+256(SB), Z0, Z0
+	VPSRLQ    $0x1b, Z0, Z2
+	VPXORQ    Z2, Z0, Z0
+	VPMULLQ   splitmix<>+384(SB), Z0, Z0
+	VPSRLQ    $0x1f, Z0, Z2
+	VPXORQ    Z2, Z0, Z0
+	VPSRLQ    $0x20, Z0, Z0
+	VPSRLQ    $0x1e, Z11, Z2
+	VPXORQ    Z2, Z11, Z1
+	VPMULLQ   splitmix<>+256(SB), Z1, Z1
+	VPSRLQ    $0x1b, Z1, Z2
+	VPXORQ    Z2, Z1, Z1
+	VPMULLQ   splitmix<>+384(SB), Z1, Z1
+	VPSRLQ    $0x1f, Z1, Z2
+	VPXORQ    Z2, Z1, Z1
+	VPSRLQ    $0x20, Z1, Z1
+	VPADDQ    Z14, Z10, Z10
+	VPADDQ    Z14, Z11, Z11
+	VMOVUPS.Z (SI), K1, Z4
+	VMULPS    Z13, Z4, Z4
+	VPCMPUQ   $0x05, Z12, Z0, K2
+	VPCMPUQ   $0x05, Z12, Z1, K3
+	KUNPCKBW  K2, K3, K2
+	VMOVAPS.Z Z4, K2, Z4
+	VMOVUPS   Z4, K1, (DI)
+
+dropoutAVX512done3:
+	VZEROUPPER
+	RET
+
 // func sumAVX512(x []float32) float64
 // Requires: AVX, AVX512F
 TEXT ·sumAVX512(SB), NOSPLIT, $0-32
@@ -32119,6 +32272,143 @@ adamWAVX2rest2:
 	VMASKMOVPS Y0, Y15, (DI)
 
 adamWAVX2done3:
+	VZEROUPPER
+	RET
+
+// func dropoutAVX2(y []float32, x []float32, counter uint64, threshold uint64, scale float32)
+// Requires: AVX, AVX2
+TEXT ·dropoutAVX2(SB), NOSPLIT, $0-68
+	MOVQ         y_len+8(FP), CX
+	MOVQ         y_base+0(FP), DI
+	MOVQ         x_base+24(FP), SI
+	VPBROADCASTQ counter+48(FP), Y10
+	VPADDQ       splitmix<>+0(SB), Y10, Y10
+	VPADDQ       splitmix<>+64(SB), Y10, Y11
+	VPBROADCASTQ threshold+56(FP), Y12
+	VBROADCASTSS scale+64(FP), Y13
+	VMOVUPS      splitmix<>+128(SB), Y14
+
+dropoutAVX2loop1:
+	CMPQ     CX, $0x08
+	JL       dropoutAVX2rest2
+	VPSRLQ   $0x1e, Y10, Y2
+	VPXOR    Y2, Y10, Y0
+	VPSRLQ   $0x20, Y0, Y2
+	VPMULUDQ splitmix<>+256(SB), Y2, Y2
+	VPMULUDQ splitmix<>+320(SB), Y0, Y3
+	VPADDQ   Y3, Y2, Y2
+	VPSLLQ   $0x20, Y2, Y2
+	VPMULUDQ splitmix<>+256(SB), Y0, Y0
+	VPADDQ   Y2, Y0, Y0
+	VPSRLQ   $0x1b, Y0, Y2
+	VPXOR    Y2, Y0, Y0
+	VPSRLQ   $0x20, Y0, Y2
+	VPMULUDQ splitmix<>+384(SB), Y2, Y2
+	VPMULUDQ splitmix<>+448(SB), Y0, Y3
+	VPADDQ   Y3, Y2, Y2
+	VPSLLQ   $0x20, Y2, Y2
+	VPMULUDQ splitmix<>+384(SB), Y0, Y0
+	VPADDQ   Y2, Y0, Y0
+	VPSRLQ   $0x1f, Y0, Y2
+	VPXOR    Y2, Y0, Y0
+	VPSRLQ   $0x20, Y0, Y0
+	VPSRLQ   $0x1e, Y11, Y2
+	VPXOR    Y2, Y11, Y1
+	VPSRLQ   $0x20, Y1, Y2
+	VPMULUDQ splitmix<>+256(SB), Y2, Y2
+	VPMULUDQ splitmix<>+320(SB), Y1, Y3
+	VPADDQ   Y3, Y2, Y2
+	VPSLLQ   $0x20, Y2, Y2
+	VPMULUDQ splitmix<>+256(SB), Y1, Y1
+	VPADDQ   Y2, Y1, Y1
+	VPSRLQ   $0x1b, Y1, Y2
+	VPXOR    Y2, Y1, Y1
+	VPSRLQ   $0x20, Y1, Y2
+	VPMULUDQ splitmix<>+384(SB), Y2, Y2
+	VPMULUDQ splitmix<>+448(SB), Y1, Y3
+	VPADDQ   Y3, Y2, Y2
+	VPSLLQ   $0x20, Y2, Y2
+	VPMULUDQ splitmix<>+384(SB), Y1, Y1
+	VPADDQ   Y2, Y1, Y1
+	VPSRLQ   $0x1f, Y1, Y2
+	VPXOR    Y2, Y1, Y1
+	VPSRLQ   $0x20, Y1, Y1
+	VPADDQ   Y14, Y10, Y10
+	VPADDQ   Y14, Y11, Y11
+	VMOVUPS  (SI), Y4
+	VMULPS   Y13, Y4, Y4
+	VPCMPGTQ Y0, Y12, Y0
+	VPCMPGTQ Y1, Y12, Y1
+	VSHUFPS  $0x88, Y1, Y0, Y0
+	VPERMQ   $0xd8, Y0, Y0
+	VANDNPS  Y4, Y0, Y4
+	VMOVUPS  Y4, (DI)
+	ADDQ     $0x20, DI
+	ADDQ     $0x20, SI
+	SUBQ     $0x08, CX
+	JMP      dropoutAVX2loop1
+
+dropoutAVX2rest2:
+	TESTQ      CX, CX
+	JZ         dropoutAVX2done3
+	LEAQ       lanes<>+0(SB), AX
+	MOVQ       CX, BX
+	NEGQ       BX
+	VMOVDQU    32(AX)(BX*4), Y15
+	VPSRLQ     $0x1e, Y10, Y2
+	VPXOR      Y2, Y10, Y0
+	VPSRLQ     $0x20, Y0, Y2
+	VPMULUDQ   splitmix<>+256(SB), Y2, Y2
+	VPMULUDQ   splitmix<>+320(SB), Y0, Y3
+	VPADDQ     Y3, Y2, Y2
+	VPSLLQ     $0x20, Y2, Y2
+	VPMULUDQ   splitmix<>+256(SB), Y0, Y0
+	VPADDQ     Y2, Y0, Y0
+	VPSRLQ     $0x1b, Y0, Y2
+	VPXOR      Y2, Y0, Y0
+	VPSRLQ     $0x20, Y0, Y2
+	VPMULUDQ   splitmix<>+384(SB), Y2, Y2
+	VPMULUDQ   splitmix<>+448(SB), Y0, Y3
+	VPADDQ     Y3, Y2, Y2
+	VPSLLQ     $0x20, Y2, Y2
+	VPMULUDQ   splitmix<>+384(SB), Y0, Y0
+	VPADDQ     Y2, Y0, Y0
+	VPSRLQ     $0x1f, Y0, Y2
+	VPXOR      Y2, Y0, Y0
+	VPSRLQ     $0x20, Y0, Y0
+	VPSRLQ     $0x1e, Y11, Y2
+	VPXOR      Y2, Y11, Y1
+	VPSRLQ     $0x20, Y1, Y2
+	VPMULUDQ   splitmix<>+256(SB), Y2, Y2
+	VPMULUDQ   splitmix<>+320(SB), Y1, Y3
+	VPADDQ     Y3, Y2, Y2
+	VPSLLQ     $0x20, Y2, Y2
+	VPMULUDQ   splitmix<>+256(SB), Y1, Y1
+	VPADDQ     Y2, Y1, Y1
+	VPSRLQ     $0x1b, Y1, Y2
+	VPXOR      Y2, Y1, Y1
+	VPSRLQ     $0x20, Y1, Y2
+	VPMULUDQ   splitmix<>+384(SB), Y2, Y2
+	VPMULUDQ   splitmix<>+448(SB), Y1, Y3
+	VPADDQ     Y3, Y2, Y2
+	VPSLLQ     $0x20, Y2, Y2
+	VPMULUDQ   splitmix<>+384(SB), Y1, Y1
+	VPADDQ     Y2, Y1, Y1
+	VPSRLQ     $0x1f, Y1, Y2
+	VPXOR      Y2, Y1, Y1
+	VPSRLQ     $0x20, Y1, Y1
+	VPADDQ     Y14, Y10, Y10
+	VPADDQ     Y14, Y11, Y11
+	VMASKMOVPS (SI), Y15, Y4
+	VMULPS     Y13, Y4, Y4
+	VPCMPGTQ   Y0, Y12, Y0
+	VPCMPGTQ   Y1, Y12, Y1
+	VSHUFPS    $0x88, Y1, Y0, Y0
+	VPERMQ     $0xd8, Y0, Y0
+	VANDNPS    Y4, Y0, Y4
+	VMASKMOVPS Y4, Y15, (DI)
+
+dropoutAVX2done3:
 	VZEROUPPER
 	RET
 

@@ -68,6 +68,7 @@ type kernels struct {
 	axpy                                         func(alpha float32, x, y []float32)
 	scale                                        func(factor float32, y []float32)
 	adamW                                        func(p, g, m, v []float32, numbers *[7]float32)
+	dropout                                      func(y, x []float32, counter, threshold uint64, scale float32)
 	sum, sumSquares                              func(x []float32) float64
 	dot                                          func(x, y []float32) float64
 	maxAbs                                       func(x []float32) float32

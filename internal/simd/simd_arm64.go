@@ -22,7 +22,7 @@ var neon = &kernels{
 	exp: expNEON, sigmoid: sigmoidNEON, tanh: tanhNEON, relu: reluNEON, silu: siluNEON, gelu: geluNEON, geluTanh: geluTanhNEON,
 	sigmoidGradient: sigmoidGradientNEON, tanhGradient: tanhGradientNEON, reluGradient: reluGradientNEON,
 	siluGradient: siluGradientNEON, geluGradient: geluGradientNEON, geluTanhGradient: geluTanhGradientNEON,
-	add: addNEON, mul: mulNEON, mulAdd: mulAddNEON, axpy: axpyNEON, scale: scaleNEON, adamW: adamWNEON,
+	add: addNEON, mul: mulNEON, mulAdd: mulAddNEON, axpy: axpyNEON, scale: scaleNEON, adamW: adamWNEON, dropout: dropoutGeneric,
 	sum: sumNEON, sumSquares: sumSquaresNEON, dot: dotNEON, maxAbs: maxAbsNEON,
 	softmax: softmaxNEON, softmaxGradient: softmaxGradientNEON,
 	layerNorm: layerNormNEON, layerNormGradient: layerNormGradientNEON,

@@ -26,10 +26,12 @@ func main() {
 	flag.Parse()
 
 	kernels, constants := context("amd64"), map[uint32]operand.Mem{}
+	table := dropoutTable(kernels)
 	for _, v := range []vector{avx512, avx2} {
 		a := &assembler{Context: kernels, vector: v, constants: constants}
 		a.matrixKernels()
 		a.functions()
+		a.dropout(table)
 		a.rowFunctions()
 		a.conversions()
 	}
