@@ -1,6 +1,10 @@
 package kernel
 
-import "github.com/nlpodyssey/spago/mat"
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/internal/simd"
+)
 
 // Mask says which elements dropout keeps: element i iff hash(Key, i) ≥ P, taking
 // the hash as a number in [0, 1). Kept elements are scaled by 1/(1-P), as
@@ -26,31 +30,7 @@ func (m Mask) apply(dst, src []float32, first int) {
 		copy(dst, src)
 		return
 	}
-	state, threshold, scale := mix(m.Key+weyl), m.threshold(), 1/(1-m.P)
-	for i, v := range src {
-		if mix(state+uint64(first+i)*weyl)>>32 < threshold {
-			dst[i] = 0
-			continue
-		}
-		dst[i] = v * scale
-	}
-}
-
-// threshold is P in units of 2^-32.
-func (m Mask) threshold() uint64 { return uint64(float64(m.P) * (1 << 32)) }
-
-// weyl is the odd number next to 2^64 divided by the golden ratio: its
-// multiples spread evenly.
-const weyl = 0x9e3779b97f4a7c15
-
-// mix is the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable
-// pseudorandom number generators, OOPSLA 2014; constants of variant 13).
-func mix(z uint64) uint64 {
-	z ^= z >> 30
-	z *= 0xbf58476d1ce4e5b9
-	z ^= z >> 27
-	z *= 0x94d049bb133111eb
-	return z ^ z>>31
+	simd.Dropout(dst, src, m.Key, first, m.P, 1/(1-m.P))
 }
 
 // Dropout drops elements of x by mask. With P = 0 it returns x itself.

@@ -200,7 +200,9 @@ func (w *workspace) groups(t tile, rows int, a, c []float32) {
 	if large == 0 {
 		large = groups
 	}
+	w.current = t
 	for at, size := 0, (rows+groups-1)/groups; at < rows; size-- {
+		t := &w.current
 		t.rows, t.groups = size, large
 		t.c = c[at*t.cStride:]
 		if t.op == multiplyTransposed {
@@ -209,17 +211,18 @@ func (w *workspace) groups(t tile, rows int, a, c []float32) {
 			t.a = a[at*t.aStride:]
 		}
 		if t.columns == t.panels*active.width || active.masked {
-			active.multiply(&t)
+			active.multiply(t)
 		} else {
 			w.multiplyNarrow(t)
 		}
 		at += large * size
 		large = groups - large
 	}
+	w.current = tile{} // a pooled workspace keeps nobody's memory
 }
 
 // multiplyNarrow computes a tile that is narrower than the panel.
-func (w *workspace) multiplyNarrow(t tile) {
+func (w *workspace) multiplyNarrow(t *tile) {
 	c, stride, width, rows := t.c, t.cStride, active.width, t.rows*t.groups
 	if len(w.tile) < rows*width {
 		w.tile = make([]float32, rows*width)
@@ -230,17 +233,19 @@ func (w *workspace) multiplyNarrow(t tile) {
 			copy(t.c[i*width:][:t.columns], c[i*stride:])
 		}
 	}
-	active.multiply(&t)
+	active.multiply(t)
 	for i := range rows {
 		copy(c[i*stride:][:t.columns], t.c[i*width:])
 	}
+	t.c, t.cStride = c, stride
 }
 
 // workspace is what one call of multiply needs.
 type workspace struct {
-	left  []float32 // a copied or converted left-hand side
-	right []float32 // columns of a right-hand side that is not packed
-	tile  []float32 // results of a panel that is wider than what is left of c
+	current tile      // here and not on the stack, because kernels are called through a variable
+	left    []float32 // a copied or converted left-hand side
+	right   []float32 // columns of a right-hand side that is not packed
+	tile    []float32 // results of a panel that is wider than what is left of c
 	// rounded is a row of a left-hand side, where there is no dotBFloat16 that would read it so.
 	rounded [blockHeight]uint16
 	start   [maxStart]float32 // what the sums of a panel begin with
