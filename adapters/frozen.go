@@ -65,7 +65,7 @@ func (f *Frozen) Prompt() *models.Prompt { return f.prompt }
 func (f *Frozen) Forward(batch models.Batch) (logits mat.Tensor, out models.Output, err error) {
 	defer models.Guard(&err)
 	batch.Dropout = nil
-	out, err = f.Base.Backbone.Forward(prepare(batch, f.Config.TaskType, f.prompt))
+	out, err = f.Base.Backbone.Forward(prepare(batch, f.Config.TaskType, f.prompt).For(f.head))
 	if err != nil {
 		return nil, out, err
 	}

@@ -207,10 +207,20 @@ func TestNewRefuses(t *testing.T) {
 func TestNoTaskNoPrompt(t *testing.T) {
 	base := openBase(t, models.SeqCls)
 	m := loadGolden(t, "prompt-null", base)
-	_, out, err := m.Forward(models.Batch{Sequences: inputs[:1]})
-	if err != nil || kernel.Rows(out.Hidden) != len(inputs[0].IDs) {
-		t.Errorf("%d rows for %d tokens, %v", kernel.Rows(out.Hidden), len(inputs[0].IDs), err)
+	batch := models.Batch{Sequences: inputs[:1]}
+	logits, _, err := m.Forward(batch)
+	if err != nil {
+		t.Fatal(err)
 	}
+	out, err := base.Backbone.Forward(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := m.Head.Forward(out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numtest.SameBits(t, models.Values(logits), models.Values(alone))
 	found := adapters.Validate(openFile(t, "prompt-null"), nil)
 	if len(found) != 1 || found[0].Field != "task_type" || found[0].Severity != adapters.Warning {
 		t.Errorf("Validate() = %v, want a warning about task_type", found)

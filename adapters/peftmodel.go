@@ -32,14 +32,15 @@ type PeftModel struct {
 // Forward runs a batch with the prompt before every sequence that brings none of its
 // own, and the adapter's head on top. The prompt is computed once. The answer is
 // that of PEFT's model: token types have no effect where PEFT drops them, virtual
-// tokens' rows come first, and without a task type the prompt is not used.
+// tokens' rows come first, and without a task type the prompt is not used. The hidden
+// states are those that the head reads.
 func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.Output, err error) {
 	defer models.Guard(&err)
 	prompt, err := m.Adapter.Prompt(batch.Dropout, batch.Pool)
 	if err != nil {
 		return nil, models.Output{}, err
 	}
-	out, err = m.Base.Backbone.Forward(prepare(batch, m.Config.TaskType, prompt))
+	out, err = m.Base.Backbone.Forward(prepare(batch, m.Config.TaskType, prompt).For(m.Head))
 	if err != nil {
 		return nil, out, err
 	}

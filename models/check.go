@@ -99,6 +99,16 @@ func Layout(batch Batch) (spans []Span, firstPosition []int) {
 	return spans, firstPosition
 }
 
+// FirstRows returns the number of each sequence's first row, and the spans of the rows
+// when the others are left out.
+func FirstRows(spans []Span) (rows []int, alone []Span) {
+	for i, s := range spans {
+		rows = append(rows, s.Start)
+		alone = append(alone, Span{i, i + 1, min(s.Prompt, 1)})
+	}
+	return rows, alone
+}
+
 // KernelSpans returns the spans as the operators take them.
 func KernelSpans(spans []Span) []kernel.Span {
 	rows := make([]kernel.Span, len(spans))

@@ -19,10 +19,11 @@ type Model struct {
 }
 
 // Forward runs a batch without an adapter (unless its sequences bring prompts) and
-// returns the head's scores, nil where there is no head.
+// returns the head's scores, nil where there is no head. The hidden states are those that
+// the head reads.
 func (m *Model) Forward(batch Batch) (logits mat.Tensor, out Output, err error) {
 	defer Guard(&err)
-	out, err = m.Backbone.Forward(batch)
+	out, err = m.Backbone.Forward(batch.For(m.Head))
 	if err != nil || m.Head == nil {
 		return nil, out, err
 	}

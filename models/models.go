@@ -81,7 +81,19 @@ type Batch struct {
 	// Checkpointing computes the layers again in the backward pass instead of keeping what
 	// it needs of them: the same numbers from less memory, in more time.
 	Checkpointing bool
+	// FirstRows: only the first row of each sequence is read. A backbone may then leave the
+	// others out of its last layer and of the Output, whose spans have one row each.
+	FirstRows bool
 }
+
+// For returns the batch as it is best computed for a head.
+func (b Batch) For(head Head) Batch {
+	_, b.FirstRows = head.(FirstRowReader)
+	return b
+}
+
+// FirstRowReader is a head that reads nothing but the first row of each sequence.
+type FirstRowReader interface{ ReadsFirstRows() }
 
 // Pool is memory that is used again from step to step.
 type Pool = kernel.Pool

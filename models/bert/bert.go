@@ -59,7 +59,11 @@ func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 	x := m.embeddings.forward(batch, spans, firstPosition) // [R, d]
 	for i, l := range m.layers {
 		masks := l.masks(batch.Dropout)
-		forward := func(x mat.Tensor, past []kernel.Past) mat.Tensor { return l.forward(x, rows, past, masks) }
+		var only []int // rows that are wanted of this layer; nil: all
+		if batch.FirstRows && i == len(m.layers)-1 {
+			only, spans = models.FirstRows(spans)
+		}
+		forward := func(x mat.Tensor, past []kernel.Past) mat.Tensor { return l.forward(x, rows, past, masks, only) }
 		if batch.Checkpointing {
 			x = kernel.Replace(x, kernel.Checkpoint(x, pasts(batch, i), forward))
 		} else {
@@ -187,11 +191,16 @@ func (l *encoderLayer) masks(dropout *layer.Dropout) layerMasks {
 	return m
 }
 
-func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, masks layerMasks) mat.Tensor {
+// forward returns the layer's result, [R, d], or only some rows of it. All rows are attended to.
+func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, masks layerMasks, only []int) mat.Tensor {
 	qkv := l.qkv.Forward(x) // [R, 3·H·k]
 	options := kernel.AttentionOptions{Heads: l.heads, Drop: masks.attention}
 	a := kernel.Replace(qkv, kernel.Attention(qkv, spans, past, options)) // [R, H·k]
-	a = kernel.Replace(a, l.attentionOutput.Forward(a))                   // [R, d]
+	if only != nil {
+		a = kernel.Replace(a, kernel.Gather(a, only))
+		x = kernel.Gather(x, only)
+	}
+	a = kernel.Replace(a, l.attentionOutput.Forward(a)) // [R, d]
 	a = kernel.Replace(a, kernel.Dropout(a, masks.attentionOutput))
 	x = l.attentionNorm.Forward(a, x)
 	kernel.Release(a)

@@ -14,7 +14,7 @@ func (m *Model) Cache(sequence models.Sequence) []models.KV {
 	for i, l := range m.layers {
 		qkv, width := l.qkv.Forward(x), m.config.Heads*m.config.HeadDim
 		cache = append(cache, models.KV{Keys: kernel.Columns(qkv, width, 2*width), Values: kernel.Columns(qkv, 2*width, 3*width)})
-		x = l.forward(x, models.KernelSpans(spans), pasts(batch, i), layerMasks{})
+		x = l.forward(x, models.KernelSpans(spans), pasts(batch, i), layerMasks{}, nil)
 	}
 	return cache
 }

@@ -67,6 +67,9 @@ func (h *sequenceHead) Forward(out models.Output, dropout *layer.Dropout) (_ mat
 	return h.Classifier.Forward(kernel.Dropout(pooled, dropout.Mask(h.dropout))), nil
 }
 
+// ReadsFirstRows spares the last layer the other rows.
+func (h *sequenceHead) ReadsFirstRows() {}
+
 func (h *sequenceHead) Params() []models.NamedParam { return params("classifier", h.Classifier) }
 
 func (h *sequenceHead) Clone() models.Head {

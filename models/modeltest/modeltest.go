@@ -39,6 +39,7 @@ func Run(t *testing.T, s Suite) {
 	t.Run("Shapes", s.shapes)
 	t.Run("RaggedEqualsAlone", s.raggedEqualsAlone)
 	t.Run("EmptyPrompt", s.emptyPrompt)
+	t.Run("FirstRows", s.firstRows)
 	t.Run("PromptOfWords", s.promptOfWords)
 	t.Run("PrefixIsCache", s.prefixIsCache)
 	t.Run("Gradients", s.gradients)
@@ -87,6 +88,38 @@ func (s Suite) raggedEqualsAlone(t *testing.T) {
 		alone := s.forward(t, models.Batch{Sequences: []models.Sequence{sequence}})
 		span := out.Spans[i]
 		numtest.SameBits(t, models.Values(out.Hidden)[span.Start*hidden:span.End*hidden], models.Values(alone.Hidden))
+	}
+}
+
+// A batch of which only first rows are wanted has these rows, and gives the prompts
+// the gradients that they have if the other rows are computed and left alone.
+func (s Suite) firstRows(t *testing.T) {
+	run := func(firstRows bool) (hidden []float32, gradients [][]float32) {
+		prompt, params := s.both(30)
+		batch := models.Batch{FirstRows: firstRows}
+		for _, ids := range s.texts() {
+			batch.Sequences = append(batch.Sequences, models.Sequence{IDs: ids, Prompt: prompt})
+		}
+		out := s.forward(t, batch)
+		var first []int
+		for _, span := range out.Spans {
+			first = append(first, span.Start)
+		}
+		y := kernel.Gather(out.Hidden, first)
+		hidden = slices.Clone(models.Values(y))
+		if err := s.Backward(s.probe(y)); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range params {
+			gradients = append(gradients, kernel.Data(p.Grad()))
+		}
+		return hidden, gradients
+	}
+	want, wantGradients := run(false)
+	got, gradients := run(true)
+	numtest.SameBits(t, got, want)
+	for i := range gradients {
+		numtest.Close(t, gradients[i], wantGradients[i], 1e-5, 1e-7)
 	}
 }
 
