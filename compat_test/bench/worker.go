@@ -170,9 +170,12 @@ func answerBatches(_ context.Context, j job) (result, error) {
 		return result{}, err
 	}
 	var r result
+	pool := models.NewPool() // as package predict has one
 	for i, line := range lines {
 		began := time.Now()
-		logits, _, err := frozen.Forward(batchOf(line.Batch))
+		batch := batchOf(line.Batch)
+		batch.Pool = pool
+		logits, _, err := frozen.Forward(batch)
 		if err != nil {
 			return r, err
 		}
@@ -183,6 +186,7 @@ func answerBatches(_ context.Context, j job) (result, error) {
 		for _, score := range models.Values(logits) {
 			r.Check = append(r.Check, float64(score))
 		}
+		pool.Reset()
 	}
 	return r, nil
 }
