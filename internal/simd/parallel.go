@@ -28,12 +28,8 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 		return
 	}
 	j := &job{f: f, n: n, ranges: ranges, wanted: int64(helpers), done: make(chan struct{}, 1)}
-	if !offer(j) {
-		for range helpers {
-			if j.enter() {
-				go help(j)
-			}
-		}
+	for range helpers - offer(j) {
+		go help(j)
 	}
 	j.work()
 	j.close()
@@ -105,6 +101,9 @@ func (j *job) close() {
 // longer than many of the products that a single short text needs, so after a short
 // job a helper looks for the next one for a moment before it ends.
 func help(j *job) {
+	if !j.enter() {
+		return
+	}
 	for j != nil {
 		began := time.Now()
 		j.work()
@@ -127,13 +126,14 @@ var (
 	offered atomic.Pointer[job]
 )
 
-// offer shows a job to the helpers that look for one, and tells whether there are any.
-func offer(j *job) bool {
-	if looking.Load() < j.wanted || !offered.CompareAndSwap(nil, j) {
-		return false
+// offer shows a job to the helpers that look for one, also to those that will in a
+// moment, and returns how many look for one now.
+func offer(j *job) int {
+	if !offered.CompareAndSwap(nil, j) {
+		return 0
 	}
-	// A helper that gives up looks at what is offered once more after it has counted itself out.
-	return looking.Load() >= j.wanted || !offered.CompareAndSwap(j, nil)
+	// One that gives up looks at what is offered once more after it has counted itself out.
+	return int(min(looking.Load(), j.wanted))
 }
 
 // await looks for a job for a moment.
