@@ -82,4 +82,7 @@ keys that each row attends to:
 The base is frozen, so no weight has a gradient. The last term is the lowest layer's product with the weights of queries, keys and values, where only the
 P′ virtual rows (P before the input, none with a prefix) need an input's gradient. Not counted: element-wise work, the head and the prompt's encoder (under
 0.1 %), pads, and what is computed twice.
+
+All rows are counted, as Python computes them. gopeft leaves out the rows of the last layer that a sequence classifier does not read: three quarters of that layer,
+12 % of MiniLM's work and 6 % of the BERT-base shape's. Of what it does compute it reaches that much less of the peak than the column says.
 `
