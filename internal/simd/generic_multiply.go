@@ -1,18 +1,28 @@
 package simd
 
-import "math"
+import (
+	"math"
+	"slices"
+	"sync"
+)
 
 // multiplyGeneric computes a tile a pair of rows at a time.
 func multiplyGeneric(t *tile) {
-	a := make([]float32, 2*t.n*t.op.steps())
+	buffer := leftRows.Get().(*[]float32)
+	defer leftRows.Put(buffer)
+	n := t.n * t.op.steps()
+	a := slices.Grow((*buffer)[:0], 2*n)[:2*n]
+	*buffer = a
 	for at := 0; at < t.rows*t.groups; at += 2 {
 		second := min(at+1, t.rows*t.groups-1)
-		n := len(a) / 2
 		t.left(a[:n], at)
 		t.left(a[n:], second)
 		t.multiplyPair(a[:n], a[n:], t.c[at*t.cStride:][:4], t.c[second*t.cStride:][:4])
 	}
 }
+
+// leftRows are pairs of rows of left-hand sides.
+var leftRows = sync.Pool{New: func() any { return new([]float32) }}
 
 // steps is how many elements of a row of a are multiplied in a step.
 func (op operation) steps() int {
