@@ -144,9 +144,16 @@ func openBase(t testing.TB, dir string, spec models.HeadSpec, labels int) *model
 func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
 
 // compareForward asks the model each example alone, with its loss, and then all of
-// them as one ragged batch, and wants Python's answers.
-func compareForward(t *testing.T, m tuned, examples []example, want []answer) {
+// them as one ragged batch, and wants Python's answers. rounding, if given, is how far torch's
+// own float32 is from an example's answer: where that is ill-conditioned, gopeft may be as far on the other side.
+func compareForward(t *testing.T, m tuned, examples []example, want []answer, rounding ...float64) {
 	t.Helper()
+	atol := func(i int) float64 {
+		if i < len(rounding) {
+			return max(outputATol, 2*rounding[i])
+		}
+		return outputATol
+	}
 	if len(want) != len(examples) {
 		t.Fatalf("%d answers of Python for %d examples", len(want), len(examples))
 	}
@@ -157,13 +164,13 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer) {
 			t.Fatalf("sequence %d: %v", i, err)
 		}
 		got := answers(m.task, logits, out)[0]
-		worst = max(worst, compareAnswer(t, i, got, want[i]))
+		worst = max(worst, compareAnswer(t, i, got, want[i], atol(i)))
 		if loss, ok := want[i]["loss"]; ok {
 			got, err := models.Loss(m.task, m.problemType, logits, out, labels(t, m, e))
 			if err != nil {
 				t.Fatalf("loss of sequence %d: %v", i, err)
 			}
-			worst = max(worst, closeTo(t, "loss", models.Values(got), loss, outputRTol, outputATol))
+			worst = max(worst, closeTo(t, "loss", models.Values(got), loss, outputRTol, atol(i)))
 		}
 	}
 	logits, out, err := m.forward(models.Batch{Sequences: sequences(examples...)})
@@ -171,17 +178,17 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer) {
 		t.Fatalf("all sequences in one batch: %v", err)
 	}
 	for i, got := range answers(m.task, logits, out) {
-		worst = max(worst, compareAnswer(t, i, got, want[i]))
+		worst = max(worst, compareAnswer(t, i, got, want[i], atol(i)))
 	}
 	t.Logf("outputs: greatest difference %.2g", worst)
 }
 
 // compareAnswer compares every tensor that gopeft returns and gives the greatest difference.
-func compareAnswer(t *testing.T, number int, got, want answer) float64 {
+func compareAnswer(t *testing.T, number int, got, want answer, atol float64) float64 {
 	t.Helper()
 	worst := 0.0
 	for name, values := range got {
-		worst = max(worst, closeTo(t, name, values, want[name], outputRTol, outputATol))
+		worst = max(worst, closeTo(t, name, values, want[name], outputRTol, atol))
 		if math.IsInf(worst, 1) {
 			t.Fatalf("that was sequence %d", number)
 		}

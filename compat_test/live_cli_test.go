@@ -85,7 +85,7 @@ func compareLines(t *testing.T, got, want []answer) {
 		if len(got[i]) != len(want[i]) {
 			t.Errorf("line %d has %d tensors, want %d", i, len(got[i]), len(want[i]))
 		}
-		worst = max(worst, compareAnswer(t, i, got[i], want[i]))
+		worst = max(worst, compareAnswer(t, i, got[i], want[i], outputATol))
 	}
 	t.Logf("outputs: greatest difference %.2g", worst)
 }

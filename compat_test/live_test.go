@@ -2,6 +2,7 @@ package compat_test
 
 import (
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -184,12 +185,31 @@ func (c cell) pythonAnswers(t *testing.T, dir string, examples []example, more .
 	return readAnswers(t, output)
 }
 
+// rounding is how far each answer of a real model is from the exact one when torch computes it in float32.
+func (c cell) rounding(t *testing.T, dir string, examples []example, exact []answer) (errors []float64) {
+	t.Helper()
+	if !c.base.real {
+		return nil
+	}
+	for i, a := range c.pythonAnswers(t, dir, examples, "--dtype", "float32") {
+		worst := 0.0
+		for name, values := range a {
+			for j, v := range values {
+				worst = max(worst, math.Abs(v-exact[i][name][j]))
+			}
+		}
+		errors = append(errors, worst)
+	}
+	return errors
+}
+
 // goLoads loads what Python made: valid, the same answers, and saved again the same bytes.
 func (c cell) goLoads(t *testing.T, made string) {
 	m := loadAdapter(t, made, c.model)
 	noErrors(t, made, c.model)
 	examples := c.padLabels(m, c.examples)
-	compareForward(t, c.ask(m.Forward), examples, c.pythonAnswers(t, made, examples))
+	want := c.pythonAnswers(t, made, examples)
+	compareForward(t, c.ask(m.Forward), examples, want, c.rounding(t, made, examples, want)...)
 	again := c.path("again")
 	if err := adapters.Save(again, m); err != nil {
 		t.Fatal(err)
