@@ -43,16 +43,7 @@ func (b *Matrix) MulRounded(c []float32, ldc int, a []float32, lda, m int, bias 
 // with accumulate. The rows begin every ldc, lda and ldb values. Work is divided over
 // goroutines.
 func GemmTN(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, accumulate bool) {
-	checkMatrix("GemmTN", "c", len(c), ldc, m, n)
-	checkMatrix("GemmTN", "a", len(a), lda, k, m)
-	checkMatrix("GemmTN", "b", len(b), ldb, k, n)
-	if m == 0 || n == 0 {
-		return
-	}
-	if k == 0 {
-		for r := 0; r < m && !accumulate; r++ {
-			clear(c[r*ldc:][:n])
-		}
+	if !multiplies("GemmTN", c, ldc, a, lda, true, b, ldb, m, n, k, accumulate) {
 		return
 	}
 	right := matrices.Get().(*Matrix)
@@ -271,16 +262,16 @@ func (w *workspace) starts(bias []float32, column, width, full int) []float32 {
 }
 
 // leftHand chooses the operation of a block and its left-hand side: in place, or a copy
-// if that is to be rounded or transposed, if it must be filled up to a pair, or if many
-// of its rows would share the sets of a cache.
+// if that is to be rounded, if it must be filled up to a pair, or if many of its rows
+// would share the sets of a cache. A transposed one is multiplied with float32 only, in place.
 func (b *Matrix) leftHand(k *block, w *workspace) {
-	k.op = b.format.operation()
-	inPlace := !k.rounded && (b.format != BFloat16 || k.height%2 == 0)
-	if k.transposed && inPlace {
+	if k.transposed {
 		k.left, k.leftStride = k.a[k.row*k.aStride+k.first:], k.aStride
 		k.op = multiplyTransposed
 		return
 	}
+	k.op = b.format.operation()
+	inPlace := !k.rounded && (b.format != BFloat16 || k.height%2 == 0)
 	if inPlace && (k.aStride%setStride != 0 || k.rows <= 4) {
 		k.left, k.leftStride = k.a[k.first*k.aStride+k.row:], k.aStride
 		return
@@ -294,19 +285,18 @@ func (b *Matrix) leftHand(k *block, w *workspace) {
 	}
 	for i := range k.rows {
 		row, source := w.left[i*leftStride:][:leftStride], k.a[(k.first+i)*k.aStride+k.row:][:k.height]
-		switch {
-		case k.op == dotBFloat16:
-			words := words(row)
-			RoundBFloat16(words[:k.height], source)
-			words[k.height] = 0
-		case k.rounded:
+		if k.op == dotBFloat16 {
+			RoundBFloat16(words(row)[:k.height], source)
+			words(row)[k.height] = 0
+			continue
+		}
+		if k.rounded {
 			RoundBFloat16(w.rounded[:k.height], source)
 			WidenBFloat16(row[:k.height], w.rounded[:k.height])
-			row[k.height] = 0
-		default:
+		} else {
 			copy(row, source)
-			row[k.height] = 0
 		}
+		row[k.height] = 0
 	}
 }
 

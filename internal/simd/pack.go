@@ -5,28 +5,15 @@ import "fmt"
 // Pack packs w [k, n], whose rows begin every stride values. A Matrix can be packed
 // again and keeps its memory.
 func (b *Matrix) Pack(w []float32, stride, k, n int) {
-	b.resize("Pack", Float32, k, n)
 	checkMatrix("Pack", "w", len(w), stride, k, n)
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		for i := range height {
-			line := panel[i*b.width:][:b.width]
-			copy(line, w[(row+i)*stride+column:][:width])
-			clear(line[width:])
-		}
-	})
+	b.pack("Pack", source{parts: []Values{{Float32: w}}, stride: stride, rows: k, cols: n}, false, Float32)
 }
 
 // PackTransposed packs the transpose of w [n, k], whose rows begin every stride
 // values: the weight of a torch Linear, whose product is x·wᵀ.
 func (b *Matrix) PackTransposed(w []float32, stride, n, k int) {
-	b.resize("PackTransposed", Float32, k, n)
 	checkMatrix("PackTransposed", "w", len(w), stride, n, k)
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		if width < b.width {
-			clear(panel)
-		}
-		transpose(panel, b.width, w[column*stride+row:], stride, width, height)
-	})
+	b.pack("PackTransposed", source{parts: []Values{{Float32: w}}, stride: stride, rows: n, cols: k}, true, Float32)
 }
 
 // PackValues packs a matrix with rows of cols values that lies in parts, one under the
@@ -34,29 +21,38 @@ func (b *Matrix) PackTransposed(w []float32, stride, n, k int) {
 // bfloat16. Parts of several widths become float32 if they are not rounded.
 func (b *Matrix) PackValues(cols int, transposed, rounded bool, parts ...Values) {
 	s := newSource(cols, parts)
-	k, n := s.rows, cols
-	if transposed {
-		k, n = n, k
-	}
 	format := s.format
 	if rounded {
 		format = BFloat16
 	}
-	b.resize("PackValues", format, k, n)
-	pack := [...]packer{b.packFloat32, b.packPairs, b.packFloat16}[format]
+	b.pack("PackValues", s, transposed, format)
+}
+
+func (b *Matrix) pack(f string, s source, transposed bool, format Format) {
+	k, n := s.rows, s.cols
+	pack := [...]packer{(*Matrix).packFloat32, (*Matrix).packPairs, (*Matrix).packFloat16}[format]
 	if transposed {
-		pack = [...]packer{b.packFloat32Transposed, b.packPairsTransposed, b.packFloat16Transposed}[format]
+		k, n = n, k
+		pack = [...]packer{(*Matrix).packFloat32Transposed, (*Matrix).packPairsTransposed, (*Matrix).packFloat16Transposed}[format]
 	}
-	b.eachPanel(func(panel []float32, row, height, column, width int) {
-		if width < b.width {
-			clear(panel)
+	b.resize(f, format, k, n)
+	Parallel(b.Panels(), packGrain/(k*b.width)+1, func(from, to int) {
+		for row := 0; row < k; row += blockHeight {
+			height := min(blockHeight, k-row)
+			for p := from; p < to; p++ {
+				panel, column := b.panel(row, height, p), p*b.width
+				width := min(b.width, n-column)
+				if width < b.width {
+					clear(panel)
+				}
+				pack(b, s, panel, row, height, column, width)
+			}
 		}
-		pack(s, panel, row, height, column, width)
 	})
 }
 
 // packer fills a panel with the matrix's rows [row, row+height) and columns [column, column+width).
-type packer func(s source, panel []float32, row, height, column, width int)
+type packer func(b *Matrix, s source, panel []float32, row, height, column, width int)
 
 func (b *Matrix) packFloat32(s source, panel []float32, row, height, column, width int) {
 	for i := range height {
@@ -68,13 +64,13 @@ func (b *Matrix) packFloat32(s source, panel []float32, row, height, column, wid
 func (b *Matrix) packFloat32Transposed(s source, panel []float32, row, height, column, width int) {
 	for j := 0; j < width; {
 		part, at := s.row(column + j)
-		rows := min(width-j, (part.Len()-at)/s.cols)
+		rows := min(width-j, (part.Len()-at+s.stride-s.cols)/s.stride)
 		if part.Float32 == nil {
-			wide := make([]float32, rows*s.cols)
+			wide := make([]float32, rows*s.stride)
 			part.Widen(wide, at)
 			part, at = Values{Float32: wide}, 0
 		}
-		transpose(panel[j:], b.width, part.Float32[at+row:], s.cols, rows, height)
+		transpose(panel[j:], b.width, part.Float32[at+row:], s.stride, rows, height)
 		j += rows
 	}
 }
@@ -122,15 +118,16 @@ func (b *Matrix) packFloat16Transposed(s source, panel []float32, row, height, c
 	}
 }
 
-// source is a matrix in parts.
+// source is a matrix in parts, whose rows begin every stride values.
 type source struct {
 	parts      []Values
 	rows, cols int
+	stride     int
 	format     Format // of all parts; Float32 if they differ
 }
 
 func newSource(cols int, parts []Values) source {
-	s := source{parts: parts, cols: cols}
+	s := source{parts: parts, cols: cols, stride: cols}
 	for i, p := range parts {
 		if cols < 1 || p.Len() == 0 || p.Len()%cols != 0 {
 			panic(fmt.Sprintf("simd: PackValues: part %d has %d values, for rows of %d", i, p.Len(), cols))
@@ -147,7 +144,7 @@ func newSource(cols int, parts []Values) source {
 
 // row returns the part that holds a row, and where the row begins in it.
 func (s source) row(i int) (part Values, at int) {
-	at = i * s.cols
+	at = i * s.stride
 	for _, part = range s.parts {
 		if at < part.Len() {
 			return part, at
@@ -159,20 +156,6 @@ func (s source) row(i int) (part Values, at int) {
 
 // maxWidth is the width of a panel at the widest level.
 const maxWidth = 32
-
-// eachPanel calls f for every panel of every block: where it lies in the matrix,
-// and its rows and columns there.
-func (b *Matrix) eachPanel(f func(panel []float32, row, height, column, width int)) {
-	Parallel(b.Panels(), packGrain/(b.k*b.width)+1, func(from, to int) {
-		for row := 0; row < b.k; row += blockHeight {
-			height := min(blockHeight, b.k-row)
-			for p := from; p < to; p++ {
-				column := p * b.width
-				f(b.panel(row, height, p), row, height, column, min(b.width, b.n-column))
-			}
-		}
-	})
-}
 
 // transpose writes from [rows, cols] as its transpose.
 func transpose(to []float32, toStride int, from []float32, fromStride, rows, cols int) {

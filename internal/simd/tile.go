@@ -5,23 +5,12 @@ package simd
 // they lie, nothing is packed: it is meant for products whose operands are in the
 // cache. The rows of c, a and b begin every ldc, lda and ldb values.
 func Product(c []float32, ldc int, a []float32, lda int, transposed bool, b []float32, ldb, m, n, k int, accumulate bool) {
-	checkMatrix("Product", "c", len(c), ldc, m, n)
-	checkMatrix("Product", "b", len(b), ldb, k, n)
+	if !multiplies("Product", c, ldc, a, lda, transposed, b, ldb, m, n, k, accumulate) {
+		return
+	}
 	op := multiplyFloat32
 	if transposed {
 		op = multiplyTransposed
-		checkMatrix("Product", "a", len(a), lda, k, m)
-	} else {
-		checkMatrix("Product", "a", len(a), lda, m, k)
-	}
-	if m == 0 || n == 0 {
-		return
-	}
-	if k == 0 {
-		for r := 0; r < m && !accumulate; r++ {
-			clear(c[r*ldc:][:n])
-		}
-		return
 	}
 	w := workspaces.Get().(*workspace)
 	defer workspaces.Put(w)
@@ -41,6 +30,25 @@ func Product(c []float32, ldc int, a []float32, lda int, transposed bool, b []fl
 		}
 		w.groups(t, m, a, c[column:])
 	}
+}
+
+// multiplies checks the operands of a product, and sets c where nothing is to be
+// multiplied: it says whether there is.
+func multiplies(f string, c []float32, ldc int, a []float32, lda int, transposed bool, b []float32, ldb, m, n, k int, accumulate bool) bool {
+	checkMatrix(f, "c", len(c), ldc, m, n)
+	checkMatrix(f, "b", len(b), ldb, k, n)
+	if transposed {
+		checkMatrix(f, "a", len(a), lda, k, m)
+	} else {
+		checkMatrix(f, "a", len(a), lda, m, k)
+	}
+	if m == 0 || n == 0 {
+		return false
+	}
+	for r := 0; k == 0 && !accumulate && r < m; r++ {
+		clear(c[r*ldc:][:n])
+	}
+	return k > 0
 }
 
 // padded returns a copy of columns of b, filled up to a panel.
