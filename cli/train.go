@@ -49,6 +49,7 @@ func defaultsTable() string {
 func trainFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: runFileFlag, Usage: "a YAML file with these options as keys; the command line wins"},
+		presetFlag(),
 		baseFlag(),
 		dtypeFlag(),
 		&cli.StringFlag{Name: "data", Usage: "the training file", Required: true},
@@ -99,6 +100,9 @@ func trainFlags() []cli.Flag {
 
 func runTrain(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
+		return err
+	}
+	if err := applyPreset(c); err != nil {
 		return err
 	}
 	if err := errors.Join(checkPlot(c.String("plot")), checkOptions(c)); err != nil {
