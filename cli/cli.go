@@ -133,6 +133,7 @@ func prepare(required []string) cli.BeforeFunc {
 func commands() []*cli.Command {
 	return []*cli.Command{
 		trainCommand(),
+		compareCommand(),
 		predictCommand(),
 		evalCommand(),
 		inspectCommand(),

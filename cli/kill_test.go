@@ -117,6 +117,48 @@ func TestInterruptedRun(t *testing.T) {
 	}
 }
 
+// TestInterruptedCompare: the same command line goes on with the run that was
+// interrupted, and ends with the bytes of one that was left alone.
+func TestInterruptedCompare(t *testing.T) {
+	binary := build(t)
+	base := tinyBase(t, "../compat_test/testdata/goldens/SEQ_CLS/base")
+	data := toyData(t, 300)
+	compare := func(output string) *exec.Cmd {
+		return exec.Command(binary, "compare", "--base", base, "--data", data, "--dev", data, "--output", output, "--methods", "PROMPT_TUNING",
+			"--seeds", "1", "--num-virtual-tokens", "3", "--batch-size", "2", "--num-train-epochs", "20", "--save-steps", "10")
+	}
+	whole, output := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "out")
+	if out, err := compare(whole).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	command := compare(output)
+	var errs bytes.Buffer
+	command.Stderr = &errs
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if _, err := os.Stat(filepath.Join(output, "PROMPT_TUNING-seed1", "adapter_config.json")); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = command.Wait()
+	if status := command.ProcessState.ExitCode(); status != cli.StatusInterrupted {
+		t.Fatalf("status %d, want %d: %s", status, cli.StatusInterrupted, errs.String())
+	}
+	if !strings.Contains(errs.String(), "the same command goes on") {
+		t.Errorf("the message does not say how to go on: %s", errs.String())
+	}
+	if out, err := compare(output).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	sameDirectories(t, filepath.Join(output, "PROMPT_TUNING-seed1"), filepath.Join(whole, "PROMPT_TUNING-seed1"))
+}
+
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "gopeft")

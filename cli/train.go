@@ -99,27 +99,39 @@ func trainFlags() []cli.Flag {
 }
 
 func runTrain(c *cli.Context) error {
-	if _, err := wantArgs(c); err != nil {
+	summary, err := trainAdapter(c, func(train.Event) {})
+	if err != nil {
+		if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
+			return fmt.Errorf("%w; the state is saved: go on with --resume", err)
+		}
 		return err
+	}
+	return printSummary(c, summary)
+}
+
+// trainAdapter does what a train command line says and shows how it goes.
+func trainAdapter(c *cli.Context, onEvent func(train.Event)) (train.Summary, error) {
+	if _, err := wantArgs(c); err != nil {
+		return train.Summary{}, err
 	}
 	if err := applyPreset(c); err != nil {
-		return err
+		return train.Summary{}, err
 	}
 	if err := errors.Join(checkPlot(c.String("plot")), checkOptions(c)); err != nil {
-		return err
+		return train.Summary{}, err
 	}
 	resume, err := resumes(c)
 	if err != nil {
-		return err
+		return train.Summary{}, err
 	}
 	job, err := newTraining(c)
 	if err != nil {
-		return err
+		return train.Summary{}, err
 	}
 	defer job.base.Close()
 	reports, err := openReports(c)
 	if err != nil {
-		return err
+		return train.Summary{}, err
 	}
 	progress := newProgress(c.App.ErrWriter, c.App.Writer, c.Bool("json"))
 	config := trainConfig(c)
@@ -127,18 +139,13 @@ func runTrain(c *cli.Context) error {
 	config.OnEvent = func(e train.Event) {
 		progress.event(e)
 		reports.event(e)
+		onEvent(e)
 	}
 	restore := collectEarly()
 	summary, err := train.Run(c.Context, job.model, job.data, config)
 	restore()
 	progress.finish()
-	if err = errors.Join(err, reports.close()); err != nil {
-		if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
-			return fmt.Errorf("%w; the state is saved: go on with --resume", err)
-		}
-		return err
-	}
-	return printSummary(c, summary)
+	return summary, errors.Join(err, reports.close())
 }
 
 // collectEarly makes garbage be collected before there is as much as the heap holds,

@@ -93,8 +93,8 @@ func Metrics(m *models.Model) []string {
 	return []string{"accuracy", "f1_macro", "f1_micro", "loss", "mcc"}
 }
 
-// lowerIsBetter tells which way a metric goes.
-func lowerIsBetter(metric string) bool { return metric == "loss" || metric == "mse" }
+// LowerIsBetter tells which way a metric goes.
+func LowerIsBetter(metric string) bool { return metric == "loss" || metric == "mse" }
 
 // filled returns the settings with the defaults in place of zeros.
 func (c Config) filled(m *adapters.PeftModel) Config {

@@ -206,7 +206,7 @@ func (r *run) take(e Evaluation, value float64) bool {
 	p.Measured = p.Step
 	p.Evaluations = append(p.Evaluations, EvalPoint{Step: p.Step, Loss: e.Loss, Metrics: e.Metrics})
 	better := p.BestStep == 0 || value > p.Best
-	if lowerIsBetter(r.cfg.Metric) {
+	if LowerIsBetter(r.cfg.Metric) {
 		better = p.BestStep == 0 || value < p.Best
 	}
 	if !better {

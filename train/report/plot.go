@@ -50,8 +50,13 @@ func (h *History) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	height := halfHeight * vg.Length(len(plots))
+	return save(path, plots, halfHeight*vg.Length(len(plots)))
+}
+
+// save draws plots below each other into a .png or .svg file.
+func save(path string, plots []*plot.Plot, height vg.Length) error {
 	var b bytes.Buffer
+	var err error
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".png":
 		c := vgimg.New(width, height)

@@ -47,7 +47,24 @@ func TestPictures(t *testing.T) {
 	if size := image.Bounds().Size(); size.X < 600 || size.Y < 400 {
 		t.Errorf("the picture has %v pixels", size)
 	}
-	drawing, err := os.ReadFile(filepath.Join(dir, "curve.SVG"))
+	texts := textsOf(t, filepath.Join(dir, "curve.SVG"))
+	for _, want := range []string{"training", "dev", "accuracy", "mcc", "step"} {
+		if !texts[want] {
+			t.Errorf("the drawing lacks the text %q", want)
+		}
+	}
+	if err := h.Save(filepath.Join(dir, "curve.gif")); !errors.Is(err, ErrPicture) {
+		t.Errorf("found %v, want ErrPicture", err)
+	}
+	if err := (&History{}).Save(filepath.Join(dir, "none.png")); !errors.Is(err, ErrEmpty) {
+		t.Errorf("found %v, want ErrEmpty", err)
+	}
+}
+
+// textsOf returns the texts of a drawing.
+func textsOf(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	drawing, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,17 +82,7 @@ func TestPictures(t *testing.T) {
 			texts[string(bytes.TrimSpace(text))] = true
 		}
 	}
-	for _, want := range []string{"training", "dev", "accuracy", "mcc", "step"} {
-		if !texts[want] {
-			t.Errorf("the drawing lacks the text %q", want)
-		}
-	}
-	if err := h.Save(filepath.Join(dir, "curve.gif")); !errors.Is(err, ErrPicture) {
-		t.Errorf("found %v, want ErrPicture", err)
-	}
-	if err := (&History{}).Save(filepath.Join(dir, "none.png")); !errors.Is(err, ErrEmpty) {
-		t.Errorf("found %v, want ErrEmpty", err)
-	}
+	return texts
 }
 
 func TestTensorBoardFile(t *testing.T) {
@@ -189,5 +196,27 @@ func readFields(t *testing.T, message []byte, f func(protowire.Number, any)) {
 		}
 		f(field, value)
 		message = message[n:]
+	}
+}
+
+func TestScores(t *testing.T) {
+	dir := t.TempDir()
+	scores := []Score{
+		{Method: "PROMPT_TUNING", Parameters: 7690, Mean: 0.36, SD: 0.01},
+		{Method: "PREFIX_TUNING", Parameters: 43530, Mean: 0.29, SD: 0.02},
+		{Method: "one run", Parameters: 200, Mean: 0.4},
+	}
+	path := filepath.Join(dir, "scores.svg")
+	if err := SaveScores(path, "accuracy", scores); err != nil {
+		t.Fatal(err)
+	}
+	texts := textsOf(t, path)
+	for _, want := range []string{"PROMPT_TUNING", "PREFIX_TUNING", "one run", "trained parameters", "dev accuracy", "100", "100000"} {
+		if !texts[want] {
+			t.Errorf("the drawing lacks the text %q", want)
+		}
+	}
+	if err := SaveScores(path, "accuracy", nil); !errors.Is(err, ErrEmpty) {
+		t.Errorf("found %v, want ErrEmpty", err)
 	}
 }
