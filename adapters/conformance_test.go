@@ -19,6 +19,7 @@ var parameters = map[string][]string{
 	"ptuning-lstm":      append(append(linears("mlp_head", 0, 2), lstms(2)...), "embedding.weight"),
 	"prefix":            {"embedding.weight"},
 	"prefix-projection": append(linears("transform", 0, 2), "embedding.weight"),
+	"cartridge":         {"trainable_embedding"},
 }
 
 func linears(name string, at ...int) []string {

@@ -37,6 +37,7 @@ var variants = map[string]func(tokens, hidden int) hfio.AdapterConfig{
 		c.PrefixProjection = true
 		return c
 	},
+	"cartridge": func(tokens, _ int) hfio.AdapterConfig { return config(hfio.Cartridge, tokens, 0) },
 }
 
 func config(method hfio.PeftType, tokens, hidden int) hfio.AdapterConfig {

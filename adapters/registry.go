@@ -31,6 +31,7 @@ var methods = []method{
 	{hfio.PromptTuning, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning},
 	{hfio.PTuning, false, checkPTuning, notePTuning, newPTuning, restorePTuning},
 	{hfio.PrefixTuning, true, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning},
+	{hfio.Cartridge, true, checkCartridge, noteCartridge, newCartridge, restoreCartridge},
 }
 
 func methodOf(peftType hfio.PeftType) (method, error) {

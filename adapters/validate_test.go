@@ -43,6 +43,8 @@ func TestValidate(t *testing.T) {
 		{"text without tokenizer", "text-cut", func(f *hfio.Adapter) { f.Config.TokenizerNameOrPath = "" }, nil, adapters.Error, "prompt_tuning_init", "refuses"},
 		{"unknown init", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.PromptTuningInit = "X" }, nil, adapters.Note, "prompt_tuning_init", "RANDOM"},
 		{"unknown zero", "prefix-seq_cls", func(f *hfio.Adapter) { f.Config.InitWeights = "one" }, nil, adapters.Note, "init_weights", "one"},
+		{"all tokens frozen", "cartridge-seq_cls", func(f *hfio.Adapter) { f.Config.NumFrozenTokens = 3 }, nil, adapters.Note, "num_frozen_tokens", "changes none"},
+		{"too many frozen", "cartridge-seq_cls", func(f *hfio.Adapter) { f.Config.NumFrozenTokens = 4 }, nil, adapters.Error, "num_frozen_tokens", "refuses"},
 		{"extra tensor", "prompt-float16", none, nil, adapters.Note, "extra.counter", "ignores"},
 		{"extra key", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.Unknown = map[string]json.RawMessage{"x": json.RawMessage("1")} }, nil, adapters.Note, "x", "0.14"},
 		{"part of the base", "prompt-seq_cls", func(f *hfio.Adapter) { with(f, zeros("base_model.bert.pooler.dense.bias", 16)) }, nil, adapters.Warning, "base_model.bert.pooler.dense.bias", "replaces"},

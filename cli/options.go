@@ -11,7 +11,7 @@ import (
 // methodOptions are the options of train that make a new adapter, with the methods
 // that have them.
 var methodOptions = map[string][]hfio.PeftType{
-	"num-virtual-tokens":              {hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning},
+	"num-virtual-tokens":              {hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.Cartridge},
 	"prompt-tuning-init":              {hfio.PromptTuning},
 	"prompt-tuning-init-text":         {hfio.PromptTuning},
 	"encoder-reparameterization-type": {hfio.PTuning},
@@ -20,6 +20,7 @@ var methodOptions = map[string][]hfio.PeftType{
 	"encoder-dropout":                 {hfio.PTuning},
 	"prefix-projection":               {hfio.PrefixTuning},
 	"init-weights":                    {hfio.PrefixTuning},
+	"num-frozen-tokens":               {hfio.Cartridge},
 }
 
 // checkOptions reports the options of train that would be ignored, and those that

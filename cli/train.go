@@ -57,7 +57,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "output", Usage: "the adapter's directory", Required: true},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --output"},
 		&cli.StringFlag{Name: "adapter", Usage: "start from this adapter, with its method, sizes, task and labels, instead of a new one"},
-		&cli.StringFlag{Name: "peft-type", Usage: "PROMPT_TUNING, P_TUNING or PREFIX_TUNING", Value: string(hfio.PrefixTuning)},
+		&cli.StringFlag{Name: "peft-type", Usage: fmt.Sprintf("one of %v", adapters.Methods()), Value: string(hfio.PrefixTuning)},
 		&cli.StringFlag{Name: "task-type", Usage: "SEQ_CLS, TOKEN_CLS or QUESTION_ANS", Value: string(models.SeqCls)},
 		&cli.StringFlag{Name: "problem-type", Usage: "of SEQ_CLS: single_label_classification, multi_label_classification or regression", DefaultText: "single label"},
 		&cli.StringFlag{Name: "labels", Usage: "the label names in order, separated with commas", DefaultText: "those of the data"},
@@ -71,6 +71,7 @@ func trainFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "encoder-dropout", Usage: "of P_TUNING's LSTM"},
 		&cli.BoolFlag{Name: "prefix-projection", Usage: "make the prefix with an MLP"},
 		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero", DefaultText: "N(0, 1)"},
+		&cli.IntFlag{Name: "num-frozen-tokens", Usage: "of CARTRIDGE: so many tokens stay as they begin", DefaultText: "1"},
 		&cli.StringFlag{Name: "base-model-name-or-path", Usage: "the base's name in adapter_config.json", DefaultText: "--base"},
 
 		&cli.Float64Flag{Name: "learning-rate", DefaultText: "by the method"},

@@ -194,6 +194,9 @@ func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokeniz
 	}
 	config.EncoderDropout = c.Float64("encoder-dropout")
 	config.PrefixProjection = c.Bool("prefix-projection")
+	if c.IsSet("num-frozen-tokens") {
+		config.NumFrozenTokens = c.Int("num-frozen-tokens")
+	}
 	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
 	if config.PromptTuningInit == "TEXT" {
 		config.PromptTuningInitText = c.String("prompt-tuning-init-text")

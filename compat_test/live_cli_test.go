@@ -17,6 +17,7 @@ var trainingFlags = map[string]string{
 	"prompt":            "--peft-type PROMPT_TUNING --prompt-tuning-init RANDOM",
 	"prompt-vocab":      "--peft-type PROMPT_TUNING --prompt-tuning-init SAMPLE_VOCAB",
 	"ptuning-mlp":       "--peft-type P_TUNING --encoder-hidden-size 10",
+	"cartridge":         "--peft-type CARTRIDGE --num-frozen-tokens 2",
 	"ptuning-lstm":      "--peft-type P_TUNING --encoder-reparameterization-type LSTM --encoder-hidden-size 10 --encoder-dropout 0.1",
 	"prefix":            "--peft-type PREFIX_TUNING",
 	"prefix-projection": "--peft-type PREFIX_TUNING --prefix-projection --encoder-hidden-size 10",

@@ -37,6 +37,8 @@ var variants = []variant{
 	{name: "prefix", method: "prefix", always: true},
 	{name: "prefix-zero", method: "prefix", fields: map[string]any{"init_weights": "zero"}},
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
+	{name: "cartridge", method: "cartridge", always: true},
+	{name: "cartridge-none-frozen", method: "cartridge", fields: map[string]any{"num_frozen_tokens": 0}},
 }
 
 // liveBase is a base model on the disk that a case runs on.
@@ -280,12 +282,15 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 	if dropout, ok := c.variant.fields["encoder_dropout"].(float64); ok {
 		config.EncoderDropout = dropout
 	}
+	if tokens, ok := c.variant.fields["num_frozen_tokens"].(int); ok {
+		config.NumFrozenTokens = tokens
+	}
 	return config
 }
 
 // padLabels gives the virtual tokens' rows no class: PEFT wants a label for every row.
 func (c cell) padLabels(m *adapters.PeftModel, examples []example) []example {
-	if c.task != models.TokenCls || m.Config.PeftType == hfio.PrefixTuning {
+	if c.task != models.TokenCls || m.Config.PeftType == hfio.PrefixTuning || m.Config.PeftType == hfio.Cartridge {
 		return examples
 	}
 	padded := make([]example, len(examples))

@@ -72,6 +72,7 @@ var methods = map[string]struct {
 	"projected prefix": {hfio.PrefixTuning, func(c *hfio.AdapterConfig) {
 		c.PrefixProjection, c.EncoderHiddenSize = true, 12
 	}},
+	"cartridge": {hfio.Cartridge, nil},
 }
 
 func TestLearns(t *testing.T) {

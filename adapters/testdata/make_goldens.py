@@ -13,7 +13,7 @@ import warnings
 
 import torch
 import transformers
-from peft import PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
+from peft import CartridgeConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (AutoModel, AutoModelForQuestionAnswering, AutoModelForSequenceClassification,
                           AutoModelForTokenClassification, BertConfig, BertForSequenceClassification, BertTokenizer)
@@ -35,6 +35,7 @@ VARIANTS = {
                                                     encoder_reparameterization_type="LSTM", **k),
     "prefix": lambda **k: PrefixTuningConfig(num_virtual_tokens=3, **k),
     "prefix-projection": lambda **k: PrefixTuningConfig(num_virtual_tokens=3, encoder_hidden_size=7, prefix_projection=True, **k),
+    "cartridge": lambda **k: CartridgeConfig(num_virtual_tokens=3, **k),
 }
 INPUTS = [
     {"input_ids": [2, 11, 12, 13, 3], "token_type_ids": [0, 0, 0, 1, 1]},
@@ -173,11 +174,14 @@ def make_init_stats():
         "prefix": lambda: PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=200),
         "prefix-projection": lambda: PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=200, encoder_hidden_size=64,
                                                         prefix_projection=True),
+        "cartridge": lambda: CartridgeConfig(task_type="SEQ_CLS", num_virtual_tokens=200),
     }.items()):
         torch.manual_seed(500 + n)
         model = get_peft_model(BertForSequenceClassification(config), make())
         stats[variant] = []
         for name, p in model.prompt_encoder.default.named_parameters():
+            if not p.requires_grad:
+                continue
             x = p.detach().double().flatten()
             stats[variant].append({
                 "name": name, "shape": list(p.shape), "mean": x.mean().item(), "deviation": x.std(correction=0).item(),

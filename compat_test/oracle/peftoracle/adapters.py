@@ -17,6 +17,7 @@ METHODS = {
     "ptuning-lstm": (peft.PromptEncoderConfig, {"encoder_reparameterization_type": "LSTM"}),
     "prefix": (peft.PrefixTuningConfig, {}),
     "prefix-projection": (peft.PrefixTuningConfig, {"prefix_projection": True}),
+    "cartridge": (peft.CartridgeConfig, {}),
 }
 INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING")  # the methods that lengthen the sequence
 

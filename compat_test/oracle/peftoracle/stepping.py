@@ -38,6 +38,7 @@ def steps(args):
     base = models.load_base(args.base, args.task, args.architecture, labels, args.problem_type, new_head=True)
     model = adapters.wrap(base, config).to(models.DTYPES[args.dtype]).eval()
     set_parameters(models.trainable(model), start)
+    set_frozen_tokens(model, Path(args.adapter_config).parent)
     batches = [row["batch"] for row in models.read_jsonl(args.data)]
     if len(batches) < args.steps:
         raise ValueError(f"{args.data}: {len(batches)} batches, {args.steps} steps wanted")
@@ -60,6 +61,15 @@ def set_parameters(named, start):
         if parameter.shape != start[name].shape:
             raise ValueError(f"{name}: start has shape {list(start[name].shape)}, the model {list(parameter.shape)}")
         parameter.copy_(start[name])
+
+
+@torch.no_grad()
+def set_frozen_tokens(model, adapter):
+    """The tokens that CARTRIDGE does not train are in no start: they are those of the adapter that the config belongs to."""
+    encoder = model.prompt_encoder["default"]
+    if getattr(encoder, "num_frozen_tokens", 0):
+        stored = peft.utils.load_peft_weights(str(adapter), device="cpu")["prompt_embeddings"]
+        encoder.frozen_embedding.copy_(stored[: encoder.num_frozen_tokens])
 
 
 def train(model, args, batches):
