@@ -40,14 +40,14 @@ var (
 type Adapter interface {
 	nn.Model
 	// Prompt makes the prompt of one batch: rows before the word embeddings [P, d],
-	// or keys and values of every layer, [P, d] each. A nil dropout is evaluation. What
+	// keys and values of every layer, [P, d] each, or deltas of layers. A nil dropout is evaluation. What
 	// is computed has memory of the pool, which may be nil.
 	Prompt(dropout *layer.Dropout, pool *models.Pool) (*models.Prompt, error)
 	// Config is the adapter's config with every size filled in.
 	Config() hfio.AdapterConfig
-	// PromptEmbeddings returns the tensor prompt_embeddings, the one that PEFT keeps:
-	// the encoder's output without dropout, F32.
-	PromptEmbeddings() (hfio.Tensor, error)
+	// Stored returns the tensors that PEFT keeps, F32: prompt_embeddings, which is the
+	// encoder's output without dropout, or the factors of deltas.
+	Stored() ([]hfio.Tensor, error)
 	// Trained lists what training changes, under the names of PEFT's module, always
 	// in the same order. It is empty when the adapter is not Continuable.
 	Trained() []models.NamedParam
@@ -87,11 +87,11 @@ func New(base *models.Model, cfg hfio.AdapterConfig, init Init) (_ *PeftModel, e
 	if err != nil {
 		return nil, err
 	}
-	adapter, err := m.create(full, base.Backbone, init)
+	adapter, err := m.create(full, base, init)
 	if err != nil {
 		return nil, err
 	}
-	p := &PeftModel{Base: base, Adapter: adapter, Config: full, Info: info}
+	p := &PeftModel{Base: base, Adapter: adapter, Config: adapter.Config(), Info: info}
 	if base.Head != nil {
 		p.Head = base.Head.Clone()
 	}

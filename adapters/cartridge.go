@@ -31,7 +31,7 @@ const trainableName = "trainable_embedding"
 // checkCartridge knows what PEFT refuses, at loading too. It takes F = P as well; here
 // a method has something to train.
 // Source: peft 0.21.2, tuners/cartridge/config.py.
-func checkCartridge(cfg hfio.AdapterConfig, _ Init) []error {
+func checkCartridge(cfg hfio.AdapterConfig, _ *models.Model, _ Init) []error {
 	if f := cfg.NumFrozenTokens; f < 0 || f >= cfg.NumVirtualTokens {
 		return []error{fieldError("num_frozen_tokens", "%d, want 0 to %d, fewer than the virtual tokens", f, max(0, cfg.NumVirtualTokens-1))}
 	}
@@ -49,13 +49,17 @@ func noteCartridge(cfg hfio.AdapterConfig) []Finding {
 }
 
 // newCartridge starts from N(0, 1). Source: peft 0.21.2, tuners/cartridge/model.py.
-func newCartridge(cfg hfio.AdapterConfig, _ models.Backbone, init Init) (Adapter, error) {
+func newCartridge(cfg hfio.AdapterConfig, _ *models.Model, init Init) (Adapter, error) {
 	return cartridge(cfg, normal(init.Rand, cfg.NumVirtualTokens*2*cfg.NumLayers*cfg.TokenDim)), nil
 }
 
-func restoreCartridge(cfg hfio.AdapterConfig, prompt []float32, _ *encoderTensors) (Adapter, error) {
+func restoreCartridge(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapter, _ *encoderTensors) (Adapter, error) {
 	if found := noteCartridge(cfg); len(found) > 0 && found[0].Severity == Error {
 		return nil, fieldError(found[0].Field, "%s", found[0].Message)
+	}
+	prompt, err := readPrompt(file)
+	if err != nil {
+		return nil, err
 	}
 	return cartridge(cfg, prompt), nil
 }
@@ -85,8 +89,8 @@ func (a *Cartridge) embeddings(pool *models.Pool) mat.Tensor {
 // Config returns the config with every size filled in.
 func (a *Cartridge) Config() hfio.AdapterConfig { return a.config }
 
-// PromptEmbeddings returns all tokens, [P, 2·L·d].
-func (a *Cartridge) PromptEmbeddings() (hfio.Tensor, error) {
+// Stored returns all tokens, [P, 2·L·d].
+func (a *Cartridge) Stored() ([]hfio.Tensor, error) {
 	return storedPrompt(a.embeddings(nil)), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
 )
 
 // Frozen is a PeftModel as it stood when [PeftModel.Freeze] was called: a value that
@@ -53,6 +54,13 @@ func frozenPrompt(p *models.Prompt) *models.Prompt {
 	}
 	for _, kv := range p.Past {
 		copied.Past = append(copied.Past, models.KV{Keys: frozen(kv.Keys), Values: frozen(kv.Values)})
+	}
+	for name, d := range p.Deltas {
+		if copied.Deltas == nil {
+			copied.Deltas = map[string]layer.Delta{}
+		}
+		d.A, d.B = frozen(d.A), frozen(d.B)
+		copied.Deltas[name] = d
 	}
 	return copied
 }
@@ -129,6 +137,9 @@ func take(out models.Output, sequences []int) models.Output {
 		}
 		span.Start, span.End = start, len(rows)
 		taken.Spans = append(taken.Spans, span)
+		if out.Prompts != nil {
+			taken.Prompts = append(taken.Prompts, out.Prompts[i])
+		}
 	}
 	taken.Hidden = kernel.Gather(out.Hidden, rows)
 	return taken

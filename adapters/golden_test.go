@@ -192,13 +192,13 @@ func TestTrainingEqualsPEFT(t *testing.T) {
 				m = loadGolden(t, dir, base)
 			}
 			fillParams(t, m, golden)
-			prompt, err := m.Adapter.PromptEmbeddings()
+			prompt, err := m.Adapter.Stored()
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, _ := prompt.Float32s()
-			want, _ := stored.Adapter.PromptEmbeddings()
-			values, _ := want.Float32s()
+			got, _ := prompt[0].Float32s()
+			want, _ := stored.Adapter.Stored()
+			values, _ := want[0].Float32s()
 			numtest.Close(t, got, values, 1e-5, 1e-6)
 			logits, _, err := m.Forward(models.Batch{Sequences: trained})
 			if err != nil {

@@ -10,8 +10,16 @@ import (
 	"github.com/gopeft/gopeft/models"
 )
 
-// headPrefix stands before the name of every head tensor in a prompt's file.
-const headPrefix = "base_model."
+// headPrefix stands before the name of every head tensor in a file: PEFT wraps the base
+// once for a prompt, twice for LoRA.
+func headPrefix(file *hfio.Adapter) string { return headPrefixOf(file.Config.PeftType) }
+
+func headPrefixOf(peftType hfio.PeftType) string {
+	if peftType == hfio.Lora {
+		return "base_model.model."
+	}
+	return "base_model."
+}
 
 // taskModules lists the modules that PEFT trains and saves with a prompt of a task,
 // as far as the base has them.
@@ -34,6 +42,9 @@ var headModules = slices.Concat(taskModules(hfio.SeqCls), taskModules(hfio.Quest
 // of null stays, so that a config taken from a file does not grow.
 func newModulesToSave(cfg hfio.AdapterConfig) []string {
 	names := taskModules(cfg.TaskType)
+	if cfg.PeftType == hfio.Lora {
+		return slices.Concat(cfg.ModulesToSave, names)
+	}
 	twice := slices.Concat(names, names)
 	if slices.Equal(cfg.ModulesToSave, twice) {
 		return cfg.ModulesToSave
@@ -74,8 +85,8 @@ func headProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, head models.Head) 
 	var missing []string
 	modules := savedModules(cfg)
 	for _, p := range headParams(head) {
-		if _, ok := file.Tensor(headPrefix + p.Name); !ok && inModules(p.Name, modules) {
-			missing = append(missing, headPrefix+p.Name)
+		if _, ok := file.Tensor(headPrefix(file) + p.Name); !ok && inModules(p.Name, modules) {
+			missing = append(missing, headPrefix(file)+p.Name)
 		}
 	}
 	return missingHead(missing)
@@ -93,9 +104,9 @@ func missingHead(names []string) error {
 func headMisfits(file *hfio.Adapter, head models.Head) []Mismatch {
 	var found []Mismatch
 	for _, p := range headParams(head) {
-		stored, ok := file.Tensor(headPrefix + p.Name)
+		stored, ok := file.Tensor(headPrefix(file) + p.Name)
 		if want := paramShape(p, len(stored.Shape)); ok && !slices.Equal(stored.Shape, want) {
-			found = append(found, Mismatch{headPrefix + p.Name, fmt.Sprint(stored.Shape), fmt.Sprint(want)})
+			found = append(found, Mismatch{headPrefix(file) + p.Name, fmt.Sprint(stored.Shape), fmt.Sprint(want)})
 		}
 	}
 	return found
@@ -121,7 +132,7 @@ func lastName(path string) string { return path[strings.LastIndex(path, ".")+1:]
 // loadHead copies the stored values into the head's parameters.
 func loadHead(file *hfio.Adapter, head models.Head) error {
 	for _, p := range headParams(head) {
-		stored, ok := file.Tensor(headPrefix + p.Name)
+		stored, ok := file.Tensor(headPrefix(file) + p.Name)
 		if !ok {
 			continue
 		}
@@ -141,7 +152,7 @@ var outputs = []string{"classifier.weight", "classifier.out_proj.weight", "score
 // labels that the base must be opened with; 0: no head that is known.
 func NumLabels(file *hfio.Adapter) int {
 	for _, name := range outputs {
-		if t, ok := file.Tensor(headPrefix + name); ok && len(t.Shape) == 2 {
+		if t, ok := file.Tensor(headPrefix(file) + name); ok && len(t.Shape) == 2 {
 			return t.Shape[0]
 		}
 	}

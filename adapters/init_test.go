@@ -101,9 +101,9 @@ func TestTextInitEqualsPEFT(t *testing.T) {
 			stored := loadGolden(t, name, base)
 			tensor, _ := expected.Tensor(name + ".ids")
 			m := create(t, base, stored.Config, adapters.Init{TextIDs: int64s(tensor)})
-			got, _ := m.Adapter.PromptEmbeddings()
-			want, _ := stored.Adapter.PromptEmbeddings()
-			if string(got.Data) != string(want.Data) {
+			got, _ := m.Adapter.Stored()
+			want, _ := stored.Adapter.Stored()
+			if string(got[0].Data) != string(want[0].Data) {
 				t.Error("the prompt differs from PEFT's")
 			}
 		})
@@ -230,8 +230,8 @@ func TestSampledVocabulary(t *testing.T) {
 	c := variants["prompt"](4000, 0)
 	c.PromptTuningInit = "SAMPLE_VOCAB"
 	m := create(t, wideBase(), c, adapters.Init{})
-	tensor, _ := m.Adapter.PromptEmbeddings()
-	rows, _ := tensor.Float32s()
+	tensor, _ := m.Adapter.Stored()
+	rows, _ := tensor[0].Float32s()
 	counts := make([]float64, 40)
 	for i := 0; i < len(rows); i += 48 {
 		id := int(rows[i]) / 48
@@ -254,8 +254,8 @@ func TestZeroPrefix(t *testing.T) {
 		c := variants[name](3, 0)
 		c.InitWeights = "zero"
 		m := create(t, openBase(t, models.SeqCls), c, adapters.Init{})
-		tensor, _ := m.Adapter.PromptEmbeddings()
-		values, _ := tensor.Float32s()
+		tensor, _ := m.Adapter.Stored()
+		values, _ := tensor[0].Float32s()
 		numtest.SameBits(t, values, make([]float32, 3*2*2*16))
 	}
 }

@@ -17,7 +17,9 @@ func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model,
 	found := fileProblems(file)
 	differences := misfits(cfg, base, m)
 	sameTask := !slices.ContainsFunc(differences, func(d Mismatch) bool { return d.Field == "task_type" })
-	if stored, ok := file.Tensor(promptName); ok && file.Config.NumVirtualTokens > 0 {
+	if m.delta {
+		found = append(found, loraProblems(file, cfg, base)...)
+	} else if stored, ok := file.Tensor(promptName); ok && file.Config.NumVirtualTokens > 0 {
 		differences = append(differences, promptMisfit(cfg, base.Backbone.Shape(), m, stored.Shape)...)
 	}
 	if sameTask {
@@ -31,6 +33,9 @@ func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model,
 // fileProblems reports what keeps a file from being loaded on any base.
 func fileProblems(file *hfio.Adapter) []error {
 	var found []error
+	if file.Config.PeftType == hfio.Lora {
+		return append(loraConfigErrors(file.Config), tensorProblems(headTensors(file))...)
+	}
 	if file.Config.NumVirtualTokens < 1 {
 		found = append(found, fieldError("num_virtual_tokens", "null, want the number of virtual tokens"))
 	}
@@ -38,7 +43,12 @@ func fileProblems(file *hfio.Adapter) []error {
 	if !ok {
 		return append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: promptName, Err: hfio.ErrNotFound})
 	}
-	for _, t := range slices.Concat([]hfio.Tensor{stored}, headTensors(file)) {
+	return append(found, tensorProblems(slices.Concat([]hfio.Tensor{stored}, headTensors(file)))...)
+}
+
+func tensorProblems(tensors []hfio.Tensor) []error {
+	var found []error
+	for _, t := range tensors {
 		if err := checkFloats(t); err != nil {
 			found = append(found, err)
 		}
@@ -50,7 +60,7 @@ func fileProblems(file *hfio.Adapter) []error {
 func headTensors(file *hfio.Adapter) []hfio.Tensor {
 	var tensors []hfio.Tensor
 	for _, t := range file.Tensors {
-		if strings.HasPrefix(t.Name, headPrefix) {
+		if strings.HasPrefix(t.Name, headPrefix(file)) {
 			tensors = append(tensors, t)
 		}
 	}
@@ -73,8 +83,8 @@ func checkFloats(t hfio.Tensor) error {
 func baseTensors(file *hfio.Adapter, head models.Head) []error {
 	var found []error
 	for _, t := range headTensors(file) {
-		own := slices.ContainsFunc(headParams(head), func(p models.NamedParam) bool { return headPrefix+p.Name == t.Name })
-		if !own && !inModules(t.Name, headModules) {
+		own := slices.ContainsFunc(headParams(head), func(p models.NamedParam) bool { return headPrefix(file)+p.Name == t.Name })
+		if !own && !inModules(t.Name, headModules) && !isFactor(t.Name) {
 			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: t.Name, Err: fmt.Errorf(
 				"%w: it replaces a part of the base that is not its head", hfio.ErrUnsupported)})
 		}
@@ -93,7 +103,7 @@ type original struct {
 // is nil where that is not known.
 func restore(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model, m method, encoder *encoderTensors) (_ *PeftModel, err error) {
 	p := &PeftModel{Base: base, Config: file.Config, read: &original{file: ownCopy(file)}}
-	if p.Adapter, err = restoreAdapter(file, cfg, m, encoder); err != nil {
+	if p.Adapter, err = m.restore(cfg, base, file, encoder); err != nil {
 		return nil, err
 	}
 	if base.Head != nil {
@@ -112,15 +122,6 @@ func restore(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model, m m
 	}
 	p.read.prompt = digest(p.Adapter.Trained())
 	return p, nil
-}
-
-func restoreAdapter(file *hfio.Adapter, cfg hfio.AdapterConfig, m method, encoder *encoderTensors) (Adapter, error) {
-	stored, _ := file.Tensor(promptName)
-	values, err := stored.Float32s()
-	if err != nil {
-		return nil, err
-	}
-	return m.restore(cfg, slices.Clone(values), encoder)
 }
 
 // ownCopy copies what views of mapped files are in it.
@@ -153,7 +154,7 @@ func (m *PeftModel) storedAdapter() (Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return restoreAdapter(m.read.file, m.Adapter.Config(), method, nil)
+	return method.restore(m.Adapter.Config(), m.Base, m.read.file, nil)
 }
 
 // finite tells whether a tensor holds neither NaN nor infinity.

@@ -108,7 +108,7 @@ func TestLoadReportsEverything(t *testing.T) {
 			without(f, "base_model.classifier.bias")
 		}, adapters.ErrMissingHead, "0.15.2"},
 		{"prompt missing", func(f *hfio.Adapter) { without(f, "prompt_embeddings") }, hfio.ErrNotFound, "prompt_embeddings"},
-		{"unknown method", func(f *hfio.Adapter) { f.Config.PeftType = "LORA" }, adapters.ErrUnknownMethod, "LORA"},
+		{"unknown method", func(f *hfio.Adapter) { f.Config.PeftType = "IA3" }, adapters.ErrUnknownMethod, "IA3"},
 		{"no virtual tokens", func(f *hfio.Adapter) { f.Config.NumVirtualTokens = 0 }, adapters.ErrConfig, "num_virtual_tokens"},
 		{"part of the base", func(f *hfio.Adapter) {
 			with(f, zeros("base_model.bert.embeddings.word_embeddings.weight", 41, 16))
@@ -246,7 +246,7 @@ func TestEncoderOfOtherWeights(t *testing.T) {
 	if loaded.Adapter.Continuable() {
 		t.Error("an encoder that made another prompt is used")
 	}
-	if prompt, _ := loaded.Adapter.PromptEmbeddings(); string(prompt.Data) != string(make([]byte, 3*16*4)) {
+	if prompt, _ := loaded.Adapter.Stored(); string(prompt[0].Data) != string(make([]byte, 3*16*4)) {
 		t.Error("the prompt is not the stored one")
 	}
 	findings := adapters.Validate(file, nil)

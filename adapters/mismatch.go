@@ -55,6 +55,9 @@ func misfits(cfg hfio.AdapterConfig, base *models.Model, m method) []Mismatch {
 	if cfg.TaskType != "" && models.Task(cfg.TaskType) != base.Task {
 		found = append(found, Mismatch{"task_type", string(cfg.TaskType), taskName(base.Task)})
 	}
+	if m.delta {
+		return found
+	}
 	return append(found, sizeMisfits(cfg, base.Backbone.Shape(), m)...)
 }
 

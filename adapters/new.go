@@ -36,12 +36,16 @@ func checkNew(cfg hfio.AdapterConfig, base *models.Model, init Init, m method) e
 		}
 	}
 	add(init.Rand == nil, fmt.Errorf("%w: Init.Rand is nil", ErrConfig))
+	if m.delta {
+		found = append(found, m.check(cfg, base, init)...)
+		return errors.Join(append(found, foreignModules(cfg, base.Head)...)...)
+	}
 	add(cfg.TaskType == "", fieldError("task_type", "null, want a task: PEFT gives a prompt without one no effect"))
 	n := cfg.NumVirtualTokens
 	add(n < 1 || n > maxVirtualTokens, fieldError("num_virtual_tokens", "%d, want 1 to %d", n, maxVirtualTokens))
 	h := cfg.EncoderHiddenSize
 	add(h < 1 || h > maxEncoderHidden, fieldError("encoder_hidden_size", "%d, want 1 to %d", h, maxEncoderHidden))
-	found = append(found, m.check(cfg, init)...)
+	found = append(found, m.check(cfg, base, init)...)
 	found = append(found, foreignModules(cfg, base.Head)...)
 	return errors.Join(found...)
 }

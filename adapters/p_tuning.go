@@ -36,7 +36,7 @@ const (
 	encoderLSTM = "LSTM"
 )
 
-func checkPTuning(cfg hfio.AdapterConfig, _ Init) []error {
+func checkPTuning(cfg hfio.AdapterConfig, _ *models.Model, _ Init) []error {
 	var found []error
 	switch cfg.EncoderReparameterizationType {
 	case encoderMLP, encoderLSTM:
@@ -58,7 +58,7 @@ const maxEncoderLayers = 64
 
 func notePTuning(cfg hfio.AdapterConfig) []Finding {
 	var found []Finding
-	for _, err := range checkPTuning(cfg, Init{}) {
+	for _, err := range checkPTuning(cfg, nil, Init{}) {
 		found = append(found, note("encoder", "%v; it changes nothing for a stored prompt", err))
 	}
 	return found
@@ -66,7 +66,7 @@ func notePTuning(cfg hfio.AdapterConfig) []Finding {
 
 // newPTuning starts the embedding from N(0, 1) and the network as torch does.
 // Source: peft 0.21.2, tuners/p_tuning/model.py.
-func newPTuning(cfg hfio.AdapterConfig, _ models.Backbone, init Init) (Adapter, error) {
+func newPTuning(cfg hfio.AdapterConfig, _ *models.Model, init Init) (Adapter, error) {
 	rows := cfg.NumVirtualTokens * cfg.NumTransformerSubmodules
 	a := &PTuning{
 		Embedding: kernel.NewParam(rows, cfg.TokenDim, normal(init.Rand, rows*cfg.TokenDim)),
@@ -102,10 +102,14 @@ func lstmInput(cfg hfio.AdapterConfig, i int) int {
 	return 2 * cfg.EncoderHiddenSize
 }
 
-func restorePTuning(cfg hfio.AdapterConfig, prompt []float32, encoder *encoderTensors) (Adapter, error) {
+func restorePTuning(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapter, encoder *encoderTensors) (Adapter, error) {
+	prompt, err := readPrompt(file)
+	if err != nil {
+		return nil, err
+	}
 	a := &PTuning{config: cfg}
 	rows := len(prompt) / cfg.TokenDim
-	if encoder == nil || len(checkPTuning(cfg, Init{})) > 0 {
+	if encoder == nil || len(checkPTuning(cfg, nil, Init{})) > 0 {
 		a.Embedding = kernel.NewParam(rows, cfg.TokenDim, prompt)
 		a.Embedding.SetRequiresGrad(false)
 		return a, nil
@@ -150,8 +154,8 @@ func (a *PTuning) embeddings(dropout *layer.Dropout, pool *models.Pool) mat.Tens
 // Config returns the config with every size filled in.
 func (a *PTuning) Config() hfio.AdapterConfig { return a.config }
 
-// PromptEmbeddings returns the computed rows, [P, d].
-func (a *PTuning) PromptEmbeddings() (hfio.Tensor, error) {
+// Stored returns the computed rows, [P, d].
+func (a *PTuning) Stored() ([]hfio.Tensor, error) {
 	return storedPrompt(a.embeddings(nil, nil)), nil
 }
 

@@ -50,9 +50,10 @@ func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.O
 // prepare gives the sequences what PEFT gives them.
 // Source: peft 0.21.2, peft_model.py: PeftModelForQuestionAnswering takes
 // token_type_ids and passes them on nowhere, PeftModelForFeatureExtraction removes
-// them, and a PeftModel of no task calls the base as it is.
+// them with a prompt, and a PeftModel of no task uses no prompt.
 func prepare(batch models.Batch, task hfio.TaskType, prompt *models.Prompt) models.Batch {
-	if task == "" {
+	isDelta := len(prompt.Deltas) > 0
+	if task == "" && !isDelta {
 		return batch
 	}
 	batch.Sequences = slices.Clone(batch.Sequences)
@@ -61,7 +62,7 @@ func prepare(batch models.Batch, task hfio.TaskType, prompt *models.Prompt) mode
 		if s.Prompt == nil {
 			s.Prompt = prompt
 		}
-		if task == hfio.QuestionAns || task == hfio.FeatureExtraction {
+		if task == hfio.QuestionAns || task == hfio.FeatureExtraction && !isDelta {
 			s.TypeIDs = nil
 		}
 	}
@@ -77,18 +78,22 @@ func answer(head models.Head, out models.Output, dropout *layer.Dropout) (mat.Te
 }
 
 // Trained lists everything that training changes, always in the same order:
-// prompt_encoder.… of the method, then base_model.… of the head. It is empty if the
+// prompt_encoder.… of the method, or the factors of LoRA, then base_model.… of the head. It is empty if the
 // adapter is not Continuable.
 func (m *PeftModel) Trained() []models.NamedParam {
 	if !m.Adapter.Continuable() {
 		return nil
 	}
 	var params []models.NamedParam
+	module := modulePrefix
+	if m.Config.PeftType == hfio.Lora {
+		module = ""
+	}
 	for _, p := range m.Adapter.Trained() {
-		params = append(params, models.NamedParam{Name: modulePrefix + p.Name, Param: p.Param})
+		params = append(params, models.NamedParam{Name: module + p.Name, Param: p.Param})
 	}
 	for _, p := range headParams(m.Head) {
-		params = append(params, models.NamedParam{Name: headPrefix + p.Name, Param: p.Param})
+		params = append(params, models.NamedParam{Name: headPrefixOf(m.Config.PeftType) + p.Name, Param: p.Param})
 	}
 	return params
 }

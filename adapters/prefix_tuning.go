@@ -35,7 +35,7 @@ var (
 
 const initZero = "zero" // of init_weights
 
-func checkPrefixTuning(cfg hfio.AdapterConfig, _ Init) []error {
+func checkPrefixTuning(cfg hfio.AdapterConfig, _ *models.Model, _ Init) []error {
 	switch cfg.InitWeights {
 	case "", initZero:
 		return nil
@@ -54,7 +54,7 @@ func notePrefixTuning(cfg hfio.AdapterConfig) []Finding {
 // newPrefixTuning starts from N(0, 1), under a projection from torch's Linear. The
 // init "zero" sets the embedding, or the projection's last layer, to 0.
 // Source: peft 0.21.2, tuners/prefix_tuning/model.py.
-func newPrefixTuning(cfg hfio.AdapterConfig, _ models.Backbone, init Init) (Adapter, error) {
+func newPrefixTuning(cfg hfio.AdapterConfig, _ *models.Model, init Init) (Adapter, error) {
 	a := &PrefixTuning{config: cfg}
 	width := 2 * cfg.NumLayers * cfg.TokenDim
 	if !cfg.PrefixProjection {
@@ -79,7 +79,11 @@ func (a *PrefixTuning) zero(p *nn.Param) {
 	}
 }
 
-func restorePrefixTuning(cfg hfio.AdapterConfig, prompt []float32, encoder *encoderTensors) (Adapter, error) {
+func restorePrefixTuning(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapter, encoder *encoderTensors) (Adapter, error) {
+	prompt, err := readPrompt(file)
+	if err != nil {
+		return nil, err
+	}
 	a := &PrefixTuning{config: cfg}
 	if !cfg.PrefixProjection || encoder == nil {
 		a.Embedding = kernel.NewParam(cfg.NumVirtualTokens, len(prompt)/cfg.NumVirtualTokens, prompt)
@@ -130,8 +134,8 @@ func cachedPrompt(flat mat.Tensor, layers int) *models.Prompt {
 // Config returns the config with every size filled in.
 func (a *PrefixTuning) Config() hfio.AdapterConfig { return a.config }
 
-// PromptEmbeddings returns the flat prefix, [P, 2·L·d].
-func (a *PrefixTuning) PromptEmbeddings() (hfio.Tensor, error) {
+// Stored returns the flat prefix, [P, 2·L·d].
+func (a *PrefixTuning) Stored() ([]hfio.Tensor, error) {
 	return storedPrompt(a.embeddings(nil)), nil
 }
 

@@ -33,7 +33,7 @@ const (
 // checkPromptTuning knows what PEFT refuses, and refuses an init that PEFT would
 // silently take for RANDOM.
 // Source: peft 0.21.2, tuners/prompt_tuning/config.py.
-func checkPromptTuning(cfg hfio.AdapterConfig, init Init) []error {
+func checkPromptTuning(cfg hfio.AdapterConfig, _ *models.Model, init Init) []error {
 	var found []error
 	switch cfg.PromptTuningInit {
 	case initRandom, initText, initSampleVocab:
@@ -81,7 +81,7 @@ func notePromptTuning(cfg hfio.AdapterConfig) []Finding {
 // newPromptTuning starts from N(0, 1), from word embeddings of the text, tiled or
 // cut to the prompt's length, or from those of ids drawn with replacement from the
 // whole vocabulary. Source: peft 0.21.2, tuners/prompt_tuning/model.py.
-func newPromptTuning(cfg hfio.AdapterConfig, base models.Backbone, init Init) (Adapter, error) {
+func newPromptTuning(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error) {
 	rows := cfg.NumVirtualTokens * cfg.NumTransformerSubmodules
 	ids := make([]int, rows)
 	switch cfg.PromptTuningInit {
@@ -91,19 +91,23 @@ func newPromptTuning(cfg hfio.AdapterConfig, base models.Backbone, init Init) (A
 		}
 	case initSampleVocab:
 		for i := range ids {
-			ids[i] = init.Rand.IntN(base.Shape().Vocab)
+			ids[i] = init.Rand.IntN(base.Backbone.Shape().Vocab)
 		}
 	default:
 		return promptTuning(cfg, normal(init.Rand, rows*cfg.TokenDim)), nil
 	}
-	embedded, err := base.Embed(ids)
+	embedded, err := base.Backbone.Embed(ids)
 	if err != nil {
 		return nil, fmt.Errorf("word embeddings for the prompt: %w", err)
 	}
 	return promptTuning(cfg, slices.Clone(kernel.Data(embedded))), nil
 }
 
-func restorePromptTuning(cfg hfio.AdapterConfig, prompt []float32, _ *encoderTensors) (Adapter, error) {
+func restorePromptTuning(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapter, _ *encoderTensors) (Adapter, error) {
+	prompt, err := readPrompt(file)
+	if err != nil {
+		return nil, err
+	}
 	return promptTuning(cfg, prompt), nil
 }
 
@@ -119,8 +123,8 @@ func (a *PromptTuning) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, err
 // Config returns the config with every size filled in.
 func (a *PromptTuning) Config() hfio.AdapterConfig { return a.config }
 
-// PromptEmbeddings returns the rows, [P, d].
-func (a *PromptTuning) PromptEmbeddings() (hfio.Tensor, error) { return storedPrompt(a.Embedding), nil }
+// Stored returns the rows, [P, d].
+func (a *PromptTuning) Stored() ([]hfio.Tensor, error) { return storedPrompt(a.Embedding), nil }
 
 // Trained returns the rows, embedding.weight.
 func (a *PromptTuning) Trained() []models.NamedParam {

@@ -15,23 +15,26 @@ type method struct {
 	// cached: the prompt is keys and values of every layer; otherwise it is rows
 	// before the word embeddings.
 	cached bool
+	// delta: what is trained is added to layers; there are no virtual tokens.
+	delta bool
 	// check returns what keeps a config from being a new adapter's.
-	check func(cfg hfio.AdapterConfig, init Init) []error
+	check func(cfg hfio.AdapterConfig, base *models.Model, init Init) []error
 	// notes returns what is remarkable about the method's fields of a file.
 	notes func(cfg hfio.AdapterConfig) []Finding
 	// create makes a new adapter of a checked config with all sizes filled in.
-	create func(cfg hfio.AdapterConfig, base models.Backbone, init Init) (Adapter, error)
-	// restore makes an adapter of a stored prompt, [rows, columns] as the method's
-	// shape is, and of the encoder it came from, nil where that is not known.
-	restore func(cfg hfio.AdapterConfig, prompt []float32, encoder *encoderTensors) (Adapter, error)
+	create func(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error)
+	// restore makes an adapter of a checked file and of the encoder that its prompt came
+	// from, nil where that is not known.
+	restore func(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter, encoder *encoderTensors) (Adapter, error)
 }
 
 // methods is the table of methods: one line each.
 var methods = []method{
-	{hfio.PromptTuning, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning},
-	{hfio.PTuning, false, checkPTuning, notePTuning, newPTuning, restorePTuning},
-	{hfio.PrefixTuning, true, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning},
-	{hfio.Cartridge, true, checkCartridge, noteCartridge, newCartridge, restoreCartridge},
+	{hfio.PromptTuning, false, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning},
+	{hfio.PTuning, false, false, checkPTuning, notePTuning, newPTuning, restorePTuning},
+	{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning},
+	{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge},
+	{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora},
 }
 
 func methodOf(peftType hfio.PeftType) (method, error) {

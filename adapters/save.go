@@ -24,7 +24,7 @@ func (m *PeftModel) File() (_ *hfio.Adapter, err error) {
 		file.Metadata, file.Format, file.Readme = old.Metadata, old.Format, old.Readme
 		file.Tensors = old.Tensors
 	}
-	promptErr := m.writePrompt(file)
+	promptErr := m.writeStored(file)
 	m.writeHead(file)
 	stateErr := m.writeState(file)
 	var infoErr error
@@ -32,18 +32,20 @@ func (m *PeftModel) File() (_ *hfio.Adapter, err error) {
 	return file, errors.Join(promptErr, stateErr, infoErr)
 }
 
-func (m *PeftModel) writePrompt(file *hfio.Adapter) error {
+func (m *PeftModel) writeStored(file *hfio.Adapter) error {
 	if m.unchangedPrompt() {
 		return nil
 	}
-	t, err := m.Adapter.PromptEmbeddings()
-	putTensor(file, t)
+	tensors, err := m.Adapter.Stored()
+	for _, t := range tensors {
+		putTensor(file, t)
+	}
 	return err
 }
 
 func (m *PeftModel) writeHead(file *hfio.Adapter) {
 	for _, p := range headParams(m.Head) {
-		name := headPrefix + p.Name
+		name := headPrefix(file) + p.Name
 		old, stored := file.Tensor(name)
 		if stored && sameBits(old, kernel.Data(p.Param)) || !stored && m.baseHead(p) {
 			continue

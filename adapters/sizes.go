@@ -15,6 +15,9 @@ import (
 // Source: peft 0.21.2, utils/other.py, _prepare_prompt_learning_config, and
 // peft_model.py, _setup_prompt_encoder.
 func fillSizes(cfg hfio.AdapterConfig, base models.Shape, m method) hfio.AdapterConfig {
+	if m.delta {
+		return cfg
+	}
 	fill(&cfg.NumLayers, base.Layers)
 	fill(&cfg.NumAttentionHeads, base.Heads)
 	if m.cached {

@@ -65,8 +65,8 @@ func TestSizesEqualPEFT(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("token_dim, heads, layers, submodules, encoder = %v, want %v", got, want)
 			}
-			if stored, _ := m.Adapter.PromptEmbeddings(); !slices.Equal(stored.Shape, test.values) {
-				t.Errorf("prompt_embeddings is %v, want %v", stored.Shape, test.values)
+			if stored, _ := m.Adapter.Stored(); !slices.Equal(stored[0].Shape, test.values) {
+				t.Errorf("prompt_embeddings is %v, want %v", stored[0].Shape, test.values)
 			}
 		})
 	}
@@ -115,7 +115,7 @@ func TestEncoderDropout(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	want := []hfio.PeftType{hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.Cartridge}
+	want := []hfio.PeftType{hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.Cartridge, hfio.Lora}
 	if got := adapters.Methods(); !slices.Equal(got, want) {
 		t.Errorf("Methods() = %v, want %v", got, want)
 	}

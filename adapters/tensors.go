@@ -47,8 +47,16 @@ func frozen(x mat.Tensor) mat.Tensor {
 }
 
 // storedPrompt is the tensor that PEFT keeps of a prompt.
-func storedPrompt(x mat.Tensor) hfio.Tensor {
-	return hfio.NewFloat32(promptName, []int{kernel.Rows(x), kernel.Cols(x)}, kernel.Data(x))
+func storedPrompt(x mat.Tensor) []hfio.Tensor {
+	t := hfio.NewFloat32(promptName, []int{kernel.Rows(x), kernel.Cols(x)}, kernel.Data(x))
+	return []hfio.Tensor{t}
+}
+
+// readPrompt returns a copy of the stored prompt.
+func readPrompt(file *hfio.Adapter) ([]float32, error) {
+	stored, _ := file.Tensor(promptName)
+	values, err := stored.Float32s()
+	return slices.Clone(values), err
 }
 
 // linear is a trained torch.nn.Linear.

@@ -85,18 +85,18 @@ func errorFinding(err error) Finding {
 // taskFindings knows what PEFT does for a task and which heads it needs.
 func taskFindings(file *hfio.Adapter) []Finding {
 	cfg := file.Config
-	if cfg.TaskType == "" {
+	if cfg.TaskType == "" && cfg.PeftType != hfio.Lora {
 		return []Finding{warning("task_type", "null: PEFT loads the adapter as a plain model, and the prompt has no effect, silently")}
 	}
 	modules := taskModules(cfg.TaskType)
 	stored := func(t hfio.Tensor) bool {
-		name, ok := strings.CutPrefix(t.Name, headPrefix)
+		name, ok := strings.CutPrefix(t.Name, headPrefix(file))
 		return ok && inModules(name, modules)
 	}
 	if len(modules) > 0 && !slices.ContainsFunc(file.Tensors, stored) {
 		names := make([]string, len(modules))
 		for i, module := range modules {
-			names[i] = headPrefix + module + ".*"
+			names[i] = headPrefix(file) + module + ".*"
 		}
 		return []Finding{problem(hfio.AdapterWeightsFile, "%v", missingHead([]string{strings.Join(names, " or ")}))}
 	}
@@ -106,7 +106,7 @@ func taskFindings(file *hfio.Adapter) []Finding {
 // shapeFindings compares the stored prompt with the config, or with the base.
 func shapeFindings(file *hfio.Adapter, base *models.Shape, m method) []Finding {
 	stored, ok := file.Tensor(promptName)
-	if !ok || file.Config.NumVirtualTokens < 1 {
+	if m.delta || !ok || file.Config.NumVirtualTokens < 1 {
 		return nil
 	}
 	if base == nil {
@@ -166,7 +166,7 @@ func widthFinding(cfg hfio.AdapterConfig, base models.Shape, m method) []Finding
 func valueFindings(file *hfio.Adapter) []Finding {
 	var found []Finding
 	for _, t := range file.Tensors {
-		if t.Name != promptName && !strings.HasPrefix(t.Name, headPrefix) || checkFloats(t) != nil {
+		if t.Name != promptName && !strings.HasPrefix(t.Name, headPrefix(file)) || checkFloats(t) != nil {
 			continue
 		}
 		if !finite(t) {
@@ -180,6 +180,9 @@ func valueFindings(file *hfio.Adapter) []Finding {
 func extraFindings(file *hfio.Adapter) []Finding {
 	var found []Finding
 	for _, key := range slices.Sorted(maps.Keys(file.Config.Unknown)) {
+		if _, known := hfio.LoraDefaults()[key]; known && file.Config.PeftType == hfio.Lora {
+			continue
+		}
 		found = append(found, note(key, "unknown key: PEFT drops it with a warning since 0.14, and fails on it from 0.6 to 0.13"))
 	}
 	if !file.Config.InferenceMode {
@@ -187,8 +190,8 @@ func extraFindings(file *hfio.Adapter) []Finding {
 	}
 	for _, t := range file.Tensors {
 		switch {
-		case t.Name == promptName || inModules(t.Name, headModules):
-		case strings.HasPrefix(t.Name, headPrefix):
+		case t.Name == promptName || inModules(t.Name, headModules) || isFactor(t.Name):
+		case strings.HasPrefix(t.Name, headPrefix(file)):
 			found = append(found, warning(t.Name, "PEFT replaces this part of the base with it; gopeft does not load such an adapter"))
 		default:
 			found = append(found, note(t.Name, "PEFT ignores this tensor"))

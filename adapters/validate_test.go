@@ -27,7 +27,7 @@ func TestValidate(t *testing.T) {
 		field    string
 		reads    string
 	}{
-		{"unknown method", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.PeftType = "LORA" }, nil, adapters.Error, "peft_type", "LORA"},
+		{"unknown method", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.PeftType = "IA3" }, nil, adapters.Error, "peft_type", "IA3"},
 		{"no task", "prompt-null", none, nil, adapters.Warning, "task_type", "no effect"},
 		{"no head", "prompt-seq_cls", func(f *hfio.Adapter) {
 			without(f, "base_model.classifier.weight")

@@ -18,6 +18,7 @@ var swept = []struct {
 	{"prompt-tuning-init", []string{"RANDOM", "SAMPLE_VOCAB"}},
 	{"encoder-reparameterization-type", []string{"MLP", "LSTM"}},
 	{"prefix-projection", []string{"false", "true"}},
+	{"r", []string{"4", "8", "16"}},
 }
 
 // sweepText says what a sweep tries.

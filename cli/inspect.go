@@ -119,7 +119,12 @@ func inspectAdapter(dir fs.FS) (inspected, error) {
 		s.add("prefix projection", "yes")
 	}
 	s.addInfo(a.Info)
-	s.add("in Python", inPython(s.Findings))
+	if config.PeftType == hfio.Lora {
+		s.add("rank", strconv.Itoa(config.R))
+		s.add("alpha", strconv.FormatFloat(config.LoraAlpha, 'g', -1, 64))
+		s.add("target modules", string(config.TargetModules))
+	}
+	s.add("in Python", inPython(config.PeftType, s.Findings))
 	for _, t := range a.Tensors {
 		s.addTensor(t)
 	}
@@ -141,10 +146,13 @@ func (s *inspected) addInfo(data []byte) {
 }
 
 // inPython says what PEFT does with an adapter that has these findings.
-func inPython(findings []adapters.Finding) string {
+func inPython(method hfio.PeftType, findings []adapters.Finding) string {
 	isError := func(f adapters.Finding) bool { return f.Severity == adapters.Error }
 	if slices.ContainsFunc(findings, isError) {
 		return "PEFT does not load it, or not as meant: see below"
+	}
+	if method == hfio.Lora {
+		return "PEFT loads it, to predict or to train it further"
 	}
 	return "PEFT loads it to predict; it trains no saved prompt further"
 }

@@ -21,6 +21,12 @@ var methodOptions = map[string][]hfio.PeftType{
 	"prefix-projection":               {hfio.PrefixTuning},
 	"init-weights":                    {hfio.PrefixTuning},
 	"num-frozen-tokens":               {hfio.Cartridge},
+	"r":                               {hfio.Lora},
+	"lora-alpha":                      {hfio.Lora},
+	"lora-dropout":                    {hfio.Lora},
+	"target-modules":                  {hfio.Lora},
+	"use-rslora":                      {hfio.Lora},
+	"init-lora-weights":               {hfio.Lora},
 }
 
 // checkOptions reports the options of train that would be ignored, and those that
@@ -43,7 +49,7 @@ func checkOptions(c *cli.Context) error {
 			return usagef("--%s: needs --dev", name)
 		}
 	}
-	for _, name := range []string{"learning-rate", "num-virtual-tokens", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length"} {
+	for _, name := range []string{"learning-rate", "num-virtual-tokens", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length"} {
 		if c.IsSet(name) && c.Float64(name) == 0 {
 			return usagef("--%s: found 0, want more", name)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +21,7 @@ func trainCommand() *cli.Command {
 		Name:      "train",
 		Usage:     "train an adapter on labelled text",
 		ArgsUsage: " ",
-		Description: `Trains a soft prompt, and the head of the task, for a frozen base model and writes a PEFT adapter directory. With --dev the best adapter
+		Description: `Trains a soft prompt or LoRA, and the head of the task, for a frozen base model and writes a PEFT adapter directory. With --dev the best adapter
 is kept, else the last. Interrupted with Ctrl-C or killed, a run goes on with --resume and ends with the same bytes.
 
 The learning rate and the start of the prompt matter most. The defaults per method, chosen by PEFT's own benchmark and runs on
@@ -37,11 +38,11 @@ func defaultsTable() string {
 	text := ""
 	for _, method := range adapters.Methods() {
 		r := train.Defaults(method)
-		start := "N(0, 1)"
-		if r.PromptTuningInit != "" {
-			start = r.PromptTuningInit
+		size := fmt.Sprintf("start %s, %d virtual tokens", cmp.Or(r.PromptTuningInit, "N(0, 1)"), r.VirtualTokens)
+		if method == hfio.Lora {
+			size = fmt.Sprintf("rank %d, alpha %g", r.Rank, r.Alpha)
 		}
-		text += fmt.Sprintf("   %-14s  learning rate %g, start %s, %d virtual tokens, batch %d\n", method, r.LearningRate, start, r.VirtualTokens, r.BatchSize)
+		text += fmt.Sprintf("   %-14s  learning rate %g, %s, batch %d\n", method, r.LearningRate, size, r.BatchSize)
 	}
 	return text
 }
@@ -72,6 +73,12 @@ func trainFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "prefix-projection", Usage: "make the prefix with an MLP"},
 		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero", DefaultText: "N(0, 1)"},
 		&cli.IntFlag{Name: "num-frozen-tokens", Usage: "of CARTRIDGE: so many tokens stay as they begin", DefaultText: "1"},
+		&cli.IntFlag{Name: "r", Usage: "of LORA: the rank", DefaultText: "8"},
+		&cli.Float64Flag{Name: "lora-alpha", Usage: "of LORA: what is added counts alpha/r times", DefaultText: "16"},
+		&cli.Float64Flag{Name: "lora-dropout", Usage: "of LORA's input"},
+		&cli.BoolFlag{Name: "use-rslora", Usage: "of LORA: alpha/sqrt(r) instead of alpha/r"},
+		&cli.StringFlag{Name: "target-modules", Usage: "of LORA: names of linear layers, separated with commas, a regular expression for their paths, or all-linear", DefaultText: "PEFT's for the base: query,value"},
+		&cli.StringFlag{Name: "init-lora-weights", Usage: "of LORA: true, false or gaussian", DefaultText: "true"},
 		&cli.StringFlag{Name: "base-model-name-or-path", Usage: "the base's name in adapter_config.json", DefaultText: "--base"},
 
 		&cli.Float64Flag{Name: "learning-rate", DefaultText: "by the method"},

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -197,6 +199,11 @@ func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokeniz
 	if c.IsSet("num-frozen-tokens") {
 		config.NumFrozenTokens = c.Int("num-frozen-tokens")
 	}
+	if method == hfio.Lora {
+		if err := setLora(c, &config, recipe); err != nil {
+			return nil, err
+		}
+	}
 	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
 	if config.PromptTuningInit == "TEXT" {
 		config.PromptTuningInitText = c.String("prompt-tuning-init-text")
@@ -208,6 +215,35 @@ func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokeniz
 		init.TextIDs = encoding.IDs
 	}
 	return adapters.New(model, config, init)
+}
+
+// setLora sets the fields of LORA.
+func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (err error) {
+	config.R, config.LoraAlpha = cmp.Or(c.Int("r"), recipe.Rank), recipe.Alpha
+	if c.IsSet("lora-alpha") {
+		config.LoraAlpha = c.Float64("lora-alpha")
+	}
+	config.LoraDropout, config.UseRSLora = c.Float64("lora-dropout"), c.Bool("use-rslora")
+	switch start := c.String("init-lora-weights"); start {
+	case "":
+	case "true", "false":
+		config.InitLoraWeights = json.RawMessage(start)
+	default:
+		if config.InitLoraWeights, err = json.Marshal(start); err != nil {
+			return err
+		}
+	}
+	targets := c.String("target-modules")
+	if targets == "" {
+		return nil
+	}
+	// Names and "all-linear" have none of the signs of a pattern.
+	var value any = targets
+	if regexp.QuoteMeta(targets) == strings.ReplaceAll(targets, ".", `\.`) && targets != "all-linear" {
+		value = strings.Split(targets, ",")
+	}
+	config.TargetModules, err = json.Marshal(value)
+	return err
 }
 
 // set sets a field to the last of the values that is not empty.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,6 +37,12 @@ var variants = []variant{
 	{name: "ptuning-lstm-one-layer", method: "ptuning-lstm", fields: map[string]any{"encoder_num_layers": 1, "encoder_hidden_size": 20, "encoder_dropout": 0.1}},
 	{name: "prefix", method: "prefix", always: true},
 	{name: "prefix-zero", method: "prefix", fields: map[string]any{"init_weights": "zero"}},
+	{name: "lora", method: "lora", always: true, fields: map[string]any{
+		"r": 4, "lora_alpha": 2, "target_modules": `.*\.(query|value|dense)`, "exclude_modules": `.*pooler.*`,
+	}},
+	{name: "lora-layers", method: "lora", fields: map[string]any{
+		"lora_alpha": 1.5, "use_rslora": true, "target_modules": []string{"key"}, "layers_to_transform": []int{0, 2}, "init_lora_weights": "gaussian",
+	}},
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
 	{name: "cartridge", method: "cartridge", always: true},
 	{name: "cartridge-none-frozen", method: "cartridge", fields: map[string]any{"num_frozen_tokens": 0}},
@@ -128,7 +135,7 @@ type cell struct {
 // small as their own rounding errors, of which AdamW makes whole steps, and the encoders amplify
 // them: the difference grows with the rate, in torch against torch as well. README.md has the numbers.
 func (c cell) learningRate() float64 {
-	switch encoder := strings.HasPrefix(c.variant.method, "ptuning") || c.variant.method == "prefix-projection"; {
+	switch encoder := strings.HasPrefix(c.variant.method, "ptuning") || slices.Contains([]string{"prefix-projection", "lora"}, c.variant.method); {
 	case !c.base.real:
 		return 1e-2
 	case encoder:
@@ -267,6 +274,10 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 	python := file.Config
 	config := hfio.NewAdapterConfig(python.PeftType)
 	config.TaskType = hfio.TaskType(c.task)
+	if python.PeftType == hfio.Lora {
+		config.R, config.LoraAlpha, config.UseRSLora, config.InitLoraWeights = python.R, python.LoraAlpha, python.UseRSLora, python.InitLoraWeights
+		config.TargetModules, config.ExcludeModules, config.LayersToTransform = python.TargetModules, python.ExcludeModules, python.LayersToTransform
+	}
 	config.NumVirtualTokens = virtualTokens
 	config.BaseModelNameOrPath = "some/base"
 	config.PromptTuningInit = python.PromptTuningInit
@@ -290,7 +301,7 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 
 // padLabels gives the virtual tokens' rows no class: PEFT wants a label for every row.
 func (c cell) padLabels(m *adapters.PeftModel, examples []example) []example {
-	if c.task != models.TokenCls || m.Config.PeftType == hfio.PrefixTuning || m.Config.PeftType == hfio.Cartridge {
+	if c.task != models.TokenCls || m.Config.PeftType == hfio.PrefixTuning || m.Config.PeftType == hfio.Cartridge || m.Config.PeftType == hfio.Lora {
 		return examples
 	}
 	padded := make([]example, len(examples))

@@ -125,11 +125,11 @@ func TestLiveTextInit(t *testing.T) {
 
 func promptValues(t *testing.T, m *adapters.PeftModel) []float32 {
 	t.Helper()
-	tensor, err := m.Adapter.PromptEmbeddings()
+	tensors, err := m.Adapter.Stored()
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := tensor.Float32s()
+	values, err := tensors[0].Float32s()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 
 // roundingOnly has a true gradient of zero: it shifts all start (or end) scores alike. AdamW makes
 // whole steps of its rounding errors, in which no two implementations agree.
-const roundingOnly = "base_model.qa_outputs.bias"
+const roundingOnly = ".qa_outputs.bias"
 
 // plan is how steps are taken. The betas and epsilon are torch's defaults.
 type plan struct {
@@ -176,7 +176,7 @@ func compareSteps(t *testing.T, m *adapters.PeftModel, run steps, want *hfio.Saf
 	for _, p := range m.Trained() {
 		name := stateName(p)
 		gradients = max(gradients, closeTo(t, "the gradient of "+name, run.first[name], floats(t, want, "grad.1."+name), gradientRTol, gradientATol))
-		if name != roundingOnly {
+		if !strings.HasSuffix(name, roundingOnly) {
 			moved = max(moved, closeTo(t, name+" after the last step", kernel.Data(p.Param), floats(t, want, last+name), stepRTol, stepATol))
 		}
 	}
@@ -206,7 +206,7 @@ func compareSaved(t *testing.T, m *adapters.PeftModel, want *hfio.SafeTensors) f
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tensor.Name != roundingOnly {
+		if !strings.HasSuffix(tensor.Name, roundingOnly) {
 			worst = max(worst, closeTo(t, "saved "+tensor.Name, values, floats(t, want, "adapter."+tensor.Name), stepRTol, stepATol))
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // PeftType is the method of an adapter.
 type PeftType string
 
-// The prompt-learning methods of PEFT 0.21.2. Any other value is kept as it is.
+// The prompt-learning methods of PEFT 0.21.2, and LoRA. Any other value is kept as it is.
 const (
 	PromptTuning          PeftType = "PROMPT_TUNING"
 	PTuning               PeftType = "P_TUNING"
@@ -17,6 +17,7 @@ const (
 	MultitaskPromptTuning PeftType = "MULTITASK_PROMPT_TUNING"
 	CPT                   PeftType = "CPT"
 	Cartridge             PeftType = "CARTRIDGE"
+	Lora                  PeftType = "LORA"
 )
 
 // TaskType is what the base model is used for; "" stands for null.
@@ -91,6 +92,25 @@ type AdapterConfig struct {
 	// CARTRIDGE. 0 is a number here.
 	NumFrozenTokens int
 
+	// LORA. 0 is a number here. What PEFT takes as one of several types is JSON: a string
+	// (a pattern) or a list of names in TargetModules, ExcludeModules and LayersPattern, an
+	// integer or a list of them in LayersToTransform, true, false or a name in
+	// InitLoraWeights. The settings of PEFT that have no field here are in Unknown.
+	R                 int
+	LoraAlpha         float64
+	LoraDropout       float64
+	Bias              string // none, all, lora_only
+	UseRSLora         bool
+	UseDora           bool
+	FanInFanOut       bool
+	TargetModules     json.RawMessage
+	ExcludeModules    json.RawMessage
+	LayersToTransform json.RawMessage
+	LayersPattern     json.RawMessage
+	InitLoraWeights   json.RawMessage
+	RankPattern       json.RawMessage // an object of numbers, by module
+	AlphaPattern      json.RawMessage
+
 	// Unknown holds every key that the fields above do not, with its JSON. It is
 	// written too. PEFT drops such keys with a warning.
 	Unknown map[string]json.RawMessage
@@ -101,9 +121,12 @@ type AdapterConfig struct {
 }
 
 // NewAdapterConfig returns a config with PEFT's defaults for a prompt-learning
-// method, as PEFT would save it.
+// method or LoRA, as PEFT would save it.
 func NewAdapterConfig(method PeftType) AdapterConfig {
 	c := defaultAdapterConfig(method)
+	if method == Lora {
+		c.Unknown = LoraDefaults()
+	}
 	c.PeftVersion, c.InferenceMode = PeftVersion, true
 	return c
 }
@@ -123,6 +146,10 @@ func defaultAdapterConfig(method PeftType) AdapterConfig {
 		c.OptProjectionEpsilon, c.OptProjectionFormatEpsilon = 0.1, 0.1
 	case Cartridge:
 		c.NumFrozenTokens = 1
+	case Lora:
+		c.R, c.LoraAlpha, c.Bias = 8, 8, "none"
+		c.InitLoraWeights = json.RawMessage("true")
+		c.RankPattern, c.AlphaPattern = json.RawMessage("{}"), json.RawMessage("{}")
 	}
 	return c
 }

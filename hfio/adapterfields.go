@@ -30,7 +30,10 @@ func (c *AdapterConfig) fields() []configField {
 		field("auto_mapping", &c.AutoMapping, objectCodec),
 		field("modules_to_save", &c.ModulesToSave, stringsCodec),
 	}
-	if !c.PeftType.IsPromptLearning() {
+	switch {
+	case c.PeftType == Lora:
+		return append(fields, c.loraFields()...)
+	case !c.PeftType.IsPromptLearning():
 		return fields
 	}
 	fields = append(
@@ -161,6 +164,7 @@ var (
 		return jsonIntValue(n)
 	}}
 	countCodec  = codec[int]{"an integer", jsonInt, jsonIntValue}
+	anyCodec    = codec[json.RawMessage]{"a JSON value", jsonRawAny, jsonRawValue}
 	floatCodec  = codec[float64]{"a number", jsonFloat, jsonFloatValue}
 	objectCodec = codec[json.RawMessage]{"an object or null", jsonRawObject, jsonRawValue}
 
@@ -189,6 +193,8 @@ func jsonNullableSize(v *jsonValue) (int, bool) {
 func jsonRawObject(v *jsonValue) (json.RawMessage, bool) {
 	return appendPythonJSON(nil, v, 0), v.kind == jsonObject
 }
+
+func jsonRawAny(v *jsonValue) (json.RawMessage, bool) { return appendPythonJSON(nil, v, 0), true }
 
 func jsonIntValue(n int) jsonValue { return jsonValue{kind: jsonNumber, text: strconv.Itoa(n)} }
 
@@ -223,7 +229,17 @@ func (c *AdapterConfig) checkRaw() error {
 	for _, field := range []struct {
 		key string
 		raw json.RawMessage
-	}{{"auto_mapping", c.AutoMapping}, {"tokenizer_kwargs", c.TokenizerKwargs}} {
+	}{
+		{"auto_mapping", c.AutoMapping},
+		{"tokenizer_kwargs", c.TokenizerKwargs},
+		{"target_modules", c.TargetModules},
+		{"exclude_modules", c.ExcludeModules},
+		{"layers_to_transform", c.LayersToTransform},
+		{"layers_pattern", c.LayersPattern},
+		{"init_lora_weights", c.InitLoraWeights},
+		{"rank_pattern", c.RankPattern},
+		{"alpha_pattern", c.AlphaPattern},
+	} {
 		if len(field.raw) > 0 {
 			_, err := parseJSON(fmt.Sprintf("field %q", field.key), field.raw)
 			found.add(err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models/layer"
 )
 
 // Check reports everything in a batch that a model of this shape cannot read, each
@@ -107,6 +108,46 @@ func FirstRows(spans []Span) (rows []int, alone []Span) {
 		alone = append(alone, Span{i, i + 1, min(s.Prompt, 1)})
 	}
 	return rows, alone
+}
+
+// PromptsOf returns the prompts of a batch, nil if none of them adds to a layer.
+func PromptsOf(batch Batch) []*Prompt {
+	prompts, any := make([]*Prompt, len(batch.Sequences)), false
+	for i, s := range batch.Sequences {
+		prompts[i] = s.Prompt
+		any = any || s.Prompt != nil && len(s.Prompt.Deltas) > 0
+	}
+	if !any {
+		return nil
+	}
+	return prompts
+}
+
+// DeltasOf returns what prompts add to the rows of their sequences, nil if nothing.
+func DeltasOf(prompts []*Prompt, spans []Span, dropout *layer.Dropout) *layer.Deltas {
+	if prompts == nil {
+		return nil
+	}
+	d := &layer.Deltas{Dropout: dropout}
+	var owners []*Prompt // of the groups
+	for i, p := range prompts {
+		if p == nil || len(p.Deltas) == 0 {
+			continue
+		}
+		at := slices.Index(owners, p)
+		if at < 0 {
+			at = len(owners)
+			owners = append(owners, p)
+			d.Groups = append(d.Groups, layer.DeltaGroup{Of: p.Deltas})
+		}
+		rows := &d.Groups[at].Rows
+		if last := len(*rows) - 1; last >= 0 && (*rows)[last].End == spans[i].Start {
+			(*rows)[last].End = spans[i].End
+			continue
+		}
+		*rows = append(*rows, kernel.Span{Start: spans[i].Start, End: spans[i].End})
+	}
+	return d
 }
 
 // KernelSpans returns the spans as the operators take them.

@@ -4,6 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models/layer"
 )
 
 // Model is a base model with the head of a task.
@@ -16,6 +17,10 @@ type Model struct {
 	ProblemType string     // of SEQ_CLS; "": by the labels
 	NewHead     bool       // the head was not in the checkpoint
 	DType       hfio.DType // what the frozen weights are multiplied in: F32 or BF16
+	// Linears are the frozen linear layers that an adapter can add to, and Prefix is what
+	// stands before their names in transformers' model of the task.
+	Linears []layer.LinearModule
+	Prefix  string
 }
 
 // Forward runs a batch without an adapter (unless its sequences bring prompts) and

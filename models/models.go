@@ -40,10 +40,13 @@ var (
 // KV are the keys and values of one layer, [P, H·k] each.
 type KV struct{ Keys, Values mat.Tensor }
 
-// Prompt is what an adapter puts before a sequence. The zero Prompt adds nothing.
+// Prompt is what an adapter puts before a sequence and adds to the layers that it goes
+// through. The zero Prompt adds nothing.
 type Prompt struct {
 	Input mat.Tensor // [P, d] rows before the word embeddings; nil: none
 	Past  []KV       // one a layer: a cache that does not start empty; nil: none
+	// Deltas are added to linear layers, by their path below the backbone; nil: none.
+	Deltas map[string]layer.Delta
 }
 
 // Len returns the number of virtual tokens, P.
@@ -109,6 +112,15 @@ type Span struct{ Start, End, Prompt int }
 type Output struct {
 	Hidden mat.Tensor // [R, d]
 	Spans  []Span     // one a sequence
+	// Prompts are those of the sequences, for what they add to the head's layers; nil: no
+	// prompt adds to a layer.
+	Prompts []*Prompt
+}
+
+// Deltas returns what the prompts add to a layer that reads the rows of Hidden, or one
+// row of each sequence; nil: nothing.
+func (o Output) Deltas(spans []Span, dropout *layer.Dropout) *layer.Deltas {
+	return DeltasOf(o.Prompts, spans, dropout)
 }
 
 // Shape is what adapters need to know of a model.

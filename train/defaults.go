@@ -10,9 +10,11 @@ type Recipe struct {
 	Schedule         Schedule
 	WarmupRatio      float64
 	ClipNorm         float64
-	PromptTuningInit string // PROMPT_TUNING
-	InitWeights      string // PREFIX_TUNING; "": PEFT's N(0, 1)
-	Reparameterize   string // P_TUNING's encoder
+	PromptTuningInit string  // PROMPT_TUNING
+	InitWeights      string  // PREFIX_TUNING; "": PEFT's N(0, 1)
+	Reparameterize   string  // P_TUNING's encoder
+	Rank             int     // LORA
+	Alpha            float64 // LORA
 }
 
 // Defaults returns the settings that a method is trained with unless others are given.
@@ -29,6 +31,9 @@ type Recipe struct {
 // P-tuning's MLP wants the same rate: gopeft, two epochs of TREC, three seeds, gave
 // 86.8, 71.2 and 76.0 % at 1e-2, and 56.0, 58.2 and 51.8 % at 1e-3; at 2e-2 one seed fell
 // back to 67.0 %. One epoch of SST-2 gave 77.5 % against 72.8 %.
+//
+// LoRA of rank 8 and alpha 16 on queries and values, two epochs of TREC, one seed, gave
+// 96.2 % at 3e-3 and 92.8 % at 1e-3.
 func Defaults(method hfio.PeftType) Recipe {
 	r := Recipe{
 		VirtualTokens: 20, LearningRate: 1e-2, BatchSize: defaultBatch,
@@ -39,6 +44,8 @@ func Defaults(method hfio.PeftType) Recipe {
 		r.PromptTuningInit = "SAMPLE_VOCAB"
 	case hfio.PTuning:
 		r.Reparameterize = "MLP"
+	case hfio.Lora:
+		r.VirtualTokens, r.Rank, r.Alpha, r.LearningRate = 0, 8, 16, 3e-3
 	}
 	return r
 }

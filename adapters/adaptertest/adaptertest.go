@@ -186,9 +186,9 @@ func (s Suite) names(t *testing.T) {
 	if traversed != len(want) {
 		t.Errorf("spago's traversal finds %d parameters, want %d", traversed, len(want))
 	}
-	stored, err := m.Adapter.PromptEmbeddings()
-	if err != nil || stored.Name != "prompt_embeddings" || stored.DType != hfio.F32 {
-		t.Errorf("PromptEmbeddings() = %s %s, %v", stored.Name, stored.DType, err)
+	stored, err := m.Adapter.Stored()
+	if err != nil || len(stored) != 1 || stored[0].Name != "prompt_embeddings" || stored[0].DType != hfio.F32 {
+		t.Errorf("Stored() = %v, %v", stored, err)
 	}
 }
 

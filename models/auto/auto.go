@@ -58,6 +58,7 @@ type Base struct {
 	dtype        hfio.DType
 	architecture models.Architecture
 	backbone     models.HeadedBackbone
+	linears      []layer.LinearModule // of the backbone
 }
 
 // Open loads a model directory without a head.
@@ -96,7 +97,7 @@ func open(checkpoint *hfio.Checkpoint, dtype hfio.DType) (*Base, error) {
 	if err = errors.Join(err, weights.Err()); err != nil {
 		return nil, err
 	}
-	b.backbone = backbone
+	b.backbone, b.linears = backbone, weights.Linears()
 	return b, nil
 }
 
@@ -138,10 +139,15 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 	if err = errors.Join(err, weights.Err()); err != nil {
 		return nil, fmt.Errorf("head of %s: %w", spec.Task, err)
 	}
-	return &models.Model{
+	m := &models.Model{
 		Config: config, Task: spec.Task, Backbone: b.backbone, Head: head,
 		Labels: spec.Labels, ProblemType: spec.ProblemType, NewHead: isNew, DType: b.dtype,
-	}, nil
+		Linears: slices.Concat(b.linears, weights.Linears()),
+	}
+	if head != nil {
+		m.Prefix = b.architecture.Prefix
+	}
+	return m, nil
 }
 
 // ownTask returns the task of the class that config.json names.

@@ -3,6 +3,8 @@
 package bert
 
 import (
+	"fmt"
+
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
 
@@ -55,22 +57,30 @@ func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 		return models.Output{}, err
 	}
 	spans, firstPosition := models.Layout(batch)
-	rows := models.KernelSpans(spans)
+	rows, prompts := models.KernelSpans(spans), models.PromptsOf(batch)
+	if prompts != nil && batch.Checkpointing {
+		return models.Output{}, fmt.Errorf("%w: it adds to layers, which Checkpointing does not compute again", models.ErrPrompt)
+	}
+	deltas := models.DeltasOf(prompts, spans, batch.Dropout)
 	x := m.embeddings.forward(batch, spans, firstPosition) // [R, d]
 	for i, l := range m.layers {
 		masks := l.masks(batch.Dropout)
 		var only []int // rows that are wanted of this layer; nil: all
+		wanted := deltas
 		if batch.FirstRows && i == len(m.layers)-1 {
 			only, spans = models.FirstRows(spans)
+			wanted = models.DeltasOf(prompts, spans, batch.Dropout)
 		}
-		forward := func(x mat.Tensor, past []kernel.Past) mat.Tensor { return l.forward(x, rows, past, masks, only) }
+		forward := func(x mat.Tensor, past []kernel.Past) mat.Tensor {
+			return l.forward(x, rows, past, masks, only, layerDeltas{deltas, wanted})
+		}
 		if batch.Checkpointing {
 			x = kernel.Replace(x, kernel.Checkpoint(x, pasts(batch, i), forward))
 		} else {
 			x = kernel.Replace(x, forward(x, pasts(batch, i)))
 		}
 	}
-	return models.Output{Hidden: x, Spans: spans}, nil
+	return models.Output{Hidden: x, Spans: spans, Prompts: prompts}, nil
 }
 
 // pasts returns the prefixes of the sequences in one layer; nil where there is none.
@@ -191,22 +201,25 @@ func (l *encoderLayer) masks(dropout *layer.Dropout) layerMasks {
 	return m
 }
 
+// layerDeltas are what adapters add: to all rows, and to those that are wanted of the layer.
+type layerDeltas struct{ all, wanted *layer.Deltas }
+
 // forward returns the layer's result, [R, d], or only some rows of it. All rows are attended to.
-func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, masks layerMasks, only []int) mat.Tensor {
-	qkv := l.qkv.Forward(x) // [R, 3·H·k]
+func (l *encoderLayer) forward(x mat.Tensor, spans []kernel.Span, past []kernel.Past, masks layerMasks, only []int, deltas layerDeltas) mat.Tensor {
+	qkv := l.qkv.Forward(x, deltas.all) // [R, 3·H·k]
 	options := kernel.AttentionOptions{Heads: l.heads, Drop: masks.attention}
 	a := kernel.Replace(qkv, kernel.Attention(qkv, spans, past, options)) // [R, H·k]
 	if only != nil {
 		a = kernel.Replace(a, kernel.Gather(a, only))
 		x = kernel.Gather(x, only)
 	}
-	a = kernel.Replace(a, l.attentionOutput.Forward(a)) // [R, d]
+	a = kernel.Replace(a, l.attentionOutput.Forward(a, deltas.wanted)) // [R, d]
 	a = kernel.Replace(a, kernel.Dropout(a, masks.attentionOutput))
 	x = l.attentionNorm.Forward(a, x)
 	kernel.Release(a)
-	f := l.intermediate.Forward(x) // [R, intermediate]
+	f := l.intermediate.Forward(x, deltas.wanted) // [R, intermediate]
 	f = kernel.Replace(f, l.activation(f))
-	f = kernel.Replace(f, l.output.Forward(f)) // [R, d]
+	f = kernel.Replace(f, l.output.Forward(f, deltas.wanted)) // [R, d]
 	f = kernel.Replace(f, kernel.Dropout(f, masks.output))
 	y := l.outputNorm.Forward(f, x)
 	kernel.Release(f)

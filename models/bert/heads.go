@@ -63,7 +63,8 @@ func (h *sequenceHead) Forward(out models.Output, dropout *layer.Dropout) (_ mat
 	for i, span := range out.Spans {
 		first[i] = span.Start
 	}
-	pooled := kernel.Tanh(h.pooler.Forward(kernel.Gather(out.Hidden, first))) // [B, d]
+	_, alone := models.FirstRows(out.Spans)
+	pooled := kernel.Tanh(h.pooler.Forward(kernel.Gather(out.Hidden, first), out.Deltas(alone, dropout))) // [B, d]
 	return h.Classifier.Forward(kernel.Dropout(pooled, dropout.Mask(h.dropout))), nil
 }
 
@@ -143,10 +144,10 @@ func newDecoder(m *Model, w *layer.Weights) *layer.Linear {
 
 func (h *maskedHead) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err error) {
 	defer models.Guard(&err)
-	x := h.transform.Forward(out.Hidden) // [R, d]
+	x := h.transform.Forward(out.Hidden, nil) // [R, d]
 	x = kernel.Replace(x, h.activation(x))
 	x = kernel.Replace(x, h.norm.Forward(x, nil))
-	return kernel.Replace(x, h.decoder.Forward(x)), nil // [R, vocab]
+	return kernel.Replace(x, h.decoder.Forward(x, nil)), nil // [R, vocab]
 }
 
 func (h *maskedHead) Params() []models.NamedParam { return nil }

@@ -10,15 +10,18 @@ import (
 	"github.com/gopeft/gopeft/internal/kernel"
 )
 
-// Linear is a frozen torch Linear: x·Wᵀ + b.
+// Linear is a frozen torch Linear: x·Wᵀ + b. It may stand for several of one input.
 type Linear struct {
 	weight *kernel.Weight
 	bias   []float32
+	// modules are the paths of the linears that it stands for, of width outputs each.
+	modules []string
+	width   int
 }
 
 // NewLinear returns a linear over weight [out, in] and bias [out], which are not copied.
 func (w *Weights) NewLinear(weight kernel.Values, bias []float32, in int) *Linear {
-	return &Linear{kernel.NewWeight(in, w.state.precision, weight), bias}
+	return &Linear{weight: kernel.NewWeight(in, w.state.precision, weight), bias: bias}
 }
 
 // Linear reads name.weight [out, in] and name.bias [out].
@@ -28,19 +31,23 @@ func (w *Weights) Linear(name string, out, in int) *Linear { return w.Stacked(ou
 // each other in the order of the names: [R, len(names)·out].
 func (w *Weights) Stacked(out, in int, names ...string) *Linear {
 	weights, biases := make([]kernel.Values, len(names)), make([][]float32, len(names))
-	complete := true
+	modules, complete := make([]string, len(names)), true
 	for i, name := range names {
 		weights[i], biases[i] = w.Stored(name+".weight", out, in), w.Values(name+".bias", out)
 		complete = complete && weights[i].Len() > 0 && biases[i] != nil
+		modules[i] = w.path + name
+		w.state.linears = append(w.state.linears, LinearModule{Name: modules[i], Out: out, In: in})
 	}
 	if !complete {
 		return nil
 	}
-	return &Linear{kernel.NewWeight(in, w.state.precision, weights...), slices.Concat(biases...)}
+	return &Linear{kernel.NewWeight(in, w.state.precision, weights...), slices.Concat(biases...), modules, out}
 }
 
-// Forward returns [R, out] of x [R, in].
-func (l *Linear) Forward(x mat.Tensor) mat.Tensor { return kernel.Linear(x, l.weight, l.bias) }
+// Forward returns [R, out] of x [R, in], with what the deltas add, which may be nil.
+func (l *Linear) Forward(x mat.Tensor, deltas *Deltas) mat.Tensor {
+	return kernel.Linear(x, l.weight, l.bias, deltas.of(l)...)
+}
 
 // Norm is a frozen LayerNorm.
 type Norm struct {

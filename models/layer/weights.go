@@ -28,6 +28,7 @@ type weightsState struct {
 	prefix     string
 	renamed    [][2]string
 	used       map[string]bool
+	linears    []LinearModule
 	problems   []error
 }
 
@@ -133,6 +134,15 @@ func (w *Weights) float32s(name string, t hfio.Tensor) []float32 {
 func (w *Weights) note(name string, err error) {
 	w.state.problems = append(w.state.problems, &hfio.TensorError{File: w.state.checkpoint.Dir(), Name: w.path + name, Err: err})
 }
+
+// LinearModule is a frozen linear layer of a model: where adapters can add something.
+type LinearModule struct {
+	Name    string // its path, as transformers names it below the backbone: encoder.layer.0.attention.self.query
+	Out, In int
+}
+
+// Linears returns the linear layers that were read so far, in order.
+func (w *Weights) Linears() []LinearModule { return slices.Clone(w.state.linears) }
 
 // Count returns the number of tensors in the checkpoint. No model that it holds has
 // more layers.

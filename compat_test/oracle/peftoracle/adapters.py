@@ -18,13 +18,15 @@ METHODS = {
     "prefix": (peft.PrefixTuningConfig, {}),
     "prefix-projection": (peft.PrefixTuningConfig, {"prefix_projection": True}),
     "cartridge": (peft.CartridgeConfig, {}),
+    "lora": (peft.LoraConfig, {}),
 }
 INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING")  # the methods that lengthen the sequence
 
 
 def method_config(method, task, virtual_tokens, fields=None):
     kind, variant = METHODS[method]
-    return build_config(kind, {**variant, "num_virtual_tokens": virtual_tokens, "task_type": task, **(fields or {})})
+    sizes = {} if kind is peft.LoraConfig else {"num_virtual_tokens": virtual_tokens}
+    return build_config(kind, {**variant, **sizes, "task_type": task, **(fields or {})})
 
 
 def build_config(kind, fields):

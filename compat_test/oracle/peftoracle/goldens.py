@@ -2,6 +2,7 @@
 
     DIR/versions.json
     DIR/README.md                    the model card that PEFT put into every adapter directory, moved here: all are the same
+    DIR/README-lora.md               but for LoRA's
     DIR/CASE/base/                   the base model; CASE is the task, SEQ_CLS also as regression and multi-label; null is none
     DIR/CASE/input.jsonl             sequences with labels
     DIR/CASE/forward.jsonl           the base model's outputs
@@ -34,7 +35,10 @@ CASES = {  # name: task, further arguments of make-base
     "null": ("SEQ_CLS", []),
 }
 STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep end".split()
-FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 10}, "ptuning-lstm": {"encoder_hidden_size": 4}, "prefix-projection": {"encoder_hidden_size": 10}}
+FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 10}, "ptuning-lstm": {"encoder_hidden_size": 4}, "prefix-projection": {"encoder_hidden_size": 10},
+          # A pattern, since PEFT writes a list of names in a random order; it names the pooler too, where there is one.
+          "lora": {"r": 4, "lora_alpha": 1.5, "use_rslora": True, "target_modules": r".*\.(query|value|intermediate\.dense|output\.dense|pooler\.dense)",
+                   "rank_pattern": {"intermediate.dense": 2}, "alpha_pattern": {r"layer\.1\.attention\.self\.query": 2}}}
 
 
 def goldens(args):
@@ -56,7 +60,7 @@ def make_case(call, folder, case, seed):
         model = ["--base", str(base), "--task", "null", "--architecture", "BertForSequenceClassification"]
     for method in adapters.METHODS if task != "MASKED_LM" else ():
         make_method(call, folder, folder / method, method, task, model)
-        move_card(folder / method / "adapter" / "README.md", folder.parent / "README.md")
+        move_card(folder / method / "adapter" / "README.md", folder.parent / ("README-lora.md" if method == "lora" else "README.md"))
 
 
 def move_card(own, common):

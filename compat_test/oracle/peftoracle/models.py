@@ -85,12 +85,13 @@ def trainable(model):
     """The trained parameters by the names that gopeft's side file uses.
 
     The prompt encoder's are PEFT's own without `prompt_encoder.default.` (embedding.weight, mlp_head.0.weight,
-    lstm_head.weight_ih_l0, transform.0.weight); the head's are those of the adapter file (base_model.classifier.weight).
+    lstm_head.weight_ih_l0, transform.0.weight); LoRA's factors and the head's are those of the adapter file (base_model.classifier.weight).
     """
     named = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            named[name.removeprefix("prompt_encoder.default.").replace(".modules_to_save.default.", ".")] = parameter
+            name = name.removeprefix("prompt_encoder.default.").replace(".modules_to_save.default.", ".")
+            named[name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")] = parameter
     return named
 
 
