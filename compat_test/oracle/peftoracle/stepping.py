@@ -66,8 +66,8 @@ def set_parameters(named, start):
 @torch.no_grad()
 def set_frozen_tokens(model, adapter):
     """The tokens that CARTRIDGE does not train are in no start: they are those of the adapter that the config belongs to."""
-    encoder = model.prompt_encoder["default"]
-    if getattr(encoder, "num_frozen_tokens", 0):
+    if model.peft_config["default"].peft_type == "CARTRIDGE" and model.peft_config["default"].num_frozen_tokens:
+        encoder = model.prompt_encoder["default"]
         stored = peft.utils.load_peft_weights(str(adapter), device="cpu")["prompt_embeddings"]
         encoder.frozen_embedding.copy_(stored[: encoder.num_frozen_tokens])
 
