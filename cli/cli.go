@@ -140,6 +140,7 @@ func commands() []*cli.Command {
 		validateCommand(),
 		diffCommand(),
 		convertCommand(),
+		mergeCommand(),
 		forwardCommand(),
 		tokenizeCommand(),
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -108,6 +109,55 @@ func TestGoldenFiles(t *testing.T) {
 		}
 		sameFiles(t, again, dir)
 	})
+}
+
+// TestGoldenMerged writes the base with LoRA in its weights as a model of its own, which
+// answers alone as PEFT does with the adapter.
+func TestGoldenMerged(t *testing.T) {
+	for _, c := range cases {
+		if c.name == "null" {
+			continue // without a task, so it is not known what the model is for
+		}
+		t.Run(c.name, func(t *testing.T) {
+			folder := filepath.Join(goldens, c.name, "lora")
+			merged := mergeAdapter(t, filepath.Join(goldens, c.name, "base"), filepath.Join(folder, "adapter"))
+			model := openBase(t, merged, models.HeadSpec{}, 0)
+			if model.Task != c.task {
+				t.Errorf("the config says %s, want %s", model.Task, c.task)
+			}
+			examples := goldenExamples(t, folder)
+			if c.task == models.QuestionAns { // PEFT drops the token types
+				for i := range examples {
+					examples[i].TypeIDs = nil
+				}
+			}
+			compareForward(t, c.ask(model.Forward), examples, readAnswers(t, filepath.Join(folder, "forward.jsonl")))
+		})
+	}
+}
+
+// mergeAdapter writes the base with an adapter in its weights and returns the directory.
+func mergeAdapter(t testing.TB, base, adapter string) string {
+	t.Helper()
+	b, err := predict.OpenBase(hfio.Dir(base), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	file, err := hfio.OpenAdapter(hfio.Dir(adapter), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	config, tensors, err := b.Merge(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "merged")
+	if err := hfio.WriteModel(dir, config, tensors); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // TestGoldenSteps repeats ten AdamW steps of torch.

@@ -224,6 +224,20 @@ func (c cell) goLoads(t *testing.T, made string) {
 		t.Fatal(err)
 	}
 	sameFiles(t, again, made)
+	if m.Config.PeftType == hfio.Lora && c.labels > 0 && c.name != "null" && c.task != models.QuestionAns {
+		c.pythonReadsMerged(t, mergeAdapter(t, c.base.dir, made), examples, want)
+	}
+}
+
+// pythonReadsMerged asks transformers of the model that Go merged: PEFT's answers with the adapter.
+func (c cell) pythonReadsMerged(t *testing.T, merged string, examples []example, want []answer) {
+	input, output := c.path("merged.jsonl"), c.path("merged-output.jsonl")
+	writeLines(t, input, examples)
+	command := append([]string{"forward", "--base", merged, "--task", string(c.task), "--input", input, "--output", output}, c.problem()...)
+	c.oracle.call(t, command...)
+	for i, a := range readAnswers(t, output) {
+		closeTo(t, "the merged model's logits", a["logits"], want[i]["logits"], 1e-5, 2e-5)
+	}
 }
 
 // goTrains makes an adapter of the same config in Go, trains it, and wants of Python

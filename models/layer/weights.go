@@ -5,6 +5,7 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ type weightsState struct {
 	precision  kernel.Precision
 	prefix     string
 	renamed    [][2]string
-	used       map[string]bool
+	read       map[string]hfio.Tensor // by the name of today
 	linears    []LinearModule
 	problems   []error
 }
@@ -37,7 +38,7 @@ type weightsState struct {
 // holds its backbone so), then under the names that renamed gives: pairs of an
 // ending of today and one of older checkpoints.
 func NewWeights(checkpoint *hfio.Checkpoint, precision kernel.Precision, prefix string, renamed ...[2]string) *Weights {
-	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefix: prefix, renamed: renamed, used: map[string]bool{}}}
+	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefix: prefix, renamed: renamed, read: map[string]hfio.Tensor{}}}
 }
 
 // At returns the weights below a path, whose elements are joined with ".".
@@ -71,7 +72,7 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 	}
 	for _, candidate := range names {
 		if t, err := s.checkpoint.Tensor(candidate); err == nil {
-			s.used[candidate] = true
+			s.read[name] = t
 			return t, true
 		}
 	}
@@ -151,8 +152,5 @@ func (w *Weights) Count() int { return len(w.state.checkpoint.Names()) }
 // Err returns all problems met so far, joined.
 func (w *Weights) Err() error { return errors.Join(w.state.problems...) }
 
-// Unused returns the names of the checkpoint's tensors that nothing has read, sorted.
-func (w *Weights) Unused() []string {
-	read := func(name string) bool { return w.state.used[name] }
-	return slices.DeleteFunc(w.state.checkpoint.Names(), read)
-}
+// Read returns the tensors that were read, by the names under which they were asked for.
+func (w *Weights) Read() map[string]hfio.Tensor { return maps.Clone(w.state.read) }
