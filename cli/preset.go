@@ -11,8 +11,8 @@ import (
 	"github.com/gopeft/gopeft/models"
 )
 
-// presets are recipes of papers, by name and task: options that count where neither the
-// command line nor the run file gives them.
+// presets are recipes, by name and task: options that count where neither the command
+// line nor the run file gives them.
 var presets = map[string]map[models.Task]map[string]string{
 	// Liu et al. 2021, "P-Tuning v2", arXiv:2110.07602: a prefix in every layer, without
 	// reparameterization, and a linear head instead of a verbalizer. The figures are those of its
@@ -22,6 +22,13 @@ var presets = map[string]map[models.Task]map[string]string{
 		models.TokenCls:    pTuningV2("128", "2e-2", "32", "40"),
 		models.QuestionAns: pTuningV2("16", "5e-3", "8", "30"),
 	},
+	// What a method must beat: the head on the base as it is. It is kept as a LORA that adds
+	// nothing, its B being 0, so that PEFT loads it too.
+	"head": {models.SeqCls: headAlone, models.TokenCls: headAlone, models.QuestionAns: headAlone},
+}
+
+var headAlone = map[string]string{
+	"peft-type": string(hfio.Lora), "r": "1", "lora-alpha": "1", "head-only": "true", "learning-rate": "1e-2",
 }
 
 func pTuningV2(virtualTokens, learningRate, batchSize, epochs string) map[string]string {
@@ -33,7 +40,7 @@ func pTuningV2(virtualTokens, learningRate, batchSize, epochs string) map[string
 }
 
 func presetFlag() cli.Flag {
-	return &cli.StringFlag{Name: "preset", Usage: fmt.Sprintf("the recipe of a paper, by the task; other options win: %v", slices.Sorted(maps.Keys(presets)))}
+	return &cli.StringFlag{Name: "preset", Usage: fmt.Sprintf("a recipe, by the task; other options win: %v", slices.Sorted(maps.Keys(presets)))}
 }
 
 // applyPreset sets the options of --preset that are not set.

@@ -93,6 +93,7 @@ func trainFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "max-grad-norm", Usage: "0: no clipping", DefaultText: "1"},
 		&cli.IntFlag{Name: "max-length", Usage: "tokens of a text, special tokens included", DefaultText: "what the base has room for"},
 		&cli.Uint64Flag{Name: "seed", Value: 42},
+		&cli.BoolFlag{Name: "head-only", Usage: "train the head alone and leave the adapter as it begins"},
 		&cli.BoolFlag{Name: "checkpointing", Usage: "compute layers twice instead of keeping what the backward pass needs of them: less memory, more time, the same numbers"},
 
 		&cli.IntFlag{Name: "eval-steps", DefaultText: "after each epoch"},

@@ -261,7 +261,7 @@ func trainConfig(c *cli.Context) train.Config {
 		BatchSize: c.Int("batch-size"), BatchTokens: c.Int("batch-tokens"), Accumulate: c.Int("gradient-accumulation-steps"),
 		LearningRate: c.Float64("learning-rate"), Schedule: train.Schedule(c.String("lr-scheduler-type")),
 		WarmupRatio: zeroIsNone(c, "warmup-ratio"), ClipNorm: zeroIsNone(c, "max-grad-norm"), WeightDecay: c.Float64("weight-decay"),
-		Seed: c.Uint64("seed"), Checkpointing: c.Bool("checkpointing"),
+		Seed: c.Uint64("seed"), HeadOnly: c.Bool("head-only"), Checkpointing: c.Bool("checkpointing"),
 		EvalSteps: c.Int("eval-steps"), Metric: c.String("metric"), Patience: c.Int("early-stopping-patience"),
 		Dir: c.String("output"), SaveSteps: c.Int("save-steps"),
 	}

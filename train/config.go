@@ -37,6 +37,7 @@ type Config struct {
 	Epsilon      float64 // 0: 1e-8
 	Seed         uint64  // of the order of the examples and of dropout
 	NoDropout    bool    // train as in evaluation
+	HeadOnly     bool    // leave the adapter as it began: with LORA that is the frozen base, papers' baseline
 	// Checkpointing computes layers again in the backward pass instead of keeping what it
 	// needs of them: less memory, a third of that of activations with twelve layers, in
 	// about a third more time. The numbers are the same; a run may go on with or without it.

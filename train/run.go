@@ -78,6 +78,9 @@ func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config
 		return nil, err
 	}
 	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.Trained(), planned: -1, started: time.Now(), pool: models.NewPool()}
+	for _, p := range m.Adapter.Trained() {
+		p.Param.SetRequiresGrad(!cfg.HeadOnly)
+	}
 	if len(r.params) == 0 {
 		return nil, fmt.Errorf("%w: the adapter cannot be trained on: PEFT does not keep the encoder that made its prompt", ErrConfig)
 	}

@@ -30,7 +30,7 @@ func (r *run) describe() (map[string]string, error) {
 		"steps": r.steps, "batch_size": c.BatchSize, "batch_tokens": c.BatchTokens, "accumulate": c.Accumulate,
 		"learning_rate": c.LearningRate, "schedule": c.Schedule, "warmup_steps": r.warmup, "clip_norm": c.ClipNorm,
 		"weight_decay": c.WeightDecay, "beta1": c.Beta1, "beta2": c.Beta2, "epsilon": c.Epsilon,
-		"seed": c.Seed, "dropout": !c.NoDropout,
+		"seed": c.Seed, "dropout": !c.NoDropout, "head_only": c.HeadOnly,
 		"eval_steps": c.EvalSteps, "eval_batch_size": c.EvalBatchSize, "metric": c.Metric, "patience": c.Patience,
 	} {
 		s[name] = fmt.Sprint(value)

@@ -143,7 +143,9 @@ func (r *run) summary() Summary {
 		s.Metric = r.cfg.Metric
 	}
 	for _, param := range r.params {
-		s.Parameters += len(kernel.Data(param.Param))
+		if param.Param.RequiresGrad() {
+			s.Parameters += len(kernel.Data(param.Param))
+		}
 	}
 	return s
 }
