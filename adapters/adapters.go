@@ -41,7 +41,7 @@ type Adapter interface {
 	nn.Model
 	// Prompt makes the prompt of one batch: rows before the word embeddings [P, d],
 	// keys and values of every layer, [P, d] each, or deltas of layers. A nil dropout is evaluation. What
-	// is computed has memory of the pool, which may be nil.
+	// is computed has memory of the pool, which may be nil. Of several tasks it is the first's.
 	Prompt(dropout *layer.Dropout, pool *models.Pool) (*models.Prompt, error)
 	// Config is the adapter's config with every size filled in.
 	Config() hfio.AdapterConfig
@@ -63,6 +63,9 @@ type Init struct {
 	// TextIDs are the token ids of prompt_tuning_init_text, special tokens included,
 	// as PEFT takes them. They are needed where the init is by text.
 	TextIDs []int
+	// Source are the tensors of the file that prompt_tuning_init_state_dict_path names.
+	// They are needed where the init is by the tasks of another adapter.
+	Source []hfio.Tensor
 }
 
 // New makes an adapter to train, as PEFT's get_peft_model does: sizes that cfg

@@ -20,6 +20,7 @@ var parameters = map[string][]string{
 	"prefix":            {"embedding.weight"},
 	"prefix-projection": append(linears("transform", 0, 2), "embedding.weight"),
 	"cartridge":         {"trainable_embedding"},
+	"multitask":         {"embedding.weight", "prefix_task_cols", "prefix_task_rows"},
 }
 
 func linears(name string, at ...int) []string {
@@ -43,6 +44,9 @@ func lstms(layers int) []string {
 func TestConformance(t *testing.T) {
 	for name, make := range variants {
 		for _, task := range []models.Task{models.SeqCls, models.TokenCls, models.QuestionAns, models.FeatureExtraction} {
+			if !takes(name, task) {
+				continue
+			}
 			c := make(3, 5)
 			c.TaskType, c.EncoderDropout = hfio.TaskType(task), 0.3
 			t.Run(name+"/"+string(task), func(t *testing.T) {

@@ -31,7 +31,7 @@ func ExampleLoad() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(frozen.Prompt().Len(), "virtual tokens,", kernel.Cols(logits), "scores")
+	fmt.Println(frozen.Prompt(0).Len(), "virtual tokens,", kernel.Cols(logits), "scores")
 	// Output: 3 virtual tokens, 3 scores
 }
 

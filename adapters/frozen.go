@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -18,8 +19,8 @@ type Frozen struct {
 	Config hfio.AdapterConfig
 	Info   Info
 
-	prompt *models.Prompt // without gradients
-	head   models.Head    // nil: the features are the answer
+	prompts map[int]*models.Prompt // by task, without gradients
+	head    models.Head            // nil: the features are the answer
 }
 
 // Freeze computes the prompt, without dropout, and copies the head. An adapter that
@@ -39,11 +40,16 @@ func (m *PeftModel) Freeze() (_ *Frozen, err error) {
 			return nil, err
 		}
 	}
-	prompt, err := adapter.Prompt(nil, nil)
-	if err != nil {
+	tasks := make([]int, tasksOf(m.Config))
+	for task := range tasks {
+		tasks[task] = task
+	}
+	if f.prompts, err = promptsOf(adapter, tasks, nil, nil); err != nil {
 		return nil, err
 	}
-	f.prompt = frozenPrompt(prompt)
+	for task, prompt := range f.prompts {
+		f.prompts[task] = frozenPrompt(prompt)
+	}
 	return f, nil
 }
 
@@ -65,15 +71,19 @@ func frozenPrompt(p *models.Prompt) *models.Prompt {
 	return copied
 }
 
-// Prompt is what Forward puts before a sequence. A caller that runs the base
-// itself may give it to any sequence of a batch.
-func (f *Frozen) Prompt() *models.Prompt { return f.prompt }
+// Prompt is what Forward puts before a sequence of a task, 0 where there is one only;
+// nil: there is no such task. A caller that runs the base itself may give it to any
+// sequence of a batch.
+func (f *Frozen) Prompt(taskID int) *models.Prompt { return f.prompts[taskID] }
 
 // Forward answers as [PeftModel.Forward] does. It ignores the batch's dropout.
 func (f *Frozen) Forward(batch models.Batch) (logits mat.Tensor, out models.Output, err error) {
 	defer models.Guard(&err)
 	batch.Dropout = nil
-	out, err = f.Base.Backbone.Forward(prepare(batch, f.Config.TaskType, f.prompt).For(f.head))
+	if _, err := taskIDs(batch, f.Config); err != nil {
+		return nil, out, err
+	}
+	out, err = f.Base.Backbone.Forward(prepare(batch, f.Config.TaskType, f.prompts).For(f.head))
 	if err != nil {
 		return nil, out, err
 	}
@@ -103,7 +113,10 @@ func ForwardMixed(base *models.Model, requests []Request) (_ []Answer, err error
 	var answers []Answer
 	for i, r := range requests {
 		one := models.Batch{Sequences: []models.Sequence{r.Sequence}}
-		batch.Sequences[i] = prepare(one, r.Adapter.Config.TaskType, r.Adapter.prompt).Sequences[0]
+		if _, err := taskIDs(one, r.Adapter.Config); err != nil {
+			return nil, fmt.Errorf("request %d: %w", i, err)
+		}
+		batch.Sequences[i] = prepare(one, r.Adapter.Config.TaskType, r.Adapter.prompts).Sequences[0]
 		at := slices.IndexFunc(answers, func(a Answer) bool { return a.Adapter == r.Adapter })
 		if at < 0 {
 			at = len(answers)

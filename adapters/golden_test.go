@@ -115,14 +115,17 @@ func TestForwardEqualsPEFT(t *testing.T) {
 					ends := floats(t, expected, name+"."+strconv.Itoa(i)+".end_logits")
 					want = interleave(want, ends)
 				}
+				if m.Config.PeftType == hfio.MultitaskPromptTuning {
+					input.TaskID = i % 2
+				}
 				batch := models.Batch{Sequences: []models.Sequence{input}}
 				numtest.Close(t, forward(t, m.Forward, batch), want, 1e-5, 1e-5)
 				numtest.Close(t, forward(t, f.Forward, batch), want, 1e-5, 1e-5)
 			}
 		})
 	}
-	if compared != 28 {
-		t.Errorf("compared %d adapters, want 28: 6 variants on 4 tasks, one without task, 3 dtypes", compared)
+	if compared != 30 {
+		t.Errorf("compared %d adapters, want 30: 6 variants on 4 tasks, one on 2, one without task, 3 dtypes", compared)
 	}
 }
 
@@ -178,7 +181,7 @@ func TestSavedAgainTheBytesAreTheSame(t *testing.T) {
 // TestTrainingEqualsPEFT puts the parameters of PEFT's training-time module into a
 // new adapter: names, stored prompt, loss and gradients must be PEFT's.
 func TestTrainingEqualsPEFT(t *testing.T) {
-	for _, name := range []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefix-projection", "cartridge"} {
+	for _, name := range []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefix-projection", "cartridge", "multitask"} {
 		t.Run(name, func(t *testing.T) {
 			dir := name + "-seq_cls"
 			golden := openTensors(t, dir+"/training.safetensors")
@@ -200,7 +203,11 @@ func TestTrainingEqualsPEFT(t *testing.T) {
 			want, _ := stored.Adapter.Stored()
 			values, _ := want[0].Float32s()
 			numtest.Close(t, got, values, 1e-5, 1e-6)
-			logits, _, err := m.Forward(models.Batch{Sequences: trained})
+			batch := slices.Clone(trained)
+			if name == "multitask" {
+				batch[0].TaskID = 1
+			}
+			logits, _, err := m.Forward(models.Batch{Sequences: batch})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,6 +38,16 @@ var variants = map[string]func(tokens, hidden int) hfio.AdapterConfig{
 		return c
 	},
 	"cartridge": func(tokens, _ int) hfio.AdapterConfig { return config(hfio.Cartridge, tokens, 0) },
+	"multitask": func(tokens, _ int) hfio.AdapterConfig {
+		c := config(hfio.MultitaskPromptTuning, tokens, 0)
+		c.NumTasks, c.NumRanks = 2, 2
+		return c
+	},
+}
+
+// takes tells whether PEFT runs a variant in a task.
+func takes(variant string, task models.Task) bool {
+	return variant != "multitask" || task == models.SeqCls || task == models.TokenCls
 }
 
 func config(method hfio.PeftType, tokens, hidden int) hfio.AdapterConfig {
@@ -66,7 +76,7 @@ func TestNewConfigEqualsPEFT(t *testing.T) {
 	tests := map[string]hfio.AdapterConfig{}
 	for name, make := range variants {
 		for suffix, task := range tasks {
-			if suffix == "null" {
+			if suffix == "null" || !takes(name, task) {
 				continue
 			}
 			c := make(3, hidden[name])

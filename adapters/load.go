@@ -14,7 +14,7 @@ import (
 // checkLoaded reports all that is wrong with a file whose sizes are filled in, and
 // all in which it does not fit the base.
 func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model, m method) error {
-	found := fileProblems(file)
+	found := append(fileProblems(file), moreProblems(file, cfg, m)...)
 	differences := misfits(cfg, base, m)
 	sameTask := !slices.ContainsFunc(differences, func(d Mismatch) bool { return d.Field == "task_type" })
 	if m.delta {
@@ -50,6 +50,29 @@ func tensorProblems(tensors []hfio.Tensor) []error {
 	var found []error
 	for _, t := range tensors {
 		if err := checkFloats(t); err != nil {
+			found = append(found, err)
+		}
+	}
+	return found
+}
+
+// moreProblems checks the tensors that a method has beside its prompt. PEFT would go on
+// with random values where one is missing.
+func moreProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, m method) []error {
+	var found []error
+	for _, want := range m.moreTensors(cfg) {
+		stored, ok := file.Tensor(want.name)
+		if !ok {
+			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: want.name, Err: hfio.ErrNotFound})
+			continue
+		}
+		err := checkFloats(stored)
+		if err == nil && !want.fits(stored.Shape) {
+			err = &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: want.name, Err: &hfio.Mismatch{
+				Found: fmt.Sprintf("shape %v", stored.Shape), Want: fmt.Sprint(want.shape), Kind: hfio.ErrShape,
+			}}
+		}
+		if err != nil {
 			found = append(found, err)
 		}
 	}

@@ -30,17 +30,22 @@ type PeftModel struct {
 }
 
 // Forward runs a batch with the prompt before every sequence that brings none of its
-// own, and the adapter's head on top. The prompt is computed once. The answer is
+// own, and the adapter's head on top. The prompt is computed once, and for each task
+// of the batch where there are several. The answer is
 // that of PEFT's model: token types have no effect where PEFT drops them, virtual
 // tokens' rows come first, and without a task type the prompt is not used. The hidden
 // states are those that the head reads.
 func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.Output, err error) {
 	defer models.Guard(&err)
-	prompt, err := m.Adapter.Prompt(batch.Dropout, batch.Pool)
+	tasks, err := taskIDs(batch, m.Config)
 	if err != nil {
 		return nil, models.Output{}, err
 	}
-	out, err = m.Base.Backbone.Forward(prepare(batch, m.Config.TaskType, prompt).For(m.Head))
+	prompts, err := promptsOf(m.Adapter, tasks, batch.Dropout, batch.Pool)
+	if err != nil {
+		return nil, models.Output{}, err
+	}
+	out, err = m.Base.Backbone.Forward(prepare(batch, m.Config.TaskType, prompts).For(m.Head))
 	if err != nil {
 		return nil, out, err
 	}
@@ -51,8 +56,8 @@ func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.O
 // Source: peft 0.21.2, peft_model.py: PeftModelForQuestionAnswering takes
 // token_type_ids and passes them on nowhere, PeftModelForFeatureExtraction removes
 // them with a prompt, and a PeftModel of no task uses no prompt.
-func prepare(batch models.Batch, task hfio.TaskType, prompt *models.Prompt) models.Batch {
-	isDelta := len(prompt.Deltas) > 0
+func prepare(batch models.Batch, task hfio.TaskType, prompts map[int]*models.Prompt) models.Batch {
+	isDelta := prompts[0] != nil && len(prompts[0].Deltas) > 0
 	if task == "" && !isDelta {
 		return batch
 	}
@@ -60,7 +65,7 @@ func prepare(batch models.Batch, task hfio.TaskType, prompt *models.Prompt) mode
 	for i := range batch.Sequences {
 		s := &batch.Sequences[i]
 		if s.Prompt == nil {
-			s.Prompt = prompt
+			s.Prompt = prompts[s.TaskID]
 		}
 		if task == hfio.QuestionAns || task == hfio.FeatureExtraction && !isDelta {
 			s.TypeIDs = nil

@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
@@ -26,15 +27,19 @@ type method struct {
 	// restore makes an adapter of a checked file and of the encoder that its prompt came
 	// from, nil where that is not known.
 	restore func(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter, encoder *encoderTensors) (Adapter, error)
+	// more lists the tensors of a config with all sizes that the file holds beside
+	// prompt_embeddings; nil: none.
+	more func(cfg hfio.AdapterConfig) []tensorShape
 }
 
 // methods is the table of methods: one line each.
 var methods = []method{
-	{hfio.PromptTuning, false, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning},
-	{hfio.PTuning, false, false, checkPTuning, notePTuning, newPTuning, restorePTuning},
-	{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning},
-	{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge},
-	{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora},
+	{hfio.PromptTuning, false, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning, nil},
+	{hfio.PTuning, false, false, checkPTuning, notePTuning, newPTuning, restorePTuning, nil},
+	{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning, nil},
+	{hfio.MultitaskPromptTuning, false, false, checkMultitask, noteMultitask, newMultitask, restoreMultitask, tensorsOfMultitask},
+	{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge, nil},
+	{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora, nil},
 }
 
 func methodOf(peftType hfio.PeftType) (method, error) {
@@ -64,4 +69,17 @@ func (m method) promptShape(cfg hfio.AdapterConfig) (rows, columns int) {
 		return cfg.NumVirtualTokens, 2 * cfg.NumLayers * cfg.TokenDim
 	}
 	return cfg.NumVirtualTokens * cfg.NumTransformerSubmodules, cfg.TokenDim
+}
+
+// moreTensors lists the tensors beside prompt_embeddings.
+func (m method) moreTensors(cfg hfio.AdapterConfig) []tensorShape {
+	if m.more == nil {
+		return nil
+	}
+	return m.more(cfg)
+}
+
+// owns tells whether a tensor of a file is the method's.
+func (m method) owns(name string) bool {
+	return name == promptName || slices.ContainsFunc(m.moreTensors(hfio.AdapterConfig{}), func(t tensorShape) bool { return t.name == name })
 }

@@ -59,6 +59,32 @@ func readPrompt(file *hfio.Adapter) ([]float32, error) {
 	return slices.Clone(values), err
 }
 
+// tensorShape is a tensor that a file should hold; a size of 0 is any.
+type tensorShape struct {
+	name  string
+	shape []int
+}
+
+func (t tensorShape) fits(shape []int) bool {
+	return slices.EqualFunc(t.shape, shape, func(want, found int) bool { return want == found || want == 0 && found > 0 })
+}
+
+func (t tensorShape) size() int {
+	n := 1
+	for _, d := range t.shape {
+		n *= d
+	}
+	return n
+}
+
+func findTensor(tensors []hfio.Tensor, name string) (hfio.Tensor, bool) {
+	i := slices.IndexFunc(tensors, func(t hfio.Tensor) bool { return t.Name == name })
+	if i < 0 {
+		return hfio.Tensor{}, false
+	}
+	return tensors[i], true
+}
+
 // linear is a trained torch.nn.Linear.
 type linear struct {
 	nn.Module

@@ -59,8 +59,8 @@ func Validate(file *hfio.Adapter, base *models.Shape) []Finding {
 	found = append(found, taskFindings(file)...)
 	found = append(found, m.notes(file.Config)...)
 	found = append(found, shapeFindings(file, base, m)...)
-	found = append(found, valueFindings(file)...)
-	found = append(found, extraFindings(file)...)
+	found = append(found, valueFindings(file, m)...)
+	found = append(found, extraFindings(file, m)...)
 	found = append(found, sideFindings(file)...)
 	order := []Severity{Error, Warning, Note}
 	slices.SortStableFunc(found, func(a, b Finding) int {
@@ -110,10 +110,13 @@ func shapeFindings(file *hfio.Adapter, base *models.Shape, m method) []Finding {
 		return nil
 	}
 	if base == nil {
-		return configShape(file.Config, m, stored.Shape)
+		return configShape(file, m, stored.Shape)
 	}
 	cfg := fillSizes(file.Config, *base, m)
 	var found []Finding
+	for _, err := range moreProblems(file, cfg, m) {
+		found = append(found, errorFinding(err))
+	}
 	for _, d := range append(sizeMisfits(cfg, *base, m), promptMisfit(cfg, *base, m, stored.Shape)...) {
 		found = append(found, problem(d.Field, "%s in the adapter, %s in the base", d.Adapter, d.Base))
 	}
@@ -124,16 +127,20 @@ func shapeFindings(file *hfio.Adapter, base *models.Shape, m method) []Finding {
 }
 
 // configShape compares the prompt with sizes that the config itself gives.
-func configShape(cfg hfio.AdapterConfig, m method, stored []int) []Finding {
+func configShape(file *hfio.Adapter, m method, stored []int) []Finding {
+	cfg := file.Config
 	fill(&cfg.NumTransformerSubmodules, submodules(cfg.TaskType))
 	if cfg.TokenDim == 0 || m.cached && cfg.NumLayers == 0 {
 		return nil
 	}
-	rows, columns := m.promptShape(cfg)
-	if slices.Equal(stored, []int{rows, columns}) {
-		return nil
+	var found []Finding
+	for _, err := range moreProblems(file, cfg, m) {
+		found = append(found, errorFinding(err))
 	}
-	return []Finding{problem(promptName, "shape %v, want [%d %d] by the config", stored, rows, columns)}
+	if rows, columns := m.promptShape(cfg); !slices.Equal(stored, []int{rows, columns}) {
+		found = append(found, problem(promptName, "shape %v, want [%d %d] by the config", stored, rows, columns))
+	}
+	return found
 }
 
 // unusedSizes remarks on sizes that differ from the base's and count for nothing.
@@ -163,10 +170,10 @@ func widthFinding(cfg hfio.AdapterConfig, base models.Shape, m method) []Finding
 }
 
 // valueFindings looks for numbers that no computation survives.
-func valueFindings(file *hfio.Adapter) []Finding {
+func valueFindings(file *hfio.Adapter, m method) []Finding {
 	var found []Finding
 	for _, t := range file.Tensors {
-		if t.Name != promptName && !strings.HasPrefix(t.Name, headPrefix(file)) || checkFloats(t) != nil {
+		if !m.owns(t.Name) && !strings.HasPrefix(t.Name, headPrefix(file)) || checkFloats(t) != nil {
 			continue
 		}
 		if !finite(t) {
@@ -177,7 +184,7 @@ func valueFindings(file *hfio.Adapter) []Finding {
 }
 
 // extraFindings lists what a file holds beyond its method, and what PEFT makes of it.
-func extraFindings(file *hfio.Adapter) []Finding {
+func extraFindings(file *hfio.Adapter, m method) []Finding {
 	var found []Finding
 	for _, key := range slices.Sorted(maps.Keys(file.Config.Unknown)) {
 		if _, known := hfio.LoraDefaults()[key]; known && file.Config.PeftType == hfio.Lora {
@@ -190,7 +197,7 @@ func extraFindings(file *hfio.Adapter) []Finding {
 	}
 	for _, t := range file.Tensors {
 		switch {
-		case t.Name == promptName || inModules(t.Name, headModules) || isFactor(t.Name):
+		case m.owns(t.Name) || inModules(t.Name, headModules) || isFactor(t.Name):
 		case strings.HasPrefix(t.Name, headPrefix(file)):
 			found = append(found, warning(t.Name, "PEFT replaces this part of the base with it; gopeft does not load such an adapter"))
 		default:

@@ -45,6 +45,11 @@ func TestValidate(t *testing.T) {
 		{"unknown zero", "prefix-seq_cls", func(f *hfio.Adapter) { f.Config.InitWeights = "one" }, nil, adapters.Note, "init_weights", "one"},
 		{"all tokens frozen", "cartridge-seq_cls", func(f *hfio.Adapter) { f.Config.NumFrozenTokens = 3 }, nil, adapters.Note, "num_frozen_tokens", "changes none"},
 		{"too many frozen", "cartridge-seq_cls", func(f *hfio.Adapter) { f.Config.NumFrozenTokens = 4 }, nil, adapters.Error, "num_frozen_tokens", "refuses"},
+		{"without a task's matrix", "multitask-seq_cls", func(f *hfio.Adapter) { without(f, "prefix_task_cols") }, &shape, adapters.Error, "prefix_task_cols", "not found"},
+		{"matrix of other ranks", "multitask-seq_cls", func(f *hfio.Adapter) { f.Config.NumRanks = 3 }, nil, adapters.Error, "prefix_task_rows", "[2 2 16], want [2 3 16]"},
+		{"task without task ids", "multitask-seq_cls", func(f *hfio.Adapter) { f.Config.TaskType = hfio.FeatureExtraction }, nil, adapters.Error, "task_type", "no task ids"},
+		{"a source that PEFT reads", "multitask-average", none, nil, adapters.Note, "prompt_tuning_init_state_dict_path", "again"},
+		{"two targets", "multitask-average", func(f *hfio.Adapter) { f.Config.NumTasks = 2 }, nil, adapters.Error, "num_tasks", "want 1 with init AVERAGE_SOURCE_TASKS"},
 		{"extra tensor", "prompt-float16", none, nil, adapters.Note, "extra.counter", "ignores"},
 		{"extra key", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.Unknown = map[string]json.RawMessage{"x": json.RawMessage("1")} }, nil, adapters.Note, "x", "0.14"},
 		{"part of the base", "prompt-seq_cls", func(f *hfio.Adapter) { with(f, zeros("base_model.bert.pooler.dense.bias", 16)) }, nil, adapters.Warning, "base_model.bert.pooler.dense.bias", "replaces"},
@@ -75,8 +80,11 @@ func TestValidateIsSilentOnPEFTsFiles(t *testing.T) {
 		}
 		shape := openBase(t, task).Backbone.Shape()
 		for _, base := range []*models.Shape{nil, &shape} {
-			if found := adapters.Validate(openFile(t, name), base); len(found) > 0 {
-				t.Errorf("%s: Validate() = %v", name, found)
+			file := openFile(t, name)
+			for _, finding := range adapters.Validate(file, base) {
+				if finding.Field != "prompt_tuning_init_state_dict_path" || file.Config.PromptTuningInitStateDictPath == "" {
+					t.Errorf("%s: Validate() has %v", name, finding)
+				}
 			}
 		}
 	}

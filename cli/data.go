@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/train"
 )
@@ -17,18 +18,19 @@ func dataFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "format", Usage: "csv, tsv, jsonl, parquet, labelled (LABEL text) or conll (default: by the file's name)"},
 		&cli.StringFlag{Name: "header", Usage: "whether the first line of a CSV or TSV file names the columns: yes or no", DefaultText: "guessed"},
-		&cli.StringSliceFlag{Name: "column", Usage: "ROLE=COLUMN, a name or a number from 0; roles: text, pair, label, words, tags, answers", DefaultText: "guessed"},
+		&cli.StringSliceFlag{Name: "column", Usage: "ROLE=COLUMN, a name or a number from 0; roles: text, pair, label, words, tags, answers, task", DefaultText: "guessed"},
 		&cli.StringFlag{Name: "label-separator", Usage: `cut labels before it: ":" makes HUM of HUM:ind`},
 	}
 }
 
 // dataOptions reads dataFlags.
-func dataOptions(c *cli.Context, task models.Task, problemType string, labels []string) (*train.DataOptions, error) {
+func dataOptions(c *cli.Context, task models.Task, problemType string, labels []string, method hfio.PeftType) (*train.DataOptions, error) {
 	opts := &train.DataOptions{
 		Task: task, ProblemType: problemType, Labels: labels,
 		Format:         train.Format(c.String("format")),
 		LabelSeparator: c.String("label-separator"),
 		Columns:        map[string]string{},
+		Tasks:          method == hfio.MultitaskPromptTuning,
 	}
 	switch c.String("header") {
 	case "":
@@ -54,6 +56,9 @@ func describeData(path string, data *train.Data) string {
 	text := fmt.Sprintf("%s: %d examples", path, len(data.Examples))
 	for _, role := range slices.Sorted(maps.Keys(data.Columns)) {
 		text += fmt.Sprintf(", %s from column %s", role, data.Columns[role])
+	}
+	if tasks := data.Tasks(); tasks > 1 {
+		text += fmt.Sprintf("; %d tasks", tasks)
 	}
 	if len(data.Labels) > 0 {
 		shown := data.Labels

@@ -110,7 +110,7 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.P
 	if len(labels) == 0 {
 		labels, problemType = m.Base.Labels, m.Base.ProblemType
 	}
-	opts, err := dataOptions(c, task, problemType, labels)
+	opts, err := dataOptions(c, task, problemType, labels, m.Config.PeftType)
 	if err != nil {
 		return nil, nil, err
 	}

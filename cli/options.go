@@ -11,15 +11,17 @@ import (
 // methodOptions are the options of train that make a new adapter, with the methods
 // that have them.
 var methodOptions = map[string][]hfio.PeftType{
-	"num-virtual-tokens":              {hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.Cartridge},
-	"prompt-tuning-init":              {hfio.PromptTuning},
-	"prompt-tuning-init-text":         {hfio.PromptTuning},
+	"num-virtual-tokens":              {hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.MultitaskPromptTuning, hfio.Cartridge},
+	"prompt-tuning-init":              {hfio.PromptTuning, hfio.MultitaskPromptTuning},
+	"prompt-tuning-init-text":         {hfio.PromptTuning, hfio.MultitaskPromptTuning},
 	"encoder-reparameterization-type": {hfio.PTuning},
 	"encoder-hidden-size":             {hfio.PTuning, hfio.PrefixTuning},
 	"encoder-num-layers":              {hfio.PTuning},
 	"encoder-dropout":                 {hfio.PTuning},
 	"prefix-projection":               {hfio.PrefixTuning},
 	"init-weights":                    {hfio.PrefixTuning},
+	"num-tasks":                       {hfio.MultitaskPromptTuning},
+	"num-ranks":                       {hfio.MultitaskPromptTuning},
 	"num-frozen-tokens":               {hfio.Cartridge},
 	"r":                               {hfio.Lora},
 	"lora-alpha":                      {hfio.Lora},
@@ -27,6 +29,9 @@ var methodOptions = map[string][]hfio.PeftType{
 	"target-modules":                  {hfio.Lora},
 	"use-rslora":                      {hfio.Lora},
 	"init-lora-weights":               {hfio.Lora},
+
+	"prompt-tuning-init-state-dict-path": {hfio.MultitaskPromptTuning},
+	"prompt-tuning-init-task":            {hfio.MultitaskPromptTuning},
 }
 
 // checkOptions reports the options of train that would be ignored, and those that
@@ -49,7 +54,9 @@ func checkOptions(c *cli.Context) error {
 			return usagef("--%s: needs --dev", name)
 		}
 	}
-	for _, name := range []string{"learning-rate", "num-virtual-tokens", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length"} {
+	for _, name := range []string{
+		"learning-rate", "num-virtual-tokens", "num-tasks", "num-ranks", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length",
+	} {
 		if c.IsSet(name) && c.Float64(name) == 0 {
 			return usagef("--%s: found 0, want more", name)
 		}

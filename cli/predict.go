@@ -24,6 +24,7 @@ func predictCommand() *cli.Command {
 			baseFlag(),
 			dtypeFlag(),
 			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", Required: true},
+			&cli.IntFlag{Name: "task-id", Usage: "of an adapter of several tasks: the one of the texts, from 0"},
 			&cli.BoolFlag{Name: "jsonl", Usage: "read JSON objects"},
 			jsonFlag("print one JSON object a line, with the probability of every label"),
 		},
@@ -57,6 +58,7 @@ func runPredict(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
+	predictor.TaskID = c.Int("task-id")
 	if _, err := base.Tokenizer(); err != nil {
 		return fmt.Errorf("%s: %w", c.String("base"), err)
 	}

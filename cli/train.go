@@ -42,7 +42,7 @@ func defaultsTable() string {
 		if method == hfio.Lora {
 			size = fmt.Sprintf("rank %d, alpha %g", r.Rank, r.Alpha)
 		}
-		text += fmt.Sprintf("   %-14s  learning rate %g, %s, batch %d\n", method, r.LearningRate, size, r.BatchSize)
+		text += fmt.Sprintf("   %-23s  learning rate %g, %s, batch %d\n", method, r.LearningRate, size, r.BatchSize)
 	}
 	return text
 }
@@ -64,8 +64,12 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "labels", Usage: "the label names in order, separated with commas", DefaultText: "those of the data"},
 
 		&cli.IntFlag{Name: "num-virtual-tokens", DefaultText: "20"},
-		&cli.StringFlag{Name: "prompt-tuning-init", Usage: "RANDOM, TEXT or SAMPLE_VOCAB", DefaultText: "by the method"},
+		&cli.StringFlag{Name: "prompt-tuning-init", Usage: "RANDOM, TEXT or SAMPLE_VOCAB; of several tasks also AVERAGE_SOURCE_TASKS, EXACT_SOURCE_TASK or ONLY_SOURCE_SHARED", DefaultText: "by the method"},
 		&cli.StringFlag{Name: "prompt-tuning-init-text", Usage: "the text of TEXT"},
+		&cli.IntFlag{Name: "num-tasks", Usage: "of MULTITASK_PROMPT_TUNING", DefaultText: "those of the data's task column"},
+		&cli.IntFlag{Name: "num-ranks", Usage: "of the matrix of each task", DefaultText: "1"},
+		&cli.StringFlag{Name: "prompt-tuning-init-state-dict-path", Usage: "the adapter_model.safetensors (or .bin) that the three source inits start from"},
+		&cli.IntFlag{Name: "prompt-tuning-init-task", Usage: "the task of EXACT_SOURCE_TASK"},
 		&cli.StringFlag{Name: "encoder-reparameterization-type", Usage: "of P_TUNING: MLP or LSTM", DefaultText: "MLP"},
 		&cli.IntFlag{Name: "encoder-hidden-size", Usage: "of P_TUNING's encoder and the prefix projection", DefaultText: "token dim"},
 		&cli.IntFlag{Name: "encoder-num-layers", Usage: "of P_TUNING's LSTM", DefaultText: "2"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts, err := dataOptions(c, start.task, start.problemType, start.labels)
+	opts, err := dataOptions(c, start.task, start.problemType, start.labels, start.method)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +63,13 @@ type start struct {
 	problemType string
 	labels      []string      // nil: those of the data
 	adapter     *hfio.Adapter // nil: a new one
+	method      hfio.PeftType
 }
 
 // startingPoint reads the task and the labels from the command line, or from the
 // adapter to start from.
 func startingPoint(c *cli.Context) (start, error) {
-	s := start{task: models.Task(enum(c.String("task-type"))), problemType: c.String("problem-type")}
+	s := start{task: models.Task(enum(c.String("task-type"))), problemType: c.String("problem-type"), method: hfio.PeftType(enum(c.String("peft-type")))}
 	if list := c.String("labels"); list != "" {
 		s.labels = strings.Split(list, ",")
 	}
@@ -82,14 +84,14 @@ func startingPoint(c *cli.Context) (start, error) {
 				return start{}, err
 			}
 		}
-		s.adapter, s.task = file, models.Task(file.Config.TaskType)
+		s.adapter, s.task, s.method = file, models.Task(file.Config.TaskType), file.Config.PeftType
 		if s.labels == nil {
 			s.labels = info.Labels
 		}
 		if s.problemType == "" {
 			s.problemType = info.ProblemType
 		}
-	} else if method := hfio.PeftType(enum(c.String("peft-type"))); !slices.Contains(adapters.Methods(), method) {
+	} else if !slices.Contains(adapters.Methods(), s.method) {
 		return start{}, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
 	}
 	if s.task != models.SeqCls && s.task != models.TokenCls && s.task != models.QuestionAns {
@@ -126,7 +128,7 @@ func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *tr
 	if from.adapter != nil {
 		job.model, err = adapters.FromFile(from.adapter, model)
 	} else {
-		job.model, err = newAdapter(c, model, tokenizer)
+		job.model, err = newAdapter(c, model, tokenizer, data.Tasks())
 	}
 	if err != nil {
 		return err
@@ -140,6 +142,9 @@ func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *tr
 	}
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
+	if err := checkTasks(c.String("data"), data, job.model); err != nil {
+		return err
+	}
 	room := maxLength(job.base.Shape(), job.model)
 	info.MaxLength = cmp.Or(c.Int("max-length"), room)
 	if room > 0 && info.MaxLength > room {
@@ -159,8 +164,19 @@ func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *tr
 		return err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, dev))
+	if err := checkTasks(path, dev, job.model); err != nil {
+		return err
+	}
 	if job.data.Dev, err = train.Encode(tokenizer, dev.Examples, encode); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// checkTasks reports a file with tasks that the adapter does not have.
+func checkTasks(path string, data *train.Data, m *adapters.PeftModel) error {
+	if tasks := m.Config.NumTasks; tasks > 0 && data.Tasks() > tasks {
+		return fmt.Errorf("%s: found task %d, want 0 to %d: the adapter has --num-tasks %d", path, data.Tasks()-1, tasks-1, tasks)
 	}
 	return nil
 }
@@ -174,7 +190,7 @@ func maxLength(base models.Shape, m *adapters.PeftModel) int {
 // enum is how PEFT writes a name: prompt-tuning is PROMPT_TUNING.
 func enum(name string) string { return strings.ReplaceAll(strings.ToUpper(name), "-", "_") }
 
-func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer) (*adapters.PeftModel, error) {
+func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, tasks int) (*adapters.PeftModel, error) {
 	method := hfio.PeftType(enum(c.String("peft-type")))
 	recipe := train.Defaults(method)
 	config := hfio.NewAdapterConfig(method)
@@ -205,6 +221,15 @@ func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokeniz
 		}
 	}
 	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
+	if method == hfio.MultitaskPromptTuning {
+		config.NumTasks = cmp.Or(c.Int("num-tasks"), tasks)
+		config.NumRanks = cmp.Or(c.Int("num-ranks"), config.NumRanks)
+		config.PromptTuningInitStateDictPath, config.PromptTuningInitTask = c.String("prompt-tuning-init-state-dict-path"), c.Int("prompt-tuning-init-task")
+		var err error
+		if init.Source, err = readSource(config.PromptTuningInitStateDictPath); err != nil {
+			return nil, err
+		}
+	}
 	if config.PromptTuningInit == "TEXT" {
 		config.PromptTuningInitText = c.String("prompt-tuning-init-text")
 		config.TokenizerNameOrPath = config.BaseModelNameOrPath
@@ -244,6 +269,26 @@ func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (e
 	}
 	config.TargetModules, err = json.Marshal(value)
 	return err
+}
+
+// readSource reads the tensors of the adapter that a new one starts from.
+func readSource(path string) ([]hfio.Tensor, error) {
+	if path == "" {
+		return nil, nil
+	}
+	dir, name := hfio.Dir(filepath.Dir(path)), filepath.Base(path)
+	if strings.HasSuffix(name, ".safetensors") {
+		file, err := hfio.OpenSafeTensors(dir, name, &hfio.OpenOptions{NoMap: true})
+		if err != nil {
+			return nil, err
+		}
+		return file.Tensors, nil
+	}
+	file, err := hfio.OpenTorch(dir, name, &hfio.OpenOptions{NoMap: true})
+	if err != nil {
+		return nil, err
+	}
+	return file.Tensors, nil
 }
 
 // set sets a field to the last of the values that is not empty.

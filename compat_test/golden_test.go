@@ -35,7 +35,12 @@ var cases = []taskCase{
 	{name: "null", task: models.SeqCls, kind: models.SingleLabel, labels: 3},
 }
 
-var methods = []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefix-projection", "cartridge", "lora"}
+var methods = []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefix-projection", "cartridge", "multitask", "lora"}
+
+// takes tells whether PEFT runs a method in the case: it gives task ids to the prompt in two tasks only.
+func (c taskCase) takes(method string) bool {
+	return method != "multitask" || c.name != "null" && (c.task == models.SeqCls || c.task == models.TokenCls)
+}
 
 // ask is what compareForward needs of a model in this case. The loss goes by the base's problem type, as in transformers.
 func (c taskCase) ask(f forward) tuned { return tuned{forward: f, task: c.task, problemType: c.kind} }
@@ -176,7 +181,7 @@ func TestGoldenSteps(t *testing.T) {
 			m = loadAdapter(t, filepath.Join(folder, "adapter"), base)
 		}
 		setParameters(t, m, openTensors(t, filepath.Join(folder, "state.safetensors")))
-		batches := readLines[batchLine](t, filepath.Join(folder, "..", "batches.jsonl"))
+		batches := readLines[batchLine](t, ownOrCommon(folder, "batches.jsonl"))
 		run := takeSteps(t, m, c.ask(m.Forward), batches, plan)
 		compareSteps(t, m, run, openTensors(t, filepath.Join(folder, "steps.safetensors")))
 	})
@@ -189,20 +194,27 @@ func eachGolden(t *testing.T, test func(t *testing.T, c taskCase, folder string,
 			folder := filepath.Join(goldens, c.name)
 			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{Task: c.task}, 0)
 			for _, method := range methods {
+				if !c.takes(method) {
+					continue
+				}
 				t.Run(method, func(t *testing.T) { test(t, c, filepath.Join(folder, method), base) })
 			}
 		})
 	}
 }
 
-// goldenExamples reads the method's own inputs, or those of the task.
 func goldenExamples(t *testing.T, folder string) []example {
 	t.Helper()
-	path := filepath.Join(folder, "input.jsonl")
+	return readLines[example](t, ownOrCommon(folder, "input.jsonl"))
+}
+
+// ownOrCommon names the method's own file, or that of the task.
+func ownOrCommon(folder, file string) string {
+	path := filepath.Join(folder, file)
 	if _, err := os.Stat(path); err != nil {
-		path = filepath.Join(folder, "..", "input.jsonl")
+		path = filepath.Join(folder, "..", file)
 	}
-	return readLines[example](t, path)
+	return path
 }
 
 func loadAdapter(t testing.TB, dir string, base *models.Model) *adapters.PeftModel {

@@ -35,6 +35,7 @@ const (
 type example struct {
 	IDs     []int           `json:"input_ids"`
 	TypeIDs []int           `json:"token_type_ids,omitempty"`
+	TaskID  int             `json:"task_ids,omitempty"`
 	Labels  json.RawMessage `json:"labels,omitempty"`
 	Start   *int            `json:"start_positions,omitempty"`
 	End     *int            `json:"end_positions,omitempty"`
@@ -213,7 +214,7 @@ func closeTo[G, W numtest.Float](t *testing.T, name string, got []G, want []W, r
 func sequences(examples ...example) []models.Sequence {
 	list := make([]models.Sequence, len(examples))
 	for i, e := range examples {
-		list[i] = models.Sequence{IDs: e.IDs, TypeIDs: e.TypeIDs}
+		list[i] = models.Sequence{IDs: e.IDs, TypeIDs: e.TypeIDs, TaskID: e.TaskID}
 	}
 	return list
 }

@@ -18,6 +18,7 @@ var trainingFlags = map[string]string{
 	"prompt-vocab":      "--peft-type PROMPT_TUNING --prompt-tuning-init SAMPLE_VOCAB",
 	"ptuning-mlp":       "--peft-type P_TUNING --encoder-hidden-size 10",
 	"cartridge":         "--peft-type CARTRIDGE --num-frozen-tokens 2",
+	"multitask":         "--peft-type MULTITASK_PROMPT_TUNING --num-ranks 3",
 	"ptuning-lstm":      "--peft-type P_TUNING --encoder-reparameterization-type LSTM --encoder-hidden-size 10 --encoder-dropout 0.1",
 	"prefix":            "--peft-type PREFIX_TUNING",
 	"prefix-projection": "--peft-type PREFIX_TUNING --prefix-projection --encoder-hidden-size 10",
@@ -25,14 +26,14 @@ var trainingFlags = map[string]string{
 
 // trainingData holds a few lines for each task.
 var trainingData = map[models.Task]string{
-	models.SeqCls: `{"text": "a good film", "label": "pos"}
-{"text": "not good", "label": "neg"}
-{"text": "the bad city", "label": "neg"}
-{"text": "great river", "label": "pos"}
+	models.SeqCls: `{"text": "a good film", "label": "pos", "task_id": 0}
+{"text": "not good", "label": "neg", "task_id": 1}
+{"text": "the bad city", "label": "neg", "task_id": 0}
+{"text": "great river", "label": "pos", "task_id": 1}
 `,
-	models.TokenCls: `{"words": ["the", "great", "river"], "tags": ["O", "B-LOC", "I-LOC"]}
-{"words": ["not", "good"], "tags": ["O", "O"]}
-{"words": ["who"], "tags": ["B-PER"]}
+	models.TokenCls: `{"words": ["the", "great", "river"], "tags": ["O", "B-LOC", "I-LOC"], "task_id": 1}
+{"words": ["not", "good"], "tags": ["O", "O"], "task_id": 0}
+{"words": ["who"], "tags": ["B-PER"], "task_id": 1}
 `,
 	models.QuestionAns: `{"question": "who is it", "context": "the good film is great", "answers": {"text": ["the good film"], "answer_start": [0]}}
 {"question": "what is it", "context": "a great river", "answers": {"text": ["river"], "answer_start": [8]}}
@@ -51,9 +52,12 @@ func TestLiveCommand(t *testing.T) {
 			if err := os.WriteFile(file, []byte(data), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			writeLines(t, input, drawInputs())
 			for name, flags := range trainingFlags {
+				if !(taskCase{task: task}).takes(name) {
+					continue
+				}
 				t.Run(name, func(t *testing.T) {
+					writeLines(t, input, drawInputs(name == "multitask"))
 					dir, output := filepath.Join(t.TempDir(), "adapter"), filepath.Join(t.TempDir(), "output.jsonl")
 					gopeft(t, "train --num-virtual-tokens 5 --num-train-epochs 5 --learning-rate 0.05 --batch-size 2 --task-type "+string(task)+" "+flags,
 						"--base", base, "--data", file, "--output", dir)
@@ -91,11 +95,14 @@ func compareLines(t *testing.T, got, want []answer) {
 	t.Logf("outputs: greatest difference %.2g", worst)
 }
 
-// drawInputs are sequences without labels.
-func drawInputs() []example {
+// drawInputs are sequences without labels, of two tasks if there are several.
+func drawInputs(tasks bool) []example {
 	examples := drawExamples(taskCase{kind: models.SingleLabel, labels: 2}, liveBase{vocab: 128}, seeded(21), 7, 1, 15)
 	for i := range examples {
 		examples[i].Labels = nil
+		if tasks {
+			examples[i].TaskID = i % 2
+		}
 	}
 	return examples
 }

@@ -44,6 +44,8 @@ var variants = []variant{
 		"lora_alpha": 1.5, "use_rslora": true, "target_modules": []string{"key"}, "layers_to_transform": []int{0, 2}, "init_lora_weights": "gaussian",
 	}},
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
+	{name: "multitask", method: "multitask", always: true},
+	{name: "multitask-vocab", method: "multitask", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB", "num_tasks": 3, "num_ranks": 1}},
 	{name: "cartridge", method: "cartridge", always: true},
 	{name: "cartridge-none-frozen", method: "cartridge", fields: map[string]any{"num_frozen_tokens": 0}},
 }
@@ -92,7 +94,7 @@ func TestLiveMiniLM(t *testing.T) {
 
 func eachVariant(t *testing.T, c taskCase, test func(*testing.T, variant)) {
 	for _, v := range variants {
-		if v.always || c.name == string(models.SeqCls) {
+		if c.takes(v.method) && (v.always || c.name == string(models.SeqCls)) {
 			t.Run(v.name, func(t *testing.T) { test(t, v) })
 		}
 	}
@@ -112,7 +114,7 @@ func miniLM(t *testing.T) string {
 func roundTrip(t *testing.T, o *oracle, c taskCase, base liveBase, v variant) {
 	cell := cell{oracle: o, taskCase: c, base: base, variant: v, folder: t.TempDir()}
 	cell.model = openBase(t, base.dir, models.HeadSpec{Task: c.task, ProblemType: c.kind}, base.labels)
-	cell.examples = drawExamples(c, base, seeded(5), 9, 1, 14)
+	cell.examples = cell.withTasks(drawExamples(c, base, seeded(5), 9, 1, 14))
 	made := cell.path("made")
 	cell.pythonMakes(t, made)
 	t.Run("Python makes, Go loads", func(t *testing.T) { cell.goLoads(t, made) })
@@ -298,6 +300,7 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 	config.EncoderReparameterizationType = python.EncoderReparameterizationType
 	config.PrefixProjection = python.PrefixProjection
 	config.InitWeights = python.InitWeights
+	config.NumTasks, config.NumRanks = python.NumTasks, python.NumRanks
 	if hidden, ok := c.variant.fields["encoder_hidden_size"].(int); ok {
 		config.EncoderHiddenSize = hidden
 	}
@@ -331,9 +334,19 @@ func (c cell) drawBatches() []batchLine {
 	random := seeded(11)
 	lines := make([]batchLine, 10)
 	for i := range lines {
-		lines[i].Batch = drawExamples(c.taskCase, c.base, random, 2+random.IntN(9), 2+random.IntN(9), 2+random.IntN(9))
+		lines[i].Batch = c.withTasks(drawExamples(c.taskCase, c.base, random, 2+random.IntN(9), 2+random.IntN(9), 2+random.IntN(9)))
 	}
 	return lines
+}
+
+// withTasks gives each sequence a task where there are several.
+func (c cell) withTasks(examples []example) []example {
+	if c.variant.method == "multitask" {
+		for i := range examples {
+			examples[i].TaskID = i % 2
+		}
+	}
+	return examples
 }
 
 // drawExamples draws sequences of the given lengths with labels of the task.

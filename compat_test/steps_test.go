@@ -75,6 +75,10 @@ func state(m *adapters.PeftModel) []hfio.Tensor {
 		if strings.Contains(p.Name, "bias") { // a vector in torch, a matrix of one row here
 			shape = shape[1:]
 		}
+		if strings.Contains(p.Name, "prefix_task") { // a matrix for each task, one under the other here
+			tasks := m.Config.NumTasks
+			shape = []int{tasks, shape[0] / tasks, shape[1]}
+		}
 		tensors = append(tensors, hfio.NewFloat32(stateName(p), shape, kernel.Data(p.Param)))
 	}
 	return tensors

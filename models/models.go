@@ -71,6 +71,7 @@ type Sequence struct {
 	IDs     []int
 	TypeIDs []int   // token types, one a token; nil: all 0
 	Prompt  *Prompt // nil: none. Sequences may share one, and a batch may mix several
+	TaskID  int     // for an adapter of several tasks, from 0; models do not look at it
 }
 
 // Batch is what a forward pass reads.

@@ -13,6 +13,7 @@ import (
 type TokenInput struct {
 	InputIDs        []int `json:"input_ids"`
 	TokenTypeIDs    []int `json:"token_type_ids"`
+	TaskIDs         *int  `json:"task_ids"` // of an adapter of several tasks; default: Predictor.TaskID
 	DecoderInputIDs []int `json:"decoder_input_ids"`
 	// Labels is a class, the values of a regression or of several labels, a class for
 	// every row, or the first and the last row of an answer, which StartPositions and
@@ -43,7 +44,11 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	}
 	pool := p.base.pools.Get().(*models.Pool)
 	defer p.base.giveBack(pool)
-	batch := models.Batch{Sequences: []models.Sequence{{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs}}, Pool: pool}
+	sequence := models.Sequence{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs, TaskID: p.TaskID}
+	if in.TaskIDs != nil {
+		sequence.TaskID = *in.TaskIDs
+	}
+	batch := models.Batch{Sequences: []models.Sequence{sequence}, Pool: pool}
 	logits, out, err := p.forward(batch)
 	if err != nil {
 		return nil, err

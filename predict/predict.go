@@ -73,6 +73,7 @@ type Predictor struct {
 	Task        models.Task
 	ProblemType string   // of SEQ_CLS; "": single label, or a regression where there is one label
 	Labels      []string // names of the scores
+	TaskID      int      // which task of an adapter of several the texts belong to
 	MaxLength   int      // of a text in tokens, special tokens included; longer ones are cut
 
 	// OtherBase: gopeft.json says that the adapter was trained on a base with other
@@ -207,7 +208,7 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index
 				return fmt.Errorf("input %d: %w", from+i, err)
 			}
 			encodings[i] = encoding
-			batch.Sequences[i] = models.Sequence{IDs: encoding.IDs, TypeIDs: encoding.TypeIDs}
+			batch.Sequences[i] = models.Sequence{IDs: encoding.IDs, TypeIDs: encoding.TypeIDs, TaskID: p.TaskID}
 		}
 		logits, out, err := p.forward(batch)
 		if err != nil {

@@ -47,6 +47,7 @@ const (
 	RoleWords   = "words"
 	RoleTags    = "tags"
 	RoleAnswers = "answers"
+	RoleTask    = "task"
 )
 
 // DataOptions says how a file is read. Nil and the zero value guess everything and
@@ -66,6 +67,9 @@ type DataOptions struct {
 	ProblemType string
 	// Unlabelled reads texts alone.
 	Unlabelled bool
+	// Tasks reads the number of each example's task, from 0, for an adapter of several;
+	// without a column for it all are of task 0.
+	Tasks bool
 }
 
 // Data is a file that was read.
@@ -91,7 +95,17 @@ type Example struct {
 	Labels     []string // SEQ_CLS with several labels
 	Tags       []string // TOKEN_CLS: one a word
 	Answers    []Answer // QUESTION_ANS: all right ones; none: there is no answer
+	TaskID     int      // where DataOptions.Tasks asks for it
 	Line       int      // of the file, from 1; the row of a Parquet file
+}
+
+// Tasks is how many tasks the examples have: one more than the greatest number.
+func (d *Data) Tasks() int {
+	n := 1
+	for _, e := range d.Examples {
+		n = max(n, e.TaskID+1)
+	}
+	return n
 }
 
 // Answer is a piece of the context.

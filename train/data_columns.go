@@ -36,6 +36,7 @@ var guesses = map[string][]string{
 	RoleWords:   {"words", "tokens"},
 	RoleTags:    {"tags", "ner_tags", "labels", "pos_tags", "label"},
 	RoleAnswers: {"answers", "answer"},
+	RoleTask:    {"task_ids", "task_id", "task"},
 }
 
 var squadGuesses = map[string][]string{
@@ -58,6 +59,9 @@ func roles(o DataOptions) (names []string, need int) {
 		drop := []string{RoleLabel, RoleTags, RoleAnswers}
 		names = slices.DeleteFunc(names, func(r string) bool { return slices.Contains(drop, r) })
 		need--
+	}
+	if o.Tasks {
+		names = append(names, RoleTask)
 	}
 	return names, need
 }

@@ -21,6 +21,9 @@ type rowReader struct {
 
 func (r *rowReader) example(o DataOptions) Example {
 	e := Example{Line: r.row.line}
+	if _, ok := r.columns[RoleTask]; ok {
+		e.TaskID = r.task()
+	}
 	if o.Task == models.TokenCls {
 		r.words(&e, o)
 		return e
@@ -58,6 +61,19 @@ func (r *rowReader) text(role string) string {
 		r.problem(role, kindOf(r.cell(role)), "a text")
 	}
 	return s
+}
+
+// maxTask bounds the number of a task.
+const maxTask = 1 << 16
+
+func (r *rowReader) task() int {
+	s, _ := scalar(r.cell(RoleTask))
+	task, err := strconv.Atoi(s)
+	if err != nil || task < 0 || task > maxTask {
+		r.problem(RoleTask, quote(s), fmt.Sprintf("the number of a task, 0 to %d", maxTask))
+		return 0
+	}
+	return task
 }
 
 func (r *rowReader) label(o DataOptions) string {

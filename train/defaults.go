@@ -40,7 +40,7 @@ func Defaults(method hfio.PeftType) Recipe {
 		Schedule: Linear, WarmupRatio: 0.06, ClipNorm: 1,
 	}
 	switch method {
-	case hfio.PromptTuning:
+	case hfio.PromptTuning, hfio.MultitaskPromptTuning:
 		r.PromptTuningInit = "SAMPLE_VOCAB"
 	case hfio.PTuning:
 		r.Reparameterize = "MLP"

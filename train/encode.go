@@ -24,6 +24,7 @@ type Tokenizer interface {
 // count the tokens of the text alone; virtual tokens are added when a batch is made.
 type Feature struct {
 	IDs, TypeIDs []int
+	TaskID       int       // for an adapter of several tasks
 	Class        int       // SEQ_CLS with one label
 	Values       []float32 // SEQ_CLS with several labels, or a regression
 	Tags         []int     // TOKEN_CLS: one a token, models.Ignored where there is none
@@ -82,7 +83,7 @@ func (e *encoder) feature(x Example) (Feature, error) {
 	if err != nil {
 		return Feature{}, err
 	}
-	f := Feature{IDs: encoding.IDs, TypeIDs: encoding.TypeIDs}
+	f := Feature{IDs: encoding.IDs, TypeIDs: encoding.TypeIDs, TaskID: x.TaskID}
 	switch {
 	case e.options.Task == models.QuestionAns:
 		e.answer(&f, x, encoding)

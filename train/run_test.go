@@ -73,6 +73,7 @@ var methods = map[string]struct {
 		c.PrefixProjection, c.EncoderHiddenSize = true, 12
 	}},
 	"cartridge": {hfio.Cartridge, nil},
+	"multitask": {hfio.MultitaskPromptTuning, func(c *hfio.AdapterConfig) { c.NumTasks, c.NumRanks = 2, 2 }},
 }
 
 func TestLearns(t *testing.T) {

@@ -61,14 +61,18 @@ func Run(t *testing.T, s Suite) {
 // tokens are the ids of the suite's sequences; any base has them.
 var tokens = [][]int{{1, 5, 6, 7, 2}, {1, 8, 2}, {1, 9, 10, 3, 4, 2}}
 
-func batch(shape models.Shape) models.Batch {
+// batch gives the tasks of an adapter turns.
+func (s Suite) batch(base *models.Model) models.Batch {
 	b := models.Batch{}
 	for i, ids := range tokens {
-		s := models.Sequence{IDs: ids}
-		if i == 0 && shape.TypeVocab > 1 {
-			s.TypeIDs = []int{0, 0, 1, 1, 1}
+		sequence := models.Sequence{IDs: ids}
+		if i == 0 && base.Backbone.Shape().TypeVocab > 1 {
+			sequence.TypeIDs = []int{0, 0, 1, 1, 1}
 		}
-		b.Sequences = append(b.Sequences, s)
+		if s.Config.NumTasks > 0 {
+			sequence.TaskID = i % s.Config.NumTasks
+		}
+		b.Sequences = append(b.Sequences, sequence)
 	}
 	return b
 }
@@ -187,8 +191,13 @@ func (s Suite) names(t *testing.T) {
 		t.Errorf("spago's traversal finds %d parameters, want %d", traversed, len(want))
 	}
 	stored, err := m.Adapter.Stored()
-	if err != nil || len(stored) != 1 || stored[0].Name != "prompt_embeddings" || stored[0].DType != hfio.F32 {
-		t.Errorf("Stored() = %v, %v", stored, err)
+	if err != nil || len(stored) == 0 || stored[0].Name != "prompt_embeddings" {
+		t.Errorf("Stored() gives %d tensors, %v; want prompt_embeddings first", len(stored), err)
+	}
+	for _, tensor := range stored {
+		if tensor.DType != hfio.F32 {
+			t.Errorf("Stored() gives %s as %s", tensor.Name, tensor.DType)
+		}
 	}
 }
 
@@ -213,9 +222,9 @@ func (s Suite) roundTrip(t *testing.T) {
 		t.Error("training cannot go on although the side file is there")
 	}
 	sameFiles(t, files(t, save(t, loaded)), files(t, dir))
-	want := answers(t, m, batch(base.Backbone.Shape()))
-	numtest.SameBits(t, answers(t, loaded, batch(base.Backbone.Shape())), want)
-	numtest.SameBits(t, answers(t, load(t, dir, base), batch(base.Backbone.Shape())), want)
+	want := answers(t, m, s.batch(base))
+	numtest.SameBits(t, answers(t, loaded, s.batch(base)), want)
+	numtest.SameBits(t, answers(t, load(t, dir, base), s.batch(base)), want)
 	for i, p := range m.Trained() {
 		if got := loaded.Trained()[i]; got.Name != p.Name || !numtest.SameBits(t, kernel.Data(got.Param), kernel.Data(p.Param)) {
 			t.Errorf("%s came back as %s or with other values", p.Name, got.Name)
@@ -240,20 +249,20 @@ func (s Suite) plainRoundTrip(t *testing.T) {
 		t.Errorf("Trained() lists %d parameters of a prompt whose encoder is lost", len(loaded.Trained()))
 	}
 	sameFiles(t, files(t, save(t, loaded)), files(t, dir))
-	numtest.SameBits(t, answers(t, loaded, batch(base.Backbone.Shape())), answers(t, m, batch(base.Backbone.Shape())))
+	numtest.SameBits(t, answers(t, loaded, s.batch(base)), answers(t, m, s.batch(base)))
 }
 
 func (s Suite) changes(t *testing.T) {
 	base := s.Base(t)
 	loaded := load(t, save(t, s.create(t, base, 1)), base)
-	before := answers(t, loaded, batch(base.Backbone.Shape()))
+	before := answers(t, loaded, s.batch(base))
 	nudge(loaded, 3)
-	want := answers(t, loaded, batch(base.Backbone.Shape()))
+	want := answers(t, loaded, s.batch(base))
 	if slices.Equal(before, want) {
 		t.Fatal("changed values change no answer")
 	}
 	again := load(t, save(t, loaded), base)
-	numtest.SameBits(t, answers(t, again, batch(base.Backbone.Shape())), want)
+	numtest.SameBits(t, answers(t, again, s.batch(base)), want)
 	if !again.Adapter.Continuable() {
 		t.Error("training cannot go on after a second save")
 	}
@@ -316,7 +325,7 @@ func (s Suite) gradientsAt(t testing.TB, point uint64) {
 	base := s.Base(t)
 	m := s.create(t, base, 1)
 	nudge(m, point)
-	b := batch(base.Backbone.Shape())
+	b := s.batch(base)
 	y := answerOf(t, m, b)
 	graph := kernel.MSE(y, make([]float32, len(kernel.Data(y))))
 	if err := s.Backward(graph); err != nil {
@@ -346,7 +355,7 @@ func (s Suite) gradientsAt(t testing.TB, point uint64) {
 
 func (s Suite) frozenBase(t *testing.T) {
 	base := s.Base(t)
-	b := batch(base.Backbone.Shape())
+	b := s.batch(base)
 	before := slices.Clone(baseAnswers(t, base, b))
 	other := s.create(t, base, 5)
 	untouched := slices.Clone(answers(t, other, b))
@@ -407,7 +416,7 @@ func (s Suite) emptyPrompt(t *testing.T) {
 		none := models.KV{Keys: kernel.New(0, kernel.Cols(kv.Keys), nil), Values: kernel.New(0, kernel.Cols(kv.Values), nil)}
 		empty.Past = append(empty.Past, none)
 	}
-	plain, cut := batch(base.Backbone.Shape()), batch(base.Backbone.Shape())
+	plain, cut := s.batch(base), s.batch(base)
 	for i := range cut.Sequences {
 		cut.Sequences[i].Prompt = empty
 		if s.Config.TaskType == hfio.QuestionAns || s.Config.TaskType == hfio.FeatureExtraction {
@@ -419,7 +428,7 @@ func (s Suite) emptyPrompt(t *testing.T) {
 
 func (s Suite) freeze(t *testing.T) {
 	base := s.Base(t)
-	b := batch(base.Backbone.Shape())
+	b := s.batch(base)
 	m := s.create(t, base, 1)
 	nudge(m, 2)
 	want := slices.Clone(answers(t, m, b))
@@ -453,7 +462,7 @@ func (s Suite) mixed(t *testing.T) {
 		frozen = append(frozen, f)
 	}
 	var requests []adapters.Request
-	for i, sequence := range batch(base.Backbone.Shape()).Sequences {
+	for i, sequence := range s.batch(base).Sequences {
 		requests = append(requests, adapters.Request{Sequence: sequence, Adapter: frozen[i%2]})
 	}
 	got, err := adapters.ForwardMixed(base, requests)
@@ -483,7 +492,7 @@ func (s Suite) dropout(t *testing.T) {
 	m := s.create(t, base, 1)
 	nudge(m, 2)
 	run := func(seed uint64) []float32 {
-		b := batch(base.Backbone.Shape())
+		b := s.batch(base)
 		b.Dropout = layer.NewDropout(seed)
 		return slices.Clone(answers(t, m, b))
 	}

@@ -13,7 +13,7 @@ import warnings
 
 import torch
 import transformers
-from peft import CartridgeConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
+from peft import CartridgeConfig, MultitaskPromptTuningConfig, PeftModel, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (AutoModel, AutoModelForQuestionAnswering, AutoModelForSequenceClassification,
                           AutoModelForTokenClassification, BertConfig, BertForSequenceClassification, BertTokenizer)
@@ -36,7 +36,9 @@ VARIANTS = {
     "prefix": lambda **k: PrefixTuningConfig(num_virtual_tokens=3, **k),
     "prefix-projection": lambda **k: PrefixTuningConfig(num_virtual_tokens=3, encoder_hidden_size=7, prefix_projection=True, **k),
     "cartridge": lambda **k: CartridgeConfig(num_virtual_tokens=3, **k),
+    "multitask": lambda **k: MultitaskPromptTuningConfig(num_virtual_tokens=3, num_tasks=2, num_ranks=2, **k),
 }
+TASKED = ("SEQ_CLS", "TOKEN_CLS")  # where PEFT takes task ids
 INPUTS = [
     {"input_ids": [2, 11, 12, 13, 3], "token_type_ids": [0, 0, 0, 1, 1]},
     {"input_ids": [2, 20, 39, 3, 31, 7, 3], "token_type_ids": [0, 0, 0, 0, 1, 1, 1]},
@@ -70,9 +72,11 @@ def load_base(task):
 
 
 def outputs(model, task, expected, name):
-    """Every input alone, in evaluation, under transformers' names."""
+    """Every input alone, in evaluation, under transformers' names. Where there are tasks, they take turns."""
     model.eval()
     for i, x in enumerate(INPUTS):
+        if name.startswith("multitask"):
+            x = {**x, "task_ids": i % 2}
         with torch.no_grad():
             y = model(**{k: torch.tensor([v]) for k, v in x.items()})
         if task == "FEATURE_EXTRACTION":
@@ -87,7 +91,8 @@ def outputs(model, task, expected, name):
 def training(model, directory):
     """The training-time module and the gradients of one batch's loss."""
     model.eval()
-    y = model(**{k: torch.tensor(v) for k, v in BATCH.items()}, labels=torch.tensor([2, 0]))
+    batch = BATCH if not directory.startswith("multitask") else {**BATCH, "task_ids": [1, 0]}
+    y = model(**{k: torch.tensor(v) for k, v in batch.items()}, labels=torch.tensor([2, 0]))
     y.loss.backward()
     tensors = {"loss": y.loss.detach().reshape(1)}
     for name, p in model.named_parameters():
@@ -108,6 +113,8 @@ def make_adapters(expected):
     for task in CLASSES:
         outputs(load_base(task), task, expected, "base-" + task.lower())
         for n, (variant, make) in enumerate(VARIANTS.items()):
+            if variant == "multitask" and task not in TASKED:
+                continue
             torch.manual_seed(100 + n)
             model = get_peft_model(load_base(task), make(task_type=task))
             for name, p in model.named_parameters():
@@ -161,6 +168,16 @@ def make_inits(expected):
     save(get_peft_model(load_base("TOKEN_CLS"), sampled), "prompt-sampled")
 
 
+def make_targets():
+    """New adapters that start from the tasks of another."""
+    for name, init in {"average": "AVERAGE_SOURCE_TASKS", "exact": "EXACT_SOURCE_TASK", "shared": "ONLY_SOURCE_SHARED"}.items():
+        torch.manual_seed(1)
+        config = MultitaskPromptTuningConfig(
+            task_type="SEQ_CLS", num_virtual_tokens=3, num_ranks=2, prompt_tuning_init=init, prompt_tuning_init_task=1,
+            prompt_tuning_init_state_dict_path="multitask-seq_cls/adapter_model.safetensors")
+        save(get_peft_model(load_base("SEQ_CLS"), config), "multitask-" + name)
+
+
 def make_init_stats():
     """What PEFT's own initialisation looks like on a wide base: name, count, mean, deviation, quantiles."""
     config = BertConfig(vocab_size=40, hidden_size=48, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8,
@@ -175,6 +192,7 @@ def make_init_stats():
         "prefix-projection": lambda: PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=200, encoder_hidden_size=64,
                                                         prefix_projection=True),
         "cartridge": lambda: CartridgeConfig(task_type="SEQ_CLS", num_virtual_tokens=200),
+        "multitask": lambda: MultitaskPromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=200, num_tasks=2, num_ranks=2),
     }.items()):
         torch.manual_seed(500 + n)
         model = get_peft_model(BertForSequenceClassification(config), make())
@@ -198,6 +216,7 @@ def main():
     make_without_task(expected)
     make_dtypes(expected)
     make_inits(expected)
+    make_targets()
     make_init_stats()
     save_file(expected, "expected.safetensors")
 

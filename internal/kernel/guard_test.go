@@ -49,6 +49,10 @@ func TestShapeErrors(t *testing.T) {
 		{"insert gap", "InsertRows", "want one that begins at 0", func() { kernel.InsertRows(x(5, 3), []kernel.Span{{1, 5}}, nil) }},
 		{"insert count", "InsertRows", "0 prompts for 1 sequences", func() { kernel.InsertRows(x(4, 3), span, nil) }},
 		{"insert width", "InsertRows", "prompt 0 is [1 2]", func() { kernel.InsertRows(x(4, 3), span, tensors(x(1, 2))) }},
+		{"task matrices", "TaskPrompts", "left is [4 1] and right is [1 3] for x [2 3]", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(1, 3), nil) }},
+		{"task width", "TaskPrompts", "right is [2 2]", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 2), nil) }},
+		{"unknown task", "TaskPrompts", "task 1 is 2, want different ones below 2", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 3), []int{0, 2}) }},
+		{"task twice", "TaskPrompts", "task 1 is 0", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 3), []int{0, 0}) }},
 		{"embed rows", "Embed", "asked for 1 rows, want 2", func() {
 			kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0, 1}}, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}})
 		}},

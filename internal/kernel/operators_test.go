@@ -194,6 +194,32 @@ func TestRowsOperators(t *testing.T) {
 	}
 }
 
+func TestTaskPrompts(t *testing.T) {
+	const tasks, p, r, d = 3, 2, 2, 5
+	asked := []int{2, 0}
+	operatorCase{
+		name:   "TaskPrompts",
+		inputs: []input{random("x", p, d), random("left", tasks*p, r), random("right", tasks*r, d)},
+		build: func(x []mat.Tensor) mat.Tensor {
+			return kernel.TaskPrompts(x[0], x[1], x[2], asked)
+		},
+		reference: func(x [][]float64) (y []float64) {
+			for _, task := range asked {
+				for i := range p {
+					for j := range d {
+						var sum float64
+						for k := range r {
+							sum += x[1][(task*p+i)*r+k] * x[2][(task*r+k)*d+j]
+						}
+						y = append(y, x[0][i*d+j]*sum)
+					}
+				}
+			}
+			return y
+		},
+	}.run(t)
+}
+
 func TestEmbed(t *testing.T) {
 	words, types := numtest.Normal(1, 5*3, 1), numtest.Normal(2, 2*3, 1)
 	got := kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: words}, 3, []int{4, 0, 4}}, kernel.Lookup{kernel.Values{Float32: types}, 3, []int{1, 1, 0}})

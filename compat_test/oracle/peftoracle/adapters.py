@@ -19,8 +19,14 @@ METHODS = {
     "prefix-projection": (peft.PrefixTuningConfig, {"prefix_projection": True}),
     "cartridge": (peft.CartridgeConfig, {}),
     "lora": (peft.LoraConfig, {}),
+    "multitask": (peft.MultitaskPromptTuningConfig, {"num_tasks": 2, "num_ranks": 2}),
 }
-INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING")  # the methods that lengthen the sequence
+INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING")  # the methods that lengthen the sequence
+
+
+def runs(method, task):
+    """PEFT gives task ids to the prompt in these tasks only."""
+    return method != "multitask" or task in ("SEQ_CLS", "TOKEN_CLS")
 
 
 def method_config(method, task, virtual_tokens, fields=None):

@@ -1,7 +1,7 @@
 """forward: what transformers' or PEFT's model returns in evaluation for one unpadded sequence after the other.
 
 Input, one sequence a line: {"input_ids": [...]}, or {"text": ...} with optional pair, which the base's tokenizer encodes; with optional
-token_type_ids, position_ids, labels (SEQ_CLS: an integer, a number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of
+token_type_ids, position_ids, task_ids (an integer, for adapters of several tasks; default 0), labels (SEQ_CLS: an integer, a number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of
 the logits), start_positions and end_positions.
 Output, one line per sequence: transformers' names (logits, start_logits, end_logits, last_hidden_state, pooler_output, loss) and
 its shapes WITHOUT the batch dimension: SEQ_CLS logits are [labels], TOKEN_CLS logits [rows, labels]. The rows are PEFT's: with
@@ -61,9 +61,16 @@ def tensors(task, example, model):
     for name in ("input_ids", "token_type_ids", "position_ids", "start_positions", "end_positions"):
         if name in example:
             inputs[name] = torch.tensor([example[name]], dtype=torch.long)
+    if is_multitask(model):
+        inputs["task_ids"] = torch.tensor([example.get("task_ids", 0)])
     if "labels" in example and task != "FEATURE_EXTRACTION":
         inputs["labels"] = torch.tensor([example["labels"]], dtype=label_type(task, example["labels"], model))
     return inputs
+
+
+def is_multitask(model):
+    config = getattr(model, "peft_config", {}).get("default")
+    return config is not None and config.peft_type == "MULTITASK_PROMPT_TUNING"
 
 
 def label_type(task, labels, model):

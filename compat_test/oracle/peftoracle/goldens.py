@@ -9,7 +9,8 @@
     DIR/CASE/batches.jsonl           the data of the AdamW steps
     DIR/CASE/METHOD/adapter/         an adapter as PEFT saved it
     DIR/CASE/METHOD/state.safetensors    its parameters at training time
-    DIR/CASE/METHOD/input.jsonl      as above, with labels of the length that PEFT wants under this method, where it differs
+    DIR/CASE/METHOD/input.jsonl      as above, with labels of the length that PEFT wants under this method, and with task ids, where it differs
+    DIR/CASE/METHOD/batches.jsonl    as above, with task ids
     DIR/CASE/METHOD/forward.jsonl    the outputs with the adapter
     DIR/CASE/METHOD/steps.safetensors    ten AdamW steps: weight decay 0.01, linear schedule with two steps of warm-up, clip 1
 
@@ -58,9 +59,15 @@ def make_case(call, folder, case, seed):
     call("forward", *model, "--input", str(folder / "input.jsonl"), "--output", str(folder / "forward.jsonl"))
     if case == "null":
         model = ["--base", str(base), "--task", "null", "--architecture", "BertForSequenceClassification"]
-    for method in adapters.METHODS if task != "MASKED_LM" else ():
+    for method in methods_of(case):
         make_method(call, folder, folder / method, method, task, model)
         move_card(folder / method / "adapter" / "README.md", folder.parent / ("README-lora.md" if method == "lora" else "README.md"))
+
+
+def methods_of(case):
+    """MASKED_LM has no adapters."""
+    task = CASES[case][0] if case != "null" else "null"
+    return [method for method in adapters.METHODS if task != "MASKED_LM" and adapters.runs(method, task)]
 
 
 def move_card(own, common):
@@ -107,7 +114,7 @@ def make_method(call, folder, out, method, task, model):
     call("forward", *model, "--adapter", adapter, "--input", str(inputs), "--output", str(out / "forward.jsonl"))
     if not trains:
         return
-    source = ["--adapter-config", adapter + "/adapter_config.json", "--start", state, "--data", str(folder / "batches.jsonl")]
+    source = ["--adapter-config", adapter + "/adapter_config.json", "--start", state, "--data", str(fitting_batches(folder / "batches.jsonl", out / "batches.jsonl", method))]
     call("steps", *model, *source, "--out", str(out / "steps.safetensors"), *STEPS)
 
 
@@ -121,8 +128,22 @@ def fitting_inputs(common, own, method, task):
     return own
 
 
+def fitting_batches(common, own, method):
+    """The file with the batches of a method: its own only where sequences have tasks."""
+    if method != "multitask":
+        return common
+    models.write_jsonl(own, [{"batch": [with_task(row) for row in line["batch"]]} for line in models.read_jsonl(common)])
+    return own
+
+
+def with_task(row):
+    return row | {"task_ids": len(row["input_ids"]) % 2}
+
+
 def fitting(row, method, task):
-    """PEFT wants token labels for the virtual tokens too."""
-    if task == "TOKEN_CLS" and method in ("prompt", "ptuning-mlp", "ptuning-lstm"):
+    """PEFT wants token labels for the virtual tokens too, and a task where there are several."""
+    if method == "multitask":
+        row = with_task(row)
+    if task == "TOKEN_CLS" and method in ("prompt", "ptuning-mlp", "ptuning-lstm", "multitask"):
         return row | {"labels": [-100] * VIRTUAL_TOKENS + row["labels"]}
     return row
