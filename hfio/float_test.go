@@ -145,7 +145,7 @@ func TestFloat32sViewAndCopy(t *testing.T) {
 			t.Errorf("Float32s() = %v, %v", values, err)
 		}
 	}
-	if _, ok := float32View(unaligned); ok {
+	if _, ok := inPlace[float32](unaligned); ok {
 		t.Error("unaligned data was viewed in place")
 	}
 	if _, err := (Tensor{Name: "x", DType: I64, Shape: []int{0}}).Float32s(); err == nil {

@@ -75,7 +75,7 @@ func (t Tensor) Float32s() ([]float32, error) {
 		return nil, err
 	}
 	if t.DType == F32 {
-		if view, ok := float32View(t.Data); ok {
+		if view, ok := inPlace[float32](t.Data); ok {
 			return view, nil
 		}
 	}
@@ -115,17 +115,13 @@ func byteSize(dt DType, shape []int) (size int, ok bool) {
 	return int(total / 8), true
 }
 
-// Words returns the elements of a tensor of 16 bits in place. It refuses data that cannot be
-// read so: on a machine of another byte order, or at an odd address.
+// Words returns the elements of a tensor of 16 bits in place, where Check passes and the
+// data can be read so; see [inPlace].
 func (t Tensor) Words() ([]uint16, bool) {
-	if t.DType.Bits() != 16 || !littleEndian || len(t.Data)%2 != 0 {
+	if t.DType.Bits() != 16 || t.Check() != nil {
 		return nil, false
 	}
-	start := unsafe.Pointer(unsafe.SliceData(t.Data))
-	if uintptr(start)%2 != 0 {
-		return nil, false
-	}
-	return unsafe.Slice((*uint16)(start), len(t.Data)/2), true
+	return inPlace[uint16](t.Data)
 }
 
 // littleEndian tells whether this machine keeps numbers as the files do.
@@ -134,15 +130,16 @@ var littleEndian = func() bool {
 	return *(*byte)(unsafe.Pointer(&one)) == 1
 }()
 
-// float32View reinterprets data in place. It refuses data that is not aligned,
-// which files by older writers hold.
-func float32View(data []byte) ([]float32, bool) {
+// inPlace reinterprets data. It refuses to on a machine of another byte order, and data
+// that is not aligned, which files by older writers hold.
+func inPlace[T uint16 | float32](data []byte) ([]T, bool) {
 	if len(data) == 0 {
-		return []float32{}, true
+		return []T{}, true
 	}
+	var one T
 	start := unsafe.Pointer(unsafe.SliceData(data))
-	if !littleEndian || uintptr(start)%4 != 0 {
+	if !littleEndian || uintptr(start)%unsafe.Alignof(one) != 0 {
 		return nil, false
 	}
-	return unsafe.Slice((*float32)(start), len(data)/4), true
+	return unsafe.Slice((*T)(start), len(data)/int(unsafe.Sizeof(one))), true
 }

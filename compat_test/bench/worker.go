@@ -46,6 +46,16 @@ func work(ctx context.Context, path string) error {
 
 func measurePeak(context.Context, job) (result, error) { return result{Peak: peak.Measure()}, nil }
 
+// openJob reads the data and loads the base.
+func openJob(j job) ([]dataLine, *models.Model, *auto.Base, error) {
+	lines, err := readBatches(j.Data)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	base, files, err := openModel(j)
+	return lines, base, files, err
+}
+
 // openModel loads the base with a head of two labels, which the adapter replaces.
 func openModel(j job) (*models.Model, *auto.Base, error) {
 	options := &auto.Options{
@@ -59,11 +69,7 @@ func openModel(j job) (*models.Model, *auto.Base, error) {
 
 // trainSteps takes a step of train.Run a line of the data.
 func trainSteps(ctx context.Context, j job) (result, error) {
-	lines, err := readBatches(j.Data)
-	if err != nil {
-		return result{}, err
-	}
-	base, files, err := openModel(j)
+	lines, base, files, err := openJob(j)
 	if err != nil {
 		return result{}, err
 	}
@@ -152,11 +158,7 @@ func startProfile(path string) error {
 
 // answerBatches runs the frozen adapter on every line of the data.
 func answerBatches(_ context.Context, j job) (result, error) {
-	lines, err := readBatches(j.Data)
-	if err != nil {
-		return result{}, err
-	}
-	base, files, err := openModel(j)
+	lines, base, files, err := openJob(j)
 	if err != nil {
 		return result{}, err
 	}

@@ -44,7 +44,7 @@ type job struct {
 	n, ranges int
 	next      atomic.Int64 // range to do
 	wanted    int64        // helpers
-	helpers   atomic.Int64 // at work; closed more than those once the job takes no more
+	helpers   atomic.Int64 // at work, and closed more once the job takes no more
 	done      chan struct{}
 	panicked  atomic.Pointer[any] // what the first panic carried
 }
