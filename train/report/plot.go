@@ -87,6 +87,9 @@ func (h *History) plots() ([]*plot.Plot, error) {
 	for i, name := range h.names() {
 		err = errors.Join(err, addLine(metrics, name, h.Metrics[name], i, true))
 	}
+	// One above the other, the same step shall be in the same place.
+	loss.X.Min, loss.X.Max = min(loss.X.Min, metrics.X.Min), max(loss.X.Max, metrics.X.Max)
+	metrics.X.Min, metrics.X.Max = loss.X.Min, loss.X.Max
 	return []*plot.Plot{loss, metrics}, err
 }
 
