@@ -22,7 +22,8 @@ type method struct {
 	check func(cfg hfio.AdapterConfig, base *models.Model, init Init) []error
 	// notes returns what is remarkable about the method's fields of a file.
 	notes func(cfg hfio.AdapterConfig) []Finding
-	// create makes a new adapter of a checked config with all sizes filled in.
+	// create makes a new adapter of a checked config with all sizes filled in; nil, with
+	// check: the method is only read and used.
 	create func(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error)
 	// restore makes an adapter of a checked file and of the encoder that its prompt came
 	// from, nil where that is not known.
@@ -39,6 +40,7 @@ var methods = []method{
 	{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning, nil},
 	{hfio.MultitaskPromptTuning, false, false, checkMultitask, noteMultitask, newMultitask, restoreMultitask, tensorsOfMultitask},
 	{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge, nil},
+	{hfio.CPT, false, false, nil, noteCPT, nil, restoreCPT, nil},
 	{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora, nil},
 }
 
@@ -53,11 +55,14 @@ func methodOf(peftType hfio.PeftType) (method, error) {
 	return method{}, fmt.Errorf("%w: peft_type is %q, want one of %s", ErrUnknownMethod, peftType, strings.Join(known, ", "))
 }
 
-// Methods lists the PEFT methods that can be loaded and made.
+// Methods lists the PEFT methods that can be loaded, made and trained. CPT can only be
+// loaded.
 func Methods() []hfio.PeftType {
 	var types []hfio.PeftType
 	for _, m := range methods {
-		types = append(types, m.peftType)
+		if m.create != nil {
+			types = append(types, m.peftType)
+		}
 	}
 	return types
 }

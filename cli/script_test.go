@@ -27,9 +27,14 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the commands of testdata/script as a user would. GOLDENS is the
-// directory of the files that PEFT made, BASE a tiny BERT with a vocabulary.
+// directory of the files that PEFT made, CAUSAL that of such for causal language models,
+// BASE a tiny BERT with a vocabulary.
 func TestScripts(t *testing.T) {
 	goldens, err := filepath.Abs("../compat_test/testdata/goldens")
+	if err != nil {
+		t.Fatal(err)
+	}
+	causal, err := filepath.Abs("../hfio/testdata/adapters")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOLDENS", goldens)
+			env.Setenv("CAUSAL", causal)
 			env.Setenv("BASE", base)
 			if err := nanAdapter(filepath.Join(env.WorkDir, "nan"), filepath.Join(goldens, "SEQ_CLS", "prompt", "adapter")); err != nil {
 				return err
