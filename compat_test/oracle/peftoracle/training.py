@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from . import adapters, models
+from . import adapters, forwards, models
 
 
 def train(args):
@@ -76,7 +76,7 @@ def one_epoch(model, args, train_set, pad, order, parameters, optimizer, schedul
     model.train()
     losses = []
     for chosen in torch.randperm(len(train_set), generator=order).split(args.batch_size):
-        loss = model(**batch([train_set[i] for i in chosen], pad)).loss
+        loss = answer(model, batch([train_set[i] for i in chosen], pad)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, args.clip)
         optimizer.step()
@@ -84,6 +84,13 @@ def one_epoch(model, args, train_set, pad, order, parameters, optimizer, schedul
         optimizer.zero_grad()
         losses.append(loss.item())
     return sum(losses) / len(losses)
+
+
+def answer(model, inputs):
+    """The data are of one task, also where a method could have several."""
+    if forwards.is_multitask(model):
+        inputs = {**inputs, "task_ids": torch.zeros(len(inputs["labels"]), dtype=torch.long)}
+    return model(**inputs)
 
 
 def batch(examples, pad):
@@ -99,5 +106,5 @@ def accuracy(model, dev_set, pad):
     right = 0
     for start in range(0, len(dev_set), 64):
         inputs = batch(dev_set[start : start + 64], pad)
-        right += (model(**inputs).logits.argmax(dim=-1) == inputs["labels"]).sum().item()
+        right += (answer(model, inputs).logits.argmax(dim=-1) == inputs["labels"]).sum().item()
     return right / len(dev_set)
