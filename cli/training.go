@@ -2,12 +2,9 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -189,116 +186,6 @@ func maxLength(base models.Shape, m *adapters.PeftModel) int {
 
 // enum is how PEFT writes a name: prompt-tuning is PROMPT_TUNING.
 func enum(name string) string { return strings.ReplaceAll(strings.ToUpper(name), "-", "_") }
-
-func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, tasks int) (*adapters.PeftModel, error) {
-	method := hfio.PeftType(enum(c.String("peft-type")))
-	recipe := train.Defaults(method)
-	config := hfio.NewAdapterConfig(method)
-	config.TaskType = hfio.TaskType(model.Task)
-	config.BaseModelNameOrPath = c.String("base-model-name-or-path")
-	if config.BaseModelNameOrPath == "" {
-		config.BaseModelNameOrPath = c.String("base")
-	}
-	config.NumVirtualTokens = c.Int("num-virtual-tokens")
-	if config.NumVirtualTokens == 0 {
-		config.NumVirtualTokens = recipe.VirtualTokens
-	}
-	set(&config.PromptTuningInit, recipe.PromptTuningInit, enum(c.String("prompt-tuning-init")))
-	set(&config.InitWeights, recipe.InitWeights, c.String("init-weights"))
-	set(&config.EncoderReparameterizationType, recipe.Reparameterize, enum(c.String("encoder-reparameterization-type")))
-	config.EncoderHiddenSize = c.Int("encoder-hidden-size")
-	if layers := c.Int("encoder-num-layers"); layers != 0 {
-		config.EncoderNumLayers = layers
-	}
-	config.EncoderDropout = c.Float64("encoder-dropout")
-	config.PrefixProjection = c.Bool("prefix-projection")
-	if c.IsSet("num-frozen-tokens") {
-		config.NumFrozenTokens = c.Int("num-frozen-tokens")
-	}
-	if method == hfio.Lora {
-		if err := setLora(c, &config, recipe); err != nil {
-			return nil, err
-		}
-	}
-	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
-	if method == hfio.MultitaskPromptTuning {
-		config.NumTasks = cmp.Or(c.Int("num-tasks"), tasks)
-		config.NumRanks = cmp.Or(c.Int("num-ranks"), config.NumRanks)
-		config.PromptTuningInitStateDictPath, config.PromptTuningInitTask = c.String("prompt-tuning-init-state-dict-path"), c.Int("prompt-tuning-init-task")
-		var err error
-		if init.Source, err = readSource(config.PromptTuningInitStateDictPath); err != nil {
-			return nil, err
-		}
-	}
-	if config.PromptTuningInit == "TEXT" {
-		config.PromptTuningInitText = c.String("prompt-tuning-init-text")
-		config.TokenizerNameOrPath = config.BaseModelNameOrPath
-		encoding, err := tokenizer.Encode(config.PromptTuningInitText, nil)
-		if err != nil {
-			return nil, err
-		}
-		init.TextIDs = encoding.IDs
-	}
-	return adapters.New(model, config, init)
-}
-
-// setLora sets the fields of LORA.
-func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (err error) {
-	config.R, config.LoraAlpha = cmp.Or(c.Int("r"), recipe.Rank), recipe.Alpha
-	if c.IsSet("lora-alpha") {
-		config.LoraAlpha = c.Float64("lora-alpha")
-	}
-	config.LoraDropout, config.UseRSLora = c.Float64("lora-dropout"), c.Bool("use-rslora")
-	switch start := c.String("init-lora-weights"); start {
-	case "":
-	case "true", "false":
-		config.InitLoraWeights = json.RawMessage(start)
-	default:
-		if config.InitLoraWeights, err = json.Marshal(start); err != nil {
-			return err
-		}
-	}
-	targets := c.String("target-modules")
-	if targets == "" {
-		return nil
-	}
-	// Names and "all-linear" have none of the signs of a pattern.
-	var value any = targets
-	if regexp.QuoteMeta(targets) == strings.ReplaceAll(targets, ".", `\.`) && targets != "all-linear" {
-		value = strings.Split(targets, ",")
-	}
-	config.TargetModules, err = json.Marshal(value)
-	return err
-}
-
-// readSource reads the tensors of the adapter that a new one starts from.
-func readSource(path string) ([]hfio.Tensor, error) {
-	if path == "" {
-		return nil, nil
-	}
-	dir, name := hfio.Dir(filepath.Dir(path)), filepath.Base(path)
-	if strings.HasSuffix(name, ".safetensors") {
-		file, err := hfio.OpenSafeTensors(dir, name, &hfio.OpenOptions{NoMap: true})
-		if err != nil {
-			return nil, err
-		}
-		return file.Tensors, nil
-	}
-	file, err := hfio.OpenTorch(dir, name, &hfio.OpenOptions{NoMap: true})
-	if err != nil {
-		return nil, err
-	}
-	return file.Tensors, nil
-}
-
-// set sets a field to the last of the values that is not empty.
-func set(field *string, values ...string) {
-	for _, value := range values {
-		if value != "" {
-			*field = value
-		}
-	}
-}
 
 func trainConfig(c *cli.Context) train.Config {
 	return train.Config{

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/tokenize"
+	"github.com/gopeft/gopeft/train"
+)
+
+// newAdapter makes the adapter that the command line describes, for data of so many
+// tasks.
+func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, tasks int) (_ *adapters.PeftModel, err error) {
+	method := hfio.PeftType(enum(c.String("peft-type")))
+	recipe := train.Defaults(method)
+	config := hfio.NewAdapterConfig(method)
+	config.TaskType = hfio.TaskType(model.Task)
+	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), c.String("base"))
+	config.NumVirtualTokens = cmp.Or(c.Int("num-virtual-tokens"), recipe.VirtualTokens)
+	setPrompt(c, &config, recipe)
+	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
+	switch method {
+	case hfio.Lora:
+		err = setLora(c, &config, recipe)
+	case hfio.MultitaskPromptTuning:
+		init.Source, err = setMultitask(c, &config, tasks)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if config.PromptTuningInit == "TEXT" {
+		config.PromptTuningInitText = c.String("prompt-tuning-init-text")
+		config.TokenizerNameOrPath = config.BaseModelNameOrPath
+		encoding, err := tokenizer.Encode(config.PromptTuningInitText, nil)
+		if err != nil {
+			return nil, err
+		}
+		init.TextIDs = encoding.IDs
+	}
+	return adapters.New(model, config, init)
+}
+
+// setPrompt sets the fields of the methods with one prompt.
+func setPrompt(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) {
+	set(&config.PromptTuningInit, recipe.PromptTuningInit, enum(c.String("prompt-tuning-init")))
+	set(&config.InitWeights, recipe.InitWeights, c.String("init-weights"))
+	set(&config.EncoderReparameterizationType, recipe.Reparameterize, enum(c.String("encoder-reparameterization-type")))
+	config.EncoderHiddenSize = c.Int("encoder-hidden-size")
+	config.EncoderNumLayers = cmp.Or(c.Int("encoder-num-layers"), config.EncoderNumLayers)
+	config.EncoderDropout = c.Float64("encoder-dropout")
+	config.PrefixProjection = c.Bool("prefix-projection")
+	if c.IsSet("num-frozen-tokens") {
+		config.NumFrozenTokens = c.Int("num-frozen-tokens")
+	}
+}
+
+// setMultitask sets the fields of MULTITASK_PROMPT_TUNING and reads what it starts from.
+func setMultitask(c *cli.Context, config *hfio.AdapterConfig, tasks int) ([]hfio.Tensor, error) {
+	config.NumTasks = cmp.Or(c.Int("num-tasks"), tasks)
+	config.NumRanks = cmp.Or(c.Int("num-ranks"), config.NumRanks)
+	config.PromptTuningInitTask = c.Int("prompt-tuning-init-task")
+	config.PromptTuningInitStateDictPath = c.String("prompt-tuning-init-state-dict-path")
+	return readSource(config.PromptTuningInitStateDictPath)
+}
+
+// readSource reads the tensors of the adapter that a new one starts from.
+func readSource(path string) ([]hfio.Tensor, error) {
+	if path == "" {
+		return nil, nil
+	}
+	dir, name := hfio.Dir(filepath.Dir(path)), filepath.Base(path)
+	if strings.HasSuffix(name, ".safetensors") {
+		file, err := hfio.OpenSafeTensors(dir, name, &hfio.OpenOptions{NoMap: true})
+		if err != nil {
+			return nil, err
+		}
+		return file.Tensors, nil
+	}
+	file, err := hfio.OpenTorch(dir, name, &hfio.OpenOptions{NoMap: true})
+	if err != nil {
+		return nil, err
+	}
+	return file.Tensors, nil
+}
+
+// setLora sets the fields of LORA.
+func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (err error) {
+	config.R, config.LoraAlpha = cmp.Or(c.Int("r"), recipe.Rank), recipe.Alpha
+	if c.IsSet("lora-alpha") {
+		config.LoraAlpha = c.Float64("lora-alpha")
+	}
+	config.LoraDropout, config.UseRSLora = c.Float64("lora-dropout"), c.Bool("use-rslora")
+	switch start := c.String("init-lora-weights"); start {
+	case "":
+	case "true", "false":
+		config.InitLoraWeights = json.RawMessage(start)
+	default:
+		if config.InitLoraWeights, err = json.Marshal(start); err != nil {
+			return err
+		}
+	}
+	targets := c.String("target-modules")
+	if targets == "" {
+		return nil
+	}
+	// Names and "all-linear" have none of the signs of a pattern.
+	var value any = targets
+	if regexp.QuoteMeta(targets) == strings.ReplaceAll(targets, ".", `\.`) && targets != "all-linear" {
+		value = strings.Split(targets, ",")
+	}
+	config.TargetModules, err = json.Marshal(value)
+	return err
+}
+
+// set sets a field to the last of the values that is not empty.
+func set(field *string, values ...string) {
+	for _, value := range values {
+		if value != "" {
+			*field = value
+		}
+	}
+}
