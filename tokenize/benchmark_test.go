@@ -22,10 +22,12 @@ func BenchmarkEncode(b *testing.B) {
 		return
 	}
 	corpus := filepath.Join(folder, "corpus.jsonl")
-	for _, category := range []string{"english", "chinese", "accents", "code"} {
-		b.Run("bert-base-uncased/"+category, func(b *testing.B) {
-			benchmarkEncode(b, filepath.Join(folder, "bert-base-uncased.json"), corpus, category)
-		})
+	for _, name := range []string{"bert-base-uncased", "gpt2", "qwen3"} {
+		for _, category := range []string{"english", "chinese", "accents", "code"} {
+			b.Run(name+"/"+category, func(b *testing.B) {
+				benchmarkEncode(b, filepath.Join(folder, name+".json"), corpus, category)
+			})
+		}
 	}
 }
 

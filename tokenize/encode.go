@@ -18,6 +18,7 @@ type found struct {
 // scratch is the memory of one encoding.
 type scratch struct {
 	in, out    text
+	part       text // of in, between added tokens
 	raw        []match
 	normalized []match
 	pieces     []piece
@@ -51,10 +52,12 @@ func (t *Tokenizer) encode(opts *Options, first, second func(*scratch) error) (E
 		return Encoding{}, err
 	}
 	a := len(s.tokens)
+	t.trim(s.tokens)
 	if second != nil {
 		if err := second(s); err != nil {
 			return Encoding{}, err
 		}
+		t.trim(s.tokens[a:])
 	}
 	sequences := [2][]found{s.tokens[:a], s.tokens[a:]}
 	special := t.template.specialTokens(second != nil)
@@ -155,22 +158,45 @@ func (t *Tokenizer) scanWordsOf(s *scratch, start, end int, counter *wordCounter
 	if start == end {
 		return nil
 	}
-	s.in.oneWord(start, end)
-	if t.preTokenizer != nil {
-		t.preTokenizer.preTokenize(&s.in)
+	part := &s.in
+	if end-start < len(s.in.bytes) {
+		// A pre-tokeniser may rewrite what it gets, and the rest is still to be read.
+		part = &s.part
+		part.reset()
+		part.copyFrom(&s.in, span{int32(start), int32(end)})
 	}
-	for _, w := range s.in.words {
+	part.oneWord(0, end-start)
+	if t.preTokenizer != nil {
+		t.preTokenizer.preTokenize(part)
+	}
+	for _, w := range part.words {
 		var err error
-		if s.pieces, err = t.model.tokenize(s.pieces[:0], s.in.bytes[w.start:w.end]); err != nil {
+		if s.pieces, err = t.model.tokenize(s.pieces[:0], part.bytes[w.start:w.end]); err != nil {
 			return err
 		}
 		word := counter.next()
 		for _, p := range s.pieces {
-			from, to := s.in.original(span{w.start + p.start, w.start + p.end})
+			from, to := part.original(span{w.start + p.start, w.start + p.end})
 			s.tokens = append(s.tokens, found{id: p.id, from: from, to: to, word: word})
 		}
 	}
 	return nil
+}
+
+// trim trims the offsets of a sequence's tokens, where the template says so.
+func (t *Tokenizer) trim(tokens []found) {
+	if t.template != nil {
+		t.template.trim.apply(tokens, t.textOf)
+	}
+}
+
+// textOf returns the text of a token.
+func (t *Tokenizer) textOf(f found) string {
+	if f.text != "" {
+		return f.text
+	}
+	text, _ := t.model.token(int(f.id))
+	return text
 }
 
 // fill puts the sequences into the template.
@@ -208,11 +234,7 @@ func newEncoding(n int) Encoding {
 
 func (t *Tokenizer) appendSequence(e *Encoding, tokens []found, p part) {
 	for _, f := range tokens {
-		text := f.text
-		if text == "" {
-			text, _ = t.model.token(int(f.id))
-		}
-		e.append(int(f.id), text, p.typeID, Span{int(f.from), int(f.to)}, int(f.word), p.sequence)
+		e.append(int(f.id), t.textOf(f), p.typeID, Span{int(f.from), int(f.to)}, int(f.word), p.sequence)
 		e.SpecialMask = append(e.SpecialMask, false)
 	}
 }

@@ -33,18 +33,33 @@ type decoder interface {
 var (
 	normalizers = map[string]func(*object) normalizer{
 		"BertNormalizer": readBertNormalizer,
+		"NFC":            readNFC,
+		"NFD":            readNFD,
 	}
 	preTokenizers = map[string]func(*object) preTokenizer{
 		"BertPreTokenizer": readBertPreTokenizer,
+		"ByteLevel":        readByteLevel,
+		"Digits":           readDigits,
+		"Split":            readSplit,
 	}
 	models = map[string]func(*object) model{
+		"BPE":       readBPE,
 		"WordPiece": readWordPiece,
 	}
 	postProcessors = map[string]func(*object) *template{
 		"TemplateProcessing": readTemplate,
 		"BertProcessing":     readBertProcessing,
+		"ByteLevel":          readByteLevelPost,
+		"RobertaProcessing":  readRoberta,
 	}
 	decoders = map[string]func(*object) decoder{
+		"ByteLevel": readByteLevelDecoder,
 		"WordPiece": readWordPieceDecoder,
 	}
 )
+
+// A sequence holds other stages, so that it cannot be in the table that it reads.
+func init() {
+	preTokenizers["Sequence"] = readSequence
+	postProcessors["Sequence"] = readPostSequence
+}

@@ -11,6 +11,7 @@ type text struct {
 	to    []int32 // per byte: the original character after the last it comes from
 	words []span  // byte ranges, in order, without empty ones
 	spare []span  // memory for the next words
+	other *text   // memory for what a pre-tokeniser writes; nil: none yet
 }
 
 // span is a range of bytes.

@@ -2,6 +2,8 @@
 // the place of every token in the text, and ids back into text. Start at [Load]
 // for a model directory or at [Parse] for one tokenizer.json.
 //
+// It reads WordPiece (BERT and its kin) and byte-level BPE (GPT-2, RoBERTa, SmolLM, Llama 3, Qwen).
+//
 // Ids, tokens, type ids, offsets and decoded text equal those of the Hugging
 // Face tokenizers library. A file that asks for something this package does not
 // know is refused by name: results are right or there are none. Truncation and

@@ -10,7 +10,7 @@ import (
 	"github.com/gopeft/gopeft/tokenize"
 )
 
-var tinyFiles = []string{"uncased", "cased", "chinese", "bare"}
+var tinyFiles = []string{"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3"}
 
 func tinyFile(name string) string { return filepath.Join("testdata", name+".json") }
 

@@ -17,7 +17,7 @@ type caseMapping struct {
 }
 
 // class says what the reference does with a character.
-type class uint8
+type class uint16
 
 const (
 	classRemoved     class = 1 << iota // dropped by cleaning
@@ -28,6 +28,8 @@ const (
 	classMark                          // dropped with the accents
 	classReordered                     // decomposes, or moves under canonical ordering
 	classUpper                         // has a lower case
+	classLetter                        // \p{L} of patterns
+	classNumber                        // \p{N} of patterns
 )
 
 // classes caches the class of each character in pages of 256, made when first asked for.
@@ -60,6 +62,8 @@ func classPage(first rune) *[256]class {
 	mark(classHan, hanCharacters)
 	mark(classMark, nonspacingMarks)
 	mark(classReordered, decomposable, combining)
+	mark(classLetter, letters)
+	mark(classNumber, numbers)
 	for i := range page {
 		if r := first + rune(i); unicode.ToLower(r) != r {
 			page[i] |= classUpper

@@ -1,6 +1,9 @@
 package tokenize
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // EncodeWindows tokenizes a question with a context that can be too long: each
 // encoding holds the whole question, as much of the context as maxLength
@@ -27,10 +30,13 @@ func (t *Tokenizer) EncodeWindows(question, context string, maxLength, stride in
 	case stride < 0 || stride >= room && len(second) > room:
 		return nil, fmt.Errorf("stride %d, want 0 or more and below %d, the context's room", stride, room)
 	}
+	t.trim(first)
 	var windows []Encoding
 	for start := 0; ; start += room - stride {
 		end := min(start+room, len(second))
-		windows = append(windows, t.fill([2][]found{first, second[start:end]}, true, true))
+		part := slices.Clone(second[start:end]) // trimming depends on what is first in a window
+		t.trim(part)
+		windows = append(windows, t.fill([2][]found{first, part}, true, true))
 		if end == len(second) {
 			return windows, nil
 		}

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 SENTENCES = """
 The quiet harbour filled with boats before the storm reached the northern islands.
@@ -112,6 +112,43 @@ def variants():
         AddedToken("<right>", rstrip=True, normalized=False), AddedToken("\u3000lead", normalized=False),
         AddedToken(" lead", normalized=False, lstrip=True), AddedToken("\u00e9\u3000", normalized=False)])
     yield "bare", bare
+
+
+def train_bytes(pre_tokenizer, **model):
+    """Byte-level BPE. The trainer cuts the sentences as the tokenizer will."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizer
+    trainer = trainers.BpeTrainer(
+        vocab_size=700, special_tokens=["<s>", "</s>", "<mask>", "<|end|>"], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator([*SENTENCES, ACCENTED, HAN, KANA, SYMBOLS, "  two  spaces\n\nand lines 2024"], trainer)
+    learnt = json.loads(tokenizer.to_str())["model"]
+    tokenizer.model = models.BPE(learnt["vocab"], [tuple(merge) for merge in learnt["merges"]], **model)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def byte_variants():
+    byte_level = pre_tokenizers.ByteLevel
+    roberta = train_bytes(byte_level(add_prefix_space=True))
+    roberta.post_processor = processors.RobertaProcessing(("</s>", 1), ("<s>", 0), trim_offsets=True, add_prefix_space=True)
+    roberta.add_tokens([AddedToken("<mask>", lstrip=True, special=True), AddedToken("ab", normalized=True)])
+    yield "bytes-roberta", roberta
+
+    digits = train_bytes(pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(add_prefix_space=False)]))
+    digits.post_processor = processors.ByteLevel(trim_offsets=False)
+    digits.add_special_tokens(["<|end|>"])
+    yield "bytes-digits", digits
+
+    pattern = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+               r"|\s+(?!\S)|\s+")
+    split = pre_tokenizers.Split(Regex(pattern), "isolated")
+    llama = train_bytes(pre_tokenizers.Sequence([split, byte_level(add_prefix_space=False, use_regex=False)]), ignore_merges=True)
+    llama.normalizer = normalizers.NFC()
+    begin = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 0)])
+    llama.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True), begin])
+    llama.add_special_tokens(["<s>", "</s>", "<|end|>"])
+    yield "bytes-llama3", llama
 
 
 def directories(vocab):
@@ -219,7 +256,7 @@ def main(folder):
     corpus_file = folder / "corpus.jsonl"
     lines = [json.dumps(line) + "\n" for line in corpus()]
     corpus_file.write_text("".join(lines))
-    for name, tokenizer in variants():
+    for name, tokenizer in (*variants(), *byte_variants()):
         path = folder / f"{name}.json"
         if path.exists():
             tokenizer = Tokenizer.from_file(str(path))

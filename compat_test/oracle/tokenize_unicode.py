@@ -11,7 +11,7 @@ import sys
 import unicodedata
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
 
@@ -58,6 +58,12 @@ def single_word():
     return lambda character: tokenizer.encode("x" + character).ids[0] != found
 
 
+def matching(pattern):
+    """The characters that a pattern matches in the library's regular expressions."""
+    split = pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str
+    return [c for c in CHARACTERS if split(c) == []]
+
+
 def main():
     if float(unicodedata.unidata_version.rsplit(".", 1)[0]) > 15:
         sys.exit("lateLowercase is what Go's Unicode 15 lacks: run this with a Python whose Unicode is not younger")
@@ -77,6 +83,8 @@ def main():
     table("combining", "are reordered by canonical ordering.", [c for c in CHARACTERS if reordered(c)])
     table("wordCharacters", "keep an added token with single_word from matching beside them.",
           [c for c in CHARACTERS if word(c)])
+    table("letters", r"are \p{L} in a pattern of a Split.", matching(r"\p{L}"))
+    table("numbers", r"are \p{N} in a pattern of a Split.", matching(r"\p{N}"))
     print("\n// lateLowercase holds the case mappings that are younger than Unicode 15 or\n"
           "// give more than one character.\nvar lateLowercase = []caseMapping{")
     for c in CHARACTERS:

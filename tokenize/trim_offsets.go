@@ -1,0 +1,76 @@
+package tokenize
+
+// trimmed says how a post-processor trims the offsets of tokens with white space at
+// their ends.
+type trimmed struct {
+	on          bool
+	prefixSpace bool // the first token's first space was put there
+}
+
+func readByteLevelPost(o *object) *template {
+	o.raw("use_regex") // the pre-tokeniser's
+	t := bare
+	t.trim = trimmed{o.optionalBool("trim_offsets", true), o.optionalBool("add_prefix_space", true)}
+	return &t
+}
+
+// readRoberta reads RoBERTa's template: <s> A </s>, <s> A </s></s> B </s>, of one type.
+func readRoberta(o *object) *template {
+	token := func(field string) part {
+		token, id := o.tokenWithID(field)
+		return part{sequence: -1, ids: []int{id}, tokens: []string{token}}
+	}
+	cls, sep := token("cls"), token("sep")
+	return &template{
+		single: []part{cls, {sequence: 0}, sep},
+		pair:   []part{cls, {sequence: 0}, sep, sep, {sequence: 1}, sep},
+		trim:   trimmed{o.bool("trim_offsets"), o.bool("add_prefix_space")},
+	}
+}
+
+// readPostSequence reads several post-processors, of which one may be a template.
+func readPostSequence(o *object) *template {
+	all := bare
+	for _, item := range o.list("processors") {
+		kind := item.string("type")
+		one := readKind(item, kind, postProcessors)
+		switch {
+		case one == nil:
+		case kind == "ByteLevel":
+			all.trim = one.trim
+		default:
+			one.trim = all.trim
+			all = *one
+		}
+	}
+	return &all
+}
+
+// apply trims the offsets of one sequence's tokens, whose texts text gives.
+// Source: tokenizers 0.23, pre_tokenizers/byte_level.rs, process_offsets.
+func (t trimmed) apply(tokens []found, text func(found) string) {
+	if !t.on {
+		return
+	}
+	for i := range tokens {
+		f := &tokens[i]
+		characters := []rune(text(*f))
+		isSpace := func(r rune) bool { return r == byteCharacters[' '] || isWhite(r) }
+		leading, trailing := 0, 0
+		for leading < len(characters) && isSpace(characters[leading]) {
+			leading++
+		}
+		for trailing < len(characters) && isSpace(characters[len(characters)-1-trailing]) {
+			trailing++
+		}
+		if leading > 0 {
+			if t.prefixSpace && leading == 1 && (i == 0 || f.from == 0) {
+				leading = 0 // more than one were not put there
+			}
+			f.from = min(f.from+int32(leading), f.to)
+		}
+		if trailing > 0 && int(f.to) >= trailing {
+			f.to = max(f.to-int32(trailing), f.from)
+		}
+	}
+}
