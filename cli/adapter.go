@@ -24,7 +24,7 @@ func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokeniz
 	recipe := train.Defaults(method)
 	config := hfio.NewAdapterConfig(method)
 	config.TaskType = hfio.TaskType(model.Task)
-	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), c.String("base"))
+	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), baseName(c))
 	config.NumVirtualTokens = cmp.Or(c.Int("num-virtual-tokens"), recipe.VirtualTokens)
 	setPrompt(c, &config, recipe)
 	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}

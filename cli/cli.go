@@ -120,6 +120,9 @@ func prepare(required []string) cli.BeforeFunc {
 				return err
 			}
 		}
+		if c.IsSet("base") && c.String("base") == "" {
+			return usagef("%s: --base is empty", c.Command.Name)
+		}
 		for _, name := range required {
 			if c.String(name) == "" {
 				return usagef("%s: --%s is missing; see gopeft %s --help", c.Command.Name, name, c.Command.Name)
@@ -132,6 +135,7 @@ func prepare(required []string) cli.BeforeFunc {
 // commands is the table of commands, in the order of the help.
 func commands() []*cli.Command {
 	return []*cli.Command{
+		demoCommand(),
 		trainCommand(),
 		compareCommand(),
 		predictCommand(),

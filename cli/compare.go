@@ -46,7 +46,7 @@ var ownTrainFlags = []string{
 func compareFlags() []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "output", Usage: "a directory for the adapters, compare.json and compare.svg", Required: true},
-		&cli.StringFlag{Name: "methods", Usage: "PEFT methods and presets, separated with commas", DefaultText: "all methods"},
+		&cli.StringFlag{Name: "methods", Usage: "PEFT methods and presets, separated with commas", DefaultText: strings.Join(compared, ",")},
 		&cli.IntFlag{Name: "seeds", Usage: "how often each method is trained", Value: 3},
 		&cli.BoolFlag{Name: "sweep", Usage: "look for each method's settings first"},
 		jsonFlag("print what compare.json holds instead of the table"),
@@ -79,14 +79,18 @@ func runCompare(c *cli.Context) error {
 	return errors.Join(err, x.show())
 }
 
+// compared is what is compared where nothing is named: the baseline and the methods that
+// most people choose from.
+var compared = []string{"head", string(hfio.PromptTuning), string(hfio.PTuning), string(hfio.PrefixTuning), string(hfio.Lora)}
+
 // methodsOf returns the methods and presets of --methods, as train takes them.
 func methodsOf(c *cli.Context) ([]string, error) {
+	if c.String("methods") == "" {
+		return compared, nil
+	}
 	var known []string
 	for _, method := range adapters.Methods() {
 		known = append(known, string(method))
-	}
-	if c.String("methods") == "" {
-		return known, nil
 	}
 	known = append(known, slices.Sorted(maps.Keys(presets))...)
 	var methods []string
@@ -171,7 +175,7 @@ func (x *comparison) show() error {
 
 // baseParameters counts the values of the base's files.
 func (x *comparison) baseParameters() (int, error) {
-	files, err := openDir(x.c.String("base"))
+	files, err := baseFiles(baseName(x.c))
 	if err != nil {
 		return 0, err
 	}

@@ -35,7 +35,7 @@ func runEval(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
-	base, err := openBase(c, c.String("base"))
+	base, err := openBase(c, baseName(c))
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.P
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
 	tokenizer, err := base.Tokenizer()
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", c.String("base"), err)
+		return nil, nil, fmt.Errorf("%s: %w", baseName(c), err)
 	}
 	features, err := train.Encode(tokenizer, data.Examples, train.EncodeOptions{
 		Task: task, ProblemType: problemType, Labels: labels, MaxLength: cmp.Or(m.Info.MaxLength, maxLength(base.Shape(), m)),

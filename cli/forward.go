@@ -3,9 +3,7 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
-	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
-	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/predict"
 )
 
@@ -27,26 +25,6 @@ the rows of the virtual tokens come first.`,
 		},
 		Action: runForward,
 	}
-}
-
-func baseFlag() cli.Flag {
-	return &cli.StringFlag{Name: "base", Usage: "the base model's directory", Required: true}
-}
-
-func dtypeFlag() cli.Flag {
-	return &cli.StringFlag{Name: "dtype", Usage: "fp32, or bf16: multiply with the base's weights in bfloat16, which is faster and less exact", Value: "fp32"}
-}
-
-// dtypes are the values of --dtype, torch's names too. A command without the option computes in float32.
-var dtypes = map[string]hfio.DType{"": hfio.F32, "fp32": hfio.F32, "float32": hfio.F32, "bf16": hfio.BF16, "bfloat16": hfio.BF16}
-
-// openOptions says how the base is opened.
-func openOptions(c *cli.Context) (auto.OpenOptions, error) {
-	dtype, known := dtypes[c.String("dtype")]
-	if !known {
-		return auto.OpenOptions{}, usagef("--dtype: found %q, want fp32 or bf16", c.String("dtype"))
-	}
-	return auto.OpenOptions{DType: dtype}, nil
 }
 
 func runForward(c *cli.Context) error {
@@ -71,18 +49,6 @@ func runForward(c *cli.Context) error {
 	})
 }
 
-func openBase(c *cli.Context, path string) (*predict.Base, error) {
-	opts, err := openOptions(c)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := openDir(path)
-	if err != nil {
-		return nil, err
-	}
-	return predict.OpenBase(dir, &predict.Options{OpenOptions: opts})
-}
-
 func onAdapter(base *predict.Base, path string) (*predict.Predictor, error) {
 	dir, err := openDir(path)
 	if err != nil {
@@ -93,7 +59,7 @@ func onAdapter(base *predict.Base, path string) (*predict.Predictor, error) {
 
 // openPredictor opens --base, with --adapter on it where that is given.
 func openPredictor(c *cli.Context) (*predict.Base, *predict.Predictor, error) {
-	base, err := openBase(c, c.String("base"))
+	base, err := openBase(c, baseName(c))
 	if err != nil {
 		return nil, nil, err
 	}

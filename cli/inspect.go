@@ -32,7 +32,7 @@ func runInspect(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := openDir(args[0])
+	dir, err := baseFiles(args[0])
 	if err != nil {
 		return err
 	}

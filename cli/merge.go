@@ -37,7 +37,7 @@ func runMerge(c *cli.Context) error {
 		return err
 	}
 	defer file.Close()
-	files, err := openDir(c.String("base"))
+	files, err := baseFiles(baseName(c))
 	if err != nil {
 		return err
 	}

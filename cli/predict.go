@@ -60,7 +60,7 @@ func runPredict(c *cli.Context) error {
 	defer base.Close()
 	predictor.TaskID = c.Int("task-id")
 	if _, err := base.Tokenizer(); err != nil {
-		return fmt.Errorf("%s: %w", c.String("base"), err)
+		return fmt.Errorf("%s: %w", baseName(c), err)
 	}
 	var inputs []predictInput
 	err = eachInputLine(c, path, c.Bool("jsonl"), func(line []byte) error {

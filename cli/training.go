@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -43,12 +44,16 @@ func newTraining(c *cli.Context) (*training, error) {
 		return nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(c.String("data"), data))
-	base, err := auto.Open(hfio.Dir(c.String("base")), &open)
+	files, err := baseFiles(baseName(c))
+	if err != nil {
+		return nil, err
+	}
+	base, err := auto.Open(files, &open)
 	if err != nil {
 		return nil, err
 	}
 	job := &training{base: base}
-	if err := job.fill(c, start, data, opts); err != nil {
+	if err := job.fill(c, files, start, data, opts); err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
 	return job, nil
@@ -104,10 +109,10 @@ func startingPoint(c *cli.Context) (start, error) {
 }
 
 // fill makes the adapter and the features.
-func (job *training) fill(c *cli.Context, from start, data *train.Data, opts *train.DataOptions) error {
-	tokenizer, err := tokenize.Load(hfio.Dir(c.String("base")))
+func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.Data, opts *train.DataOptions) error {
+	tokenizer, err := tokenize.Load(files)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.String("base"), err)
+		return fmt.Errorf("%s: %w", baseName(c), err)
 	}
 	labels := data.Labels
 	if from.problemType == models.SingleLabel && len(labels) < 2 {
