@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,14 +25,17 @@ func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
 	binary := build(t)
 	base := tinyBase(t, "../compat_test/testdata/goldens/SEQ_CLS/base")
 	data := toyData(t, 300)
-	for _, method := range []string{"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING"} {
+	for method, sizes := range map[string][]string{
+		"PROMPT_TUNING": {"--num-virtual-tokens", "3"}, "P_TUNING": {"--num-virtual-tokens", "3"}, "PREFIX_TUNING": {"--num-virtual-tokens", "3"},
+		"LORA": {"--r", "3", "--lora-dropout", "0.2"},
+	} {
 		t.Run(method, func(t *testing.T) {
 			train := func(output string, more ...string) *exec.Cmd {
 				args := []string{
 					"train", "--base", base, "--data", data, "--dev", data, "--peft-type", method, "--output", output,
-					"--num-virtual-tokens", "3", "--num-train-epochs", "6", "--save-steps", "1", "--batch-size", "8",
+					"--num-train-epochs", "6", "--save-steps", "1", "--batch-size", "8",
 				}
-				return exec.Command(binary, append(args, more...)...)
+				return exec.Command(binary, slices.Concat(args, sizes, more)...)
 			}
 			whole := filepath.Join(t.TempDir(), "adapter")
 			start := time.Now()
