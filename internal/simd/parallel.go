@@ -51,11 +51,12 @@ type job struct {
 
 const closed = -1 << 32
 
-// enter counts a helper in, unless the job is closed or has enough of them.
+// enter counts a helper in, unless the job is closed, has enough of them or no range left:
+// a helper that looks for work would come back to such a job until it is closed.
 func (j *job) enter() bool {
 	for {
 		helpers := j.helpers.Load()
-		if helpers < 0 || helpers >= j.wanted {
+		if helpers < 0 || helpers >= j.wanted || j.next.Load() >= int64(j.ranges) {
 			return false
 		}
 		if j.helpers.CompareAndSwap(helpers, helpers+1) {
@@ -68,7 +69,8 @@ func (j *job) enter() bool {
 func (j *job) work() {
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			j.panicked.CompareAndSwap(nil, &recovered)
+			kept := recovered // in memory of its own only where there is a panic
+			j.panicked.CompareAndSwap(nil, &kept)
 		}
 	}()
 	for i := int(j.next.Add(1)) - 1; i < j.ranges; i = int(j.next.Add(1)) - 1 {
