@@ -21,11 +21,11 @@ func TestLiveBFloat16(t *testing.T) {
 	}
 	defer base.Close()
 	for _, v := range variants {
-		if !v.always {
+		c := taskCase{name: string(models.FeatureExtraction), task: models.FeatureExtraction}
+		if !v.always || !c.takes(v.method) {
 			continue
 		}
 		t.Run(v.name, func(t *testing.T) {
-			c := taskCase{name: string(models.FeatureExtraction), task: models.FeatureExtraction}
 			cell := cell{oracle: o, taskCase: c, base: liveBase{dir: dir, vocab: 30522, hidden: 384, real: true}, variant: v, folder: t.TempDir(), model: model}
 			made := cell.path("made")
 			cell.pythonMakes(t, made)

@@ -226,9 +226,25 @@ func (c cell) goLoads(t *testing.T, made string) {
 		t.Fatal(err)
 	}
 	sameFiles(t, again, made)
-	if m.Config.PeftType == hfio.Lora && c.labels > 0 && c.name != "null" && c.task != models.QuestionAns {
+	// Weights of 16 bits are rounded again when LoRA is added to them.
+	if m.Config.PeftType == hfio.Lora && c.labels > 0 && c.name != "null" && c.task != models.QuestionAns && isFloat32(t, c.base.dir) {
 		c.pythonReadsMerged(t, mergeAdapter(t, c.base.dir, made), examples, want)
 	}
+}
+
+// isFloat32 tells whether a base's weights have 32 bits.
+func isFloat32(t *testing.T, dir string) bool {
+	t.Helper()
+	checkpoint, err := hfio.OpenModel(hfio.Dir(dir), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer checkpoint.Close()
+	tensor, err := checkpoint.Tensor(checkpoint.Names()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tensor.DType == hfio.F32
 }
 
 // pythonReadsMerged asks transformers of the model that Go merged: PEFT's answers with the adapter.
