@@ -98,26 +98,9 @@ func TestInterruptedRun(t *testing.T) {
 		"--num-virtual-tokens", "3", "--batch-size", "2", "--num-train-epochs",
 	}
 	command := exec.Command(binary, append(args, "1000")...)
-	var errs bytes.Buffer
-	command.Stderr = &errs
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for range 200 {
-		if _, err := os.Stat(filepath.Join(output, "adapter_config.json")); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err := command.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	_ = command.Wait()
-	if status := command.ProcessState.ExitCode(); status != cli.StatusInterrupted {
-		t.Fatalf("status %d, want %d: %s", status, cli.StatusInterrupted, errs.String())
-	}
-	if !strings.Contains(errs.String(), "--resume") {
-		t.Errorf("the message does not say how to go on: %s", errs.String())
+	said := interrupt(t, command, filepath.Join(output, "adapter_config.json"))
+	if !strings.Contains(said, "--resume") {
+		t.Errorf("the message does not say how to go on: %s", said)
 	}
 }
 
@@ -136,13 +119,27 @@ func TestInterruptedCompare(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	command := compare(output)
+	said := interrupt(t, command, filepath.Join(output, "PROMPT_TUNING-seed1", "adapter_config.json"))
+	if !strings.Contains(said, "the same command goes on") {
+		t.Errorf("the message does not say how to go on: %s", said)
+	}
+	if out, err := compare(output).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	sameDirectories(t, filepath.Join(output, "PROMPT_TUNING-seed1"), filepath.Join(whole, "PROMPT_TUNING-seed1"))
+}
+
+// interrupt starts a command, interrupts it once a file is there, and returns what it
+// said on its error stream.
+func interrupt(t *testing.T, command *exec.Cmd, file string) string {
+	t.Helper()
 	var errs bytes.Buffer
 	command.Stderr = &errs
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for range 200 {
-		if _, err := os.Stat(filepath.Join(output, "PROMPT_TUNING-seed1", "adapter_config.json")); err == nil {
+		if _, err := os.Stat(file); err == nil {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -154,13 +151,7 @@ func TestInterruptedCompare(t *testing.T) {
 	if status := command.ProcessState.ExitCode(); status != cli.StatusInterrupted {
 		t.Fatalf("status %d, want %d: %s", status, cli.StatusInterrupted, errs.String())
 	}
-	if !strings.Contains(errs.String(), "the same command goes on") {
-		t.Errorf("the message does not say how to go on: %s", errs.String())
-	}
-	if out, err := compare(output).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	sameDirectories(t, filepath.Join(output, "PROMPT_TUNING-seed1"), filepath.Join(whole, "PROMPT_TUNING-seed1"))
+	return errs.String()
 }
 
 func build(t *testing.T) string {
