@@ -95,11 +95,13 @@ func readParts(o *object, field string, special map[string]part) []part {
 
 // readBertProcessing reads the older way to write BERT's template.
 func readBertProcessing(o *object) *template {
-	token := func(field string) part {
-		token, id := o.tokenWithID(field)
-		return part{sequence: -1, ids: []int{id}, tokens: []string{token}}
-	}
-	return bertTemplate(token("cls"), token("sep"))
+	return bertTemplate(specialPart(o, "cls"), specialPart(o, "sep"))
+}
+
+// specialPart reads a special token with its id.
+func specialPart(o *object, field string) part {
+	token, id := o.tokenWithID(field)
+	return part{sequence: -1, ids: []int{id}, tokens: []string{token}}
 }
 
 func bertTemplate(cls, sep part) *template {

@@ -16,11 +16,7 @@ func readByteLevelPost(o *object) *template {
 
 // readRoberta reads RoBERTa's template: <s> A </s>, <s> A </s></s> B </s>, of one type.
 func readRoberta(o *object) *template {
-	token := func(field string) part {
-		token, id := o.tokenWithID(field)
-		return part{sequence: -1, ids: []int{id}, tokens: []string{token}}
-	}
-	cls, sep := token("cls"), token("sep")
+	cls, sep := specialPart(o, "cls"), specialPart(o, "sep")
 	return &template{
 		single: []part{cls, {sequence: 0}, sep},
 		pair:   []part{cls, {sequence: 0}, sep, sep, {sequence: 1}, sep},
