@@ -114,7 +114,7 @@ func (o *linearParam) backward(m *memory, gradient []float32) {
 	}
 	if o.w.RequiresGrad() {
 		gw := m.take(Rows(o.w), Cols(o.w))
-		multiplyTN(gw.view(), gy, viewOf(o.x))
+		multiplyTN(gw.view(), gy, viewOf(o.x), false)
 		m.accumulate(o.w, gw)
 	}
 	if o.b != nil && o.b.RequiresGrad() {

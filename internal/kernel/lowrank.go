@@ -36,12 +36,13 @@ func (d LowRank) check(rows int, w *Weight) {
 func (d LowRank) add(m *memory, y, x, low view) {
 	right := matrices.Get().(*simd.Matrix)
 	defer matrices.Put(right)
+	a, b, to := viewOf(d.A), viewOf(d.B), y.columns(d.Column, d.Column+Rows(d.B))
+	right.PackTransposed(a.data, a.stride, a.rows, a.cols)
 	for _, s := range d.Rows {
 		part := low.rowsFrom(s.Start, s.End)
-		multiplyNT(part, d.dropped(m, x, s), viewOf(d.A), nil)
+		multiply(part, d.dropped(m, x, s), right, nil)
 		scale(part, d.Scale)
 	}
-	b, to := viewOf(d.B), y.columns(d.Column, d.Column+Rows(d.B))
 	right.PackTransposed(b.data, b.stride, b.rows, b.cols)
 	for _, s := range d.Rows {
 		from, rows := low.rowsFrom(s.Start, s.End), to.rowsFrom(s.Start, s.End)
@@ -72,35 +73,37 @@ func (d LowRank) drop(dst, src view, s Span) {
 // backward hands the gradients to A and B and adds that of x to gx, which may be nil.
 func (d LowRank) backward(m *memory, gy view, x mat.Tensor, low view, gx *Tensor) {
 	gy = gy.columns(d.Column, d.Column+Rows(d.B))
+	right := matrices.Get().(*simd.Matrix)
+	defer matrices.Put(right)
+	b := viewOf(d.B)
+	right.Pack(b.data, b.stride, b.rows, b.cols)
 	gLow := m.buffer(gy.rows, Rows(d.A)).view()
 	for _, s := range d.Rows {
 		part := gLow.rowsFrom(s.Start, s.End)
-		multiplyNN(part, gy.rowsFrom(s.Start, s.End), viewOf(d.B))
+		multiply(part, gy.rowsFrom(s.Start, s.End), right, nil)
 		scale(part, d.Scale)
 	}
 	if d.B.RequiresGrad() {
 		gb := m.zeros(Rows(d.B), Cols(d.B))
 		for _, s := range d.Rows {
-			accumulateTN(gb.view(), gy.rowsFrom(s.Start, s.End), low.rowsFrom(s.Start, s.End))
+			multiplyTN(gb.view(), gy.rowsFrom(s.Start, s.End), low.rowsFrom(s.Start, s.End), true)
 		}
 		m.accumulate(d.B, gb)
 	}
 	if d.A.RequiresGrad() {
 		ga := m.zeros(Rows(d.A), Cols(d.A))
 		for _, s := range d.Rows {
-			accumulateTN(ga.view(), gLow.rowsFrom(s.Start, s.End), d.dropped(m, viewOf(x), s))
+			multiplyTN(ga.view(), gLow.rowsFrom(s.Start, s.End), d.dropped(m, viewOf(x), s), true)
 		}
 		m.accumulate(d.A, ga)
 	}
 	if gx != nil {
-		d.addInputGradient(m, gx.view(), gLow)
+		d.addInputGradient(m, gx.view(), gLow, right)
 	}
 }
 
-// addInputGradient adds dropped(gLow·A) to gx.
-func (d LowRank) addInputGradient(m *memory, gx, gLow view) {
-	right := matrices.Get().(*simd.Matrix)
-	defer matrices.Put(right)
+// addInputGradient adds dropped(gLow·A) to gx. It packs A into right.
+func (d LowRank) addInputGradient(m *memory, gx, gLow view, right *simd.Matrix) {
 	a := viewOf(d.A)
 	right.Pack(a.data, a.stride, a.rows, a.cols)
 	for _, s := range d.Rows {
@@ -126,9 +129,4 @@ func scale(v view, f float32) {
 			row[i] *= f
 		}
 	}
-}
-
-// accumulateTN adds the transpose of a [k, m] times b [k, n] to dst [m, n].
-func accumulateTN(dst, a, b view) {
-	simd.GemmTN(dst.data, dst.stride, a.data, a.stride, b.data, b.stride, dst.rows, dst.cols, a.rows, true)
 }

@@ -207,12 +207,12 @@ func lstmStepBackward(d, gates, cell, before, dState, dCell []float32) {
 func (p *lstmPass) paramGradients(m *memory, dGates, x view) {
 	if p.InputWeight.RequiresGrad() {
 		g := m.take(dGates.cols, x.cols)
-		multiplyTN(g.view(), dGates, x)
+		multiplyTN(g.view(), dGates, x, false)
 		m.accumulate(p.InputWeight, g)
 	}
 	if p.HiddenWeight.RequiresGrad() {
 		g := m.take(dGates.cols, dGates.cols/4)
-		multiplyTN(g.view(), dGates, p.previousStates(m, x.rows))
+		multiplyTN(g.view(), dGates, p.previousStates(m, x.rows), false)
 		m.accumulate(p.HiddenWeight, g)
 	}
 	for _, bias := range []*nn.Param{p.InputBias, p.HiddenBias} {

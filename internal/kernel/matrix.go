@@ -46,9 +46,9 @@ func multiplyNN(dst, a, b view) {
 	multiply(dst, a, right, nil)
 }
 
-// multiplyTN sets dst [m, n] to the transpose of a [k, m] times b [k, n].
-func multiplyTN(dst, a, b view) {
-	simd.GemmTN(dst.data, dst.stride, a.data, a.stride, b.data, b.stride, dst.rows, dst.cols, a.rows, false)
+// multiplyTN sets dst [m, n] to the transpose of a [k, m] times b [k, n], or adds that to dst.
+func multiplyTN(dst, a, b view, accumulate bool) {
+	simd.GemmTN(dst.data, dst.stride, a.data, a.stride, b.data, b.stride, dst.rows, dst.cols, a.rows, accumulate)
 }
 
 // product sets c to a·b or aᵀ·b, or adds that to c, on the goroutine that calls it,
