@@ -118,12 +118,6 @@ type Output struct {
 	Prompts []*Prompt
 }
 
-// Deltas returns what the prompts add to a layer that reads the rows of Hidden, or one
-// row of each sequence; nil: nothing.
-func (o Output) Deltas(spans []Span, dropout *layer.Dropout) *layer.Deltas {
-	return DeltasOf(o.Prompts, spans, dropout)
-}
-
 // Shape is what adapters need to know of a model.
 type Shape struct {
 	ModelType    string

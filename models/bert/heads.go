@@ -59,12 +59,9 @@ type sequenceHead struct {
 
 func (h *sequenceHead) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
 	defer models.Guard(&err)
-	first := make([]int, len(out.Spans))
-	for i, span := range out.Spans {
-		first[i] = span.Start
-	}
-	_, alone := models.FirstRows(out.Spans)
-	pooled := kernel.Tanh(h.pooler.Forward(kernel.Gather(out.Hidden, first), out.Deltas(alone, dropout))) // [B, d]
+	first, alone := models.FirstRows(out.Spans)
+	deltas := models.DeltasOf(out.Prompts, alone, dropout)
+	pooled := kernel.Tanh(h.pooler.Forward(kernel.Gather(out.Hidden, first), deltas)) // [B, d]
 	return h.Classifier.Forward(kernel.Dropout(pooled, dropout.Mask(h.dropout))), nil
 }
 
