@@ -131,19 +131,15 @@ func restoreLora(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter,
 	a := &Lora{config: cfg}
 	for _, t := range targets {
 		nameA, nameB := t.factorNames()
-		storedA, _ := file.Tensor(nameA)
-		storedB, _ := file.Tensor(nameB)
-		valuesA, err := storedA.Float32s()
+		valuesA, err := readTensor(file, nameA)
 		if err != nil {
 			return nil, err
 		}
-		valuesB, err := storedB.Float32s()
+		valuesB, err := readTensor(file, nameB)
 		if err != nil {
 			return nil, err
 		}
-		a.Factors = append(a.Factors, &LoraFactors{
-			A: kernel.NewParam(t.rank, t.In, slices.Clone(valuesA)), B: kernel.NewParam(t.Out, t.rank, slices.Clone(valuesB)), target: t,
-		})
+		a.Factors = append(a.Factors, &LoraFactors{A: kernel.NewParam(t.rank, t.In, valuesA), B: kernel.NewParam(t.Out, t.rank, valuesB), target: t})
 	}
 	return a, nil
 }

@@ -131,12 +131,11 @@ func restoreMultitask(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapte
 	}
 	values := map[string][]float32{}
 	for _, name := range []string{promptName, taskColsName, taskRowsName} {
-		stored, _ := file.Tensor(name)
-		floats, err := stored.Float32s()
+		floats, err := readTensor(file, name)
 		if err != nil {
 			return nil, err
 		}
-		values[name] = slices.Clone(floats)
+		values[name] = floats
 	}
 	return newTasks(cfg, values), nil
 }

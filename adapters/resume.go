@@ -3,7 +3,6 @@ package adapters
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
@@ -51,12 +50,12 @@ func Resume(file *hfio.Adapter, base *models.Model, params []hfio.Tensor) (_ *Pe
 func setParams(params []models.NamedParam, values []hfio.Tensor) error {
 	var found []error
 	for _, p := range params {
-		i := slices.IndexFunc(values, func(t hfio.Tensor) bool { return t.Name == p.Name })
-		if i < 0 {
+		t, ok := findTensor(values, p.Name)
+		if !ok {
 			found = append(found, &hfio.TensorError{Name: p.Name, Err: hfio.ErrNotFound})
 			continue
 		}
-		floats, err := values[i].Float32s()
+		floats, err := t.Float32s()
 		if err == nil && len(floats) != len(kernel.Data(p.Param)) {
 			err = &hfio.TensorError{Name: p.Name, Err: hfio.ErrShape}
 		}

@@ -43,6 +43,16 @@ func (m *PeftModel) writeStored(file *hfio.Adapter) error {
 	return err
 }
 
+// HeadTensors returns the head's parameters under their names in the base, F32; none
+// where there is no head.
+func (m *PeftModel) HeadTensors() []hfio.Tensor {
+	var tensors []hfio.Tensor
+	for _, p := range headParams(m.Head) {
+		tensors = append(tensors, hfio.NewFloat32(p.Name, paramShape(p, 0), kernel.Data(p.Param)))
+	}
+	return tensors
+}
+
 func (m *PeftModel) writeHead(file *hfio.Adapter) {
 	for _, p := range headParams(m.Head) {
 		name := headPrefix(file) + p.Name

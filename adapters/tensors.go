@@ -53,8 +53,11 @@ func storedPrompt(x mat.Tensor) []hfio.Tensor {
 }
 
 // readPrompt returns a copy of the stored prompt.
-func readPrompt(file *hfio.Adapter) ([]float32, error) {
-	stored, _ := file.Tensor(promptName)
+func readPrompt(file *hfio.Adapter) ([]float32, error) { return readTensor(file, promptName) }
+
+// readTensor returns a copy of the values of a tensor that a checked file holds.
+func readTensor(file *hfio.Adapter, name string) ([]float32, error) {
+	stored, _ := file.Tensor(name)
 	values, err := stored.Float32s()
 	return slices.Clone(values), err
 }

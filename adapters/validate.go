@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -186,8 +187,12 @@ func valueFindings(file *hfio.Adapter, m method) []Finding {
 // extraFindings lists what a file holds beyond its method, and what PEFT makes of it.
 func extraFindings(file *hfio.Adapter, m method) []Finding {
 	var found []Finding
+	var known map[string]json.RawMessage
+	if m.delta {
+		known = hfio.LoraDefaults()
+	}
 	for _, key := range slices.Sorted(maps.Keys(file.Config.Unknown)) {
-		if _, known := hfio.LoraDefaults()[key]; known && file.Config.PeftType == hfio.Lora {
+		if _, ok := known[key]; ok {
 			continue
 		}
 		found = append(found, note(key, "unknown key: PEFT drops it with a warning since 0.14, and fails on it from 0.6 to 0.13"))

@@ -22,15 +22,10 @@ func (b *Base) Merge(file *hfio.Adapter) (hfio.ModelConfig, []hfio.Tensor, error
 	if err != nil {
 		return hfio.ModelConfig{}, nil, err
 	}
-	if len(tuned.Info.Labels) == len(model.Labels) {
-		model.Labels = tuned.Info.Labels
-	}
-	if tuned.Info.ProblemType != "" {
-		model.ProblemType = tuned.Info.ProblemType
-	}
+	describe(tuned.Info, &model.Labels, &model.ProblemType)
 	prompt, err := tuned.Adapter.Prompt(nil, nil)
 	if err != nil {
 		return hfio.ModelConfig{}, nil, err
 	}
-	return b.model.Merge(model, tuned.Head, prompt.Deltas)
+	return b.model.Merge(model, tuned.HeadTensors(), prompt.Deltas)
 }

@@ -7,6 +7,7 @@
 package predict
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,13 +116,16 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 	if length := frozen.Info.MaxLength; length > 0 && (p.MaxLength == 0 || length < p.MaxLength) {
 		p.MaxLength = length
 	}
-	if len(frozen.Info.Labels) == len(p.Labels) {
-		p.Labels = frozen.Info.Labels
-	}
-	if frozen.Info.ProblemType != "" {
-		p.ProblemType = frozen.Info.ProblemType
-	}
+	describe(frozen.Info, &p.Labels, &p.ProblemType)
 	return p, nil
+}
+
+// describe sets what an adapter says of its scores in place of what the base says.
+func describe(info adapters.Info, labels *[]string, problemType *string) {
+	if len(info.Labels) == len(*labels) {
+		*labels = info.Labels
+	}
+	*problemType = cmp.Or(info.ProblemType, *problemType)
 }
 
 // IsOtherBase tells whether an adapter's gopeft.json names a base with other weights

@@ -16,26 +16,17 @@ import (
 )
 
 // Merge returns the tensors and the config of a model of its own: the base with the
-// deltas of a prompt in its weights, which keep their dtype, and with a head. Its
+// deltas of a prompt in its weights, which keep their dtype, and with a head's tensors. Its
 // answers are those of the base with the prompt, but for rounding.
 // Source: peft 0.21.2, tuners/lora/layer.py, merge; names as transformers saves them.
-func (b *Base) Merge(m *models.Model, head models.Head, deltas map[string]layer.Delta) (hfio.ModelConfig, []hfio.Tensor, error) {
-	var tensors []hfio.Tensor
-	trained := map[string]bool{}
-	for _, p := range headParams(head) {
-		trained[p.Name] = true
-		shape := p.Param.Shape()
-		if strings.HasSuffix(p.Name, ".bias") { // a vector in torch, a matrix of one row here
-			shape = shape[1:]
-		}
-		tensors = append(tensors, hfio.NewFloat32(p.Name, shape, kernel.Data(p.Param)))
-	}
+func (b *Base) Merge(m *models.Model, head []hfio.Tensor, deltas map[string]layer.Delta) (hfio.ModelConfig, []hfio.Tensor, error) {
+	tensors := slices.Clone(head)
 	read, err := b.tensorsOf(m)
 	if err != nil {
 		return hfio.ModelConfig{}, nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(read)) {
-		if trained[name] {
+		if slices.ContainsFunc(head, func(t hfio.Tensor) bool { return t.Name == name }) {
 			continue
 		}
 		t := read[name]
@@ -49,13 +40,6 @@ func (b *Base) Merge(m *models.Model, head models.Head, deltas map[string]layer.
 	}
 	config, err := b.configOf(m)
 	return config, tensors, err
-}
-
-func headParams(head models.Head) []models.NamedParam {
-	if head == nil {
-		return nil
-	}
-	return head.Params()
 }
 
 // tensorsOf returns what the model reads of the checkpoint, by the names of today below
