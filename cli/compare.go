@@ -13,7 +13,6 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
-	"github.com/gopeft/gopeft/train"
 	"github.com/gopeft/gopeft/train/report"
 )
 
@@ -194,9 +193,4 @@ func adapterBytes(dir string) (int64, error) {
 		n += info.Size()
 	}
 	return n, nil
-}
-
-// better tells whether a metric's value is better than another.
-func better(metric string, value, than float64) bool {
-	return value != than && (value < than) == train.LowerIsBetter(metric)
 }

@@ -94,8 +94,7 @@ func trainOptions(c *cli.Context) []string {
 func fitting(options []string, method string) []string {
 	return slices.DeleteFunc(slices.Clone(options), func(option string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(option, "--"), "=")
-		methods, isOfMethod := methodOptions[name]
-		return isOfMethod && !slices.Contains(methods, peftTypeOf(method))
+		return !takes(name, peftTypeOf(method))
 	})
 }
 

@@ -3,6 +3,8 @@ package cli
 import (
 	"math"
 	"slices"
+
+	"github.com/gopeft/gopeft/train"
 )
 
 // score is what a method reached, over its seeds.
@@ -51,9 +53,9 @@ func (s *compareState) scores() []score {
 	metric := s.metric()
 	slices.SortStableFunc(rows, func(a, b score) int {
 		switch {
-		case better(metric, a.mean, b.mean):
+		case train.Better(metric, a.mean, b.mean):
 			return -1
-		case better(metric, b.mean, a.mean):
+		case train.Better(metric, b.mean, a.mean):
 			return 1
 		}
 		return 0

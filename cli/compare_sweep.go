@@ -37,7 +37,7 @@ const enough = 3
 func (x *comparison) sweep(method string) ([]string, error) {
 	var best []string
 	for _, s := range swept {
-		if x.c.IsSet(s.option) || !takes(method, s.option) {
+		if x.c.IsSet(s.option) || !takes(s.option, peftTypeOf(method)) {
 			continue
 		}
 		var winner *compareRun
@@ -47,7 +47,7 @@ func (x *comparison) sweep(method string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			if r.Ended == "done" && (winner == nil || better(r.Summary.Metric, r.Summary.Best, winner.Summary.Best)) {
+			if r.Ended == "done" && (winner == nil || train.Better(r.Summary.Metric, r.Summary.Best, winner.Summary.Best)) {
 				winner = r
 			}
 		}
@@ -56,11 +56,6 @@ func (x *comparison) sweep(method string) ([]string, error) {
 		}
 	}
 	return best, nil
-}
-
-func takes(method, option string) bool {
-	methods, isOfMethod := methodOptions[option]
-	return !isOfMethod || slices.Contains(methods, peftTypeOf(method))
 }
 
 // hopeless is the median rule: the best metric of a run is worse than the median, over
@@ -77,7 +72,7 @@ func (x *comparison) hopeless(run *compareRun, step int) bool {
 	}
 	slices.Sort(means)
 	median := (means[(len(means)-1)/2] + means[len(means)/2]) / 2
-	return better(run.Summary.Metric, median, run.Summary.Best)
+	return train.Better(run.Summary.Metric, median, run.Summary.Best)
 }
 
 // meanUntil is the mean of a run's metric until a step, which must be one where it was measured.

@@ -25,7 +25,7 @@ func TestMedianRule(t *testing.T) {
 		r := &compareRun{Method: "P_TUNING", Sweep: true}
 		for i, v := range values {
 			e := train.Event{Kind: train.EvalEvent, Step: 10 * (i + 1), Metric: metric, Loss: v, Metrics: map[string]float64{metric: v}}
-			e.Best = i == 0 || better(metric, v, r.Summary.Best)
+			e.Best = i == 0 || train.Better(metric, v, r.Summary.Best)
 			seen(&r.Summary, e)
 		}
 		return r

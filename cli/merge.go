@@ -9,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/hfio"
-	"github.com/gopeft/gopeft/predict"
 )
 
 func mergeCommand() *cli.Command {
@@ -37,11 +36,7 @@ func runMerge(c *cli.Context) error {
 		return err
 	}
 	defer file.Close()
-	files, err := baseFiles(baseName(c))
-	if err != nil {
-		return err
-	}
-	base, err := predict.OpenBase(files, nil)
+	base, err := openBase(c, baseName(c))
 	if err != nil {
 		return err
 	}
@@ -51,6 +46,10 @@ func runMerge(c *cli.Context) error {
 		return fmt.Errorf("%s: %w", c.String("adapter"), err)
 	}
 	if err := hfio.WriteModel(args[0], config, tensors); err != nil {
+		return err
+	}
+	files, err := baseFiles(baseName(c))
+	if err != nil {
 		return err
 	}
 	if err := copyTokenizer(files, args[0]); err != nil {

@@ -34,6 +34,12 @@ var methodOptions = map[string][]hfio.PeftType{
 	"prompt-tuning-init-task":            {hfio.MultitaskPromptTuning},
 }
 
+// takes tells whether a method has an option of train.
+func takes(option string, method hfio.PeftType) bool {
+	methods, isOfMethod := methodOptions[option]
+	return !isOfMethod || slices.Contains(methods, method)
+}
+
 // checkOptions reports the options of train that would be ignored, and those that
 // are 0 where 0 means nothing.
 func checkOptions(c *cli.Context) error {
@@ -45,7 +51,7 @@ func checkOptions(c *cli.Context) error {
 		case !c.IsSet(name):
 		case c.String("adapter") != "" && (isOfMethod || name == "peft-type" || name == "task-type"):
 			return usagef("--%s: the adapter of --adapter has its own, want one of the two options", name)
-		case isOfMethod && !slices.Contains(methods, method):
+		case !takes(name, method):
 			return usagef("--%s: not an option of %s, want it with %v only", name, method, methods)
 		}
 	}

@@ -94,8 +94,13 @@ func Metrics(m *models.Model) []string {
 	return []string{"accuracy", "f1_macro", "f1_micro", "loss", "mcc"}
 }
 
-// LowerIsBetter tells which way a metric goes.
-func LowerIsBetter(metric string) bool { return metric == "loss" || metric == "mse" }
+// Better tells whether a metric's value is better than another.
+func Better(metric string, value, than float64) bool {
+	if metric == "loss" || metric == "mse" {
+		return value < than
+	}
+	return value > than
+}
 
 // filled returns the settings with the defaults in place of zeros.
 func (c Config) filled(m *adapters.PeftModel) Config {

@@ -208,11 +208,7 @@ func (r *run) take(e Evaluation, value float64) bool {
 	p := &r.progress
 	p.Measured = p.Step
 	p.Evaluations = append(p.Evaluations, EvalPoint{Step: p.Step, Loss: e.Loss, Metrics: e.Metrics})
-	better := p.BestStep == 0 || value > p.Best
-	if LowerIsBetter(r.cfg.Metric) {
-		better = p.BestStep == 0 || value < p.Best
-	}
-	if !better {
+	if p.BestStep > 0 && !Better(r.cfg.Metric, value, p.Best) {
 		p.Waited++
 		p.Stopped = r.cfg.Patience > 0 && p.Waited >= r.cfg.Patience
 		return false

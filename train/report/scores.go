@@ -17,6 +17,11 @@ type Score struct {
 	Mean, SD   float64 // of a metric, over seeds
 }
 
+// point is where a score stands; no parameters have no logarithm.
+func (s Score) point() plotter.XYs {
+	return plotter.XYs{{X: float64(max(1, s.Parameters)), Y: s.Mean}}
+}
+
 // SaveScores draws scores against trained parameters, on a logarithmic axis, into a
 // .png or .svg file. Bars show one standard deviation on either side.
 func SaveScores(path, metric string, scores []Score) error {
@@ -54,7 +59,7 @@ func SaveScores(path, metric string, scores []Score) error {
 }
 
 func addScore(p *plot.Plot, i int, s Score) error {
-	at := plotter.XYs{{X: float64(max(1, s.Parameters)), Y: s.Mean}}
+	at := s.point()
 	dot, err := plotter.NewScatter(at)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Method, err)
@@ -74,7 +79,7 @@ func addScore(p *plot.Plot, i int, s Score) error {
 
 // addName writes a method beside its dot, towards the middle.
 func addName(p *plot.Plot, i int, s Score) error {
-	at := plotter.XYs{{X: float64(max(1, s.Parameters)), Y: s.Mean}}
+	at := s.point()
 	names, err := plotter.NewLabels(plotter.XYLabels{XYs: at, Labels: []string{s.Method}})
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Method, err)
