@@ -11,8 +11,7 @@ import (
 // bpe is byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909): a word begins as
 // its characters, and neighbours become one token, the pair that was learnt first coming first.
 type bpe struct {
-	ids          map[string]int
-	tokens       map[int]string
+	vocabulary
 	merges       map[pair]merge
 	unknown      int32 // -1: characters that have no token are left out
 	fuseUnknown  bool  // neighbouring unknown characters are one token
@@ -39,7 +38,7 @@ func readBPE(o *object) model {
 	vocab := decodeField[map[string]int](o, "vocab", "an object of tokens and ids")
 	tokens, ok := invert(o, vocab)
 	m := &bpe{
-		ids: vocab, tokens: tokens, unknown: -1,
+		vocabulary: vocabulary{vocab, tokens}, unknown: -1,
 		fuseUnknown: o.optionalBool("fuse_unk", false), byteFallback: o.optionalBool("byte_fallback", false),
 		ignoreMerges: o.optionalBool("ignore_merges", false),
 	}
@@ -87,17 +86,14 @@ func readMerges(o *object, vocab map[string]int) map[pair]merge {
 }
 
 func (m *bpe) tokenize(pieces []piece, word []byte) ([]piece, error) {
-	if cached, ok := m.cache.get(word); ok {
-		return append(pieces, cached...), nil
-	}
-	before := len(pieces)
+	return m.cache.tokenize(pieces, word, m.split)
+}
+
+func (m *bpe) split(pieces []piece, word []byte) ([]piece, error) {
 	if id, known := m.ids[string(word)]; known && m.ignoreMerges {
-		pieces = append(pieces, piece{int32(id), 0, int32(len(word))})
-	} else {
-		pieces = m.join(m.characters(pieces, word), before)
+		return append(pieces, piece{int32(id), 0, int32(len(word))}), nil
 	}
-	m.cache.put(word, pieces[before:])
-	return pieces, nil
+	return m.join(m.characters(pieces, word), len(pieces)), nil
 }
 
 // characters appends the tokens of the characters of a word.
@@ -223,15 +219,3 @@ func (q *joins) push(m *bpe, word []piece, left, right int) {
 		heap.Fix(q, len(*q)-1)
 	}
 }
-
-func (m *bpe) id(token string) (int, bool) {
-	id, ok := m.ids[token]
-	return id, ok
-}
-
-func (m *bpe) token(id int) (string, bool) {
-	token, ok := m.tokens[id]
-	return token, ok
-}
-
-func (m *bpe) size() int { return len(m.ids) }

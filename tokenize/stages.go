@@ -24,6 +24,24 @@ type model interface {
 	size() int
 }
 
+// vocabulary is what a model knows of its tokens.
+type vocabulary struct {
+	ids    map[string]int
+	tokens map[int]string
+}
+
+func (v *vocabulary) id(token string) (int, bool) {
+	id, ok := v.ids[token]
+	return id, ok
+}
+
+func (v *vocabulary) token(id int) (string, bool) {
+	token, ok := v.tokens[id]
+	return token, ok
+}
+
+func (v *vocabulary) size() int { return len(v.ids) }
+
 // decoder turns each token into the text it stands for, given its neighbours.
 type decoder interface {
 	decode(tokens []string) []string

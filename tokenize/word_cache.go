@@ -24,6 +24,20 @@ type cachedWord struct {
 
 var cacheSeed = maphash.MakeSeed()
 
+// tokenize appends the pieces of a word, which split finds where the cache has none.
+func (c *wordCache) tokenize(pieces []piece, word []byte, split func([]piece, []byte) ([]piece, error)) ([]piece, error) {
+	if cached, ok := c.get(word); ok {
+		return append(pieces, cached...), nil
+	}
+	before := len(pieces)
+	pieces, err := split(pieces, word)
+	if err != nil {
+		return pieces, err
+	}
+	c.put(word, pieces[before:])
+	return pieces, nil
+}
+
 func (c *wordCache) slot(word []byte) *atomic.Pointer[cachedWord] {
 	return &c.slots[maphash.Bytes(cacheSeed, word)%cacheSlots]
 }

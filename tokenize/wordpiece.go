@@ -12,9 +12,8 @@ import (
 // wordPiece finds the longest known piece at the start of a word, then the
 // longest known continuation, and so on; a word that does not come out is unknown.
 type wordPiece struct {
-	pieces   wordpiece.WordPiece
-	ids      map[string]int
-	tokens   map[int]string
+	pieces wordpiece.WordPiece
+	vocabulary
 	unknown  int32 // -1: the vocabulary has none
 	name     string
 	prefix   string
@@ -55,7 +54,7 @@ func invert(o *object, vocab map[string]int) (map[int]string, bool) {
 }
 
 func newWordPiece(vocab map[string]int, tokens map[int]string, unknown, prefix string, maxChars int) *wordPiece {
-	m := &wordPiece{ids: vocab, tokens: tokens, unknown: -1, name: unknown, prefix: prefix, maxChars: maxChars}
+	m := &wordPiece{vocabulary: vocabulary{vocab, tokens}, unknown: -1, name: unknown, prefix: prefix, maxChars: maxChars}
 	if id, ok := vocab[unknown]; ok {
 		m.unknown = int32(id)
 	}
@@ -69,16 +68,7 @@ func newWordPiece(vocab map[string]int, tokens map[int]string, unknown, prefix s
 }
 
 func (m *wordPiece) tokenize(pieces []piece, word []byte) ([]piece, error) {
-	if cached, ok := m.cache.get(word); ok {
-		return append(pieces, cached...), nil
-	}
-	before := len(pieces)
-	pieces, err := m.split(pieces, word)
-	if err != nil {
-		return pieces, err
-	}
-	m.cache.put(word, pieces[before:])
-	return pieces, nil
+	return m.cache.tokenize(pieces, word, m.split)
 }
 
 // split asks sugarme's model, which must never take the process down.
@@ -147,15 +137,3 @@ func (m *wordPiece) unknownWord(pieces []piece, word []byte) ([]piece, error) {
 	}
 	return append(pieces, piece{m.unknown, 0, int32(len(word))}), nil
 }
-
-func (m *wordPiece) id(token string) (int, bool) {
-	id, ok := m.ids[token]
-	return id, ok
-}
-
-func (m *wordPiece) token(id int) (string, bool) {
-	token, ok := m.tokens[id]
-	return token, ok
-}
-
-func (m *wordPiece) size() int { return len(m.ids) }
