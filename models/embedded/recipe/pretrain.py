@@ -80,10 +80,15 @@ class Batches:
         return self.queue.pop()
 
 
+def choose(ids: np.ndarray, continues: np.ndarray, draw) -> np.ndarray:
+    """The tokens of MASKED of the words, special ones never."""
+    word = np.cumsum(~continues[ids], axis=1) - 1
+    return np.take_along_axis(draw.random(ids.shape) < MASKED, word, axis=1) & (ids > MASK)
+
+
 def mask(ids: np.ndarray, continues: np.ndarray, draw) -> tuple[np.ndarray, np.ndarray]:
     """Whole words: the ids with some of them masked, and where the model must answer."""
-    word = np.cumsum(~continues[ids], axis=1) - 1
-    chosen = np.take_along_axis(draw.random(ids.shape) < MASKED, word, axis=1) & (ids > MASK)
+    chosen = choose(ids, continues, draw)
     kind = draw.random(ids.shape)
     masked = np.where(chosen & (kind < 0.8), MASK, ids)
     return np.where(chosen & (kind >= 0.9), draw.integers(MASK + 1, VOCABULARY, ids.shape), masked), chosen
@@ -145,8 +150,7 @@ def accuracy(model, ids: list[list[int]], continues) -> float:
     draw, right, all_ = np.random.default_rng(0), 0, 0
     for row in ids:
         row = np.array([row[:LENGTH]])
-        word = np.cumsum(~continues[row], axis=1) - 1
-        chosen = np.take_along_axis(draw.random(row.shape) < MASKED, word, axis=1) & (row > MASK)
+        chosen = choose(row, continues, draw)
         if chosen.any():
             best = forward(model, np.where(chosen, MASK, row), chosen).argmax(-1).numpy()
             right, all_ = right + (best == row[chosen]).sum(), all_ + chosen.sum()
