@@ -83,7 +83,7 @@ func (a *Cartridge) Prompt(_ *layer.Dropout, pool *models.Pool) (*models.Prompt,
 func (a *Cartridge) embeddings(pool *models.Pool) mat.Tensor {
 	trained := kernel.WithPool(a.Embedding, pool)
 	all := kernel.Span{End: kernel.Rows(trained)}
-	return kernel.InsertRows(trained, []kernel.Span{all}, []mat.Tensor{a.frozen})
+	return kernel.InsertRows(trained, []kernel.Span{all}, []kernel.Insertion{{Prompt: a.frozen}})
 }
 
 // Config returns the config with every size filled in.

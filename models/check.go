@@ -14,7 +14,7 @@ import (
 func (s Shape) Check(batch Batch) error {
 	var found []error
 	for i, sequence := range batch.Sequences {
-		for _, err := range []error{s.checkIDs(sequence), s.checkLength(sequence), s.checkPrompt(sequence.Prompt)} {
+		for _, err := range []error{s.checkIDs(sequence), s.checkLength(sequence), s.checkPrompt(sequence.Prompt), sequence.checkPlaces()} {
 			if err != nil {
 				found = append(found, fmt.Errorf("sequence %d: %w", i, err))
 			}
@@ -51,8 +51,8 @@ func (s Shape) checkIDs(sequence Sequence) error {
 }
 
 func (s Shape) checkLength(sequence Sequence) error {
-	tokens, virtual := len(sequence.IDs), sequence.Prompt.Len()
-	if tokens+sequence.Prompt.inputLen() == 0 {
+	tokens, virtual := len(sequence.IDs), sequence.before()+sequence.Prompt.pastLen()
+	if tokens+sequence.before() == 0 {
 		return fmt.Errorf("%w: found no token, want at least 1", ErrTokenID)
 	}
 	if s.MaxPositions > 0 && tokens+virtual > s.MaxPositions {
@@ -85,13 +85,41 @@ func (s Shape) checkPrompt(p *Prompt) error {
 	return nil
 }
 
+// before is how many virtual tokens stand before the tokens.
+func (s Sequence) before() int {
+	if s.Virtual != nil {
+		return 0
+	}
+	return s.Prompt.inputLen()
+}
+
+// checkPlaces reports places of virtual tokens and of rows to read that are not there.
+func (s Sequence) checkPlaces() error {
+	if s.Virtual != nil {
+		rows := s.Prompt.inputLen()
+		outside := func(row int) bool { return row < -1 || row >= rows }
+		if len(s.Virtual) != len(s.IDs) {
+			return fmt.Errorf("%w: found places of virtual tokens for %d tokens, want %d", ErrPrompt, len(s.Virtual), len(s.IDs))
+		}
+		if at := slices.IndexFunc(s.Virtual, outside); at >= 0 {
+			return fmt.Errorf("%w: token %d is virtual token %d, the prompt has %d", ErrPrompt, at, s.Virtual[at], rows)
+		}
+	}
+	for i, token := range s.Reads {
+		if token < 0 || token >= len(s.IDs) || i > 0 && token <= s.Reads[i-1] {
+			return fmt.Errorf("%w: token %d is to be read, want ascending ones of %d tokens", ErrTokenID, token, len(s.IDs))
+		}
+	}
+	return nil
+}
+
 // Layout returns where the sequences of a batch lie, and the position of each
 // sequence's first row: those after a past are numbered behind it.
 // Source: transformers 5.23, modeling_bert.py, BertEmbeddings with past_key_values_length.
 func Layout(batch Batch) (spans []Span, firstPosition []int) {
 	at := 0
 	for _, sequence := range batch.Sequences {
-		prompt := sequence.Prompt.inputLen()
+		prompt := sequence.before()
 		end := at + prompt + len(sequence.IDs)
 		spans = append(spans, Span{at, end, prompt})
 		firstPosition = append(firstPosition, sequence.Prompt.pastLen())
@@ -106,6 +134,37 @@ func FirstRows(spans []Span) (rows []int, alone []Span) {
 	for i, s := range spans {
 		rows = append(rows, s.Start)
 		alone = append(alone, Span{i, i + 1, min(s.Prompt, 1)})
+	}
+	return rows, alone
+}
+
+// Wanted returns the numbers of the rows that the head reads, and where they lie when the
+// others are left out. nil rows: all are read.
+func Wanted(batch Batch, spans []Span) (rows []int, alone []Span) {
+	reads := func(s Sequence) bool { return s.Reads != nil }
+	switch {
+	case !slices.ContainsFunc(batch.Sequences, reads) && batch.FirstRows:
+		return FirstRows(spans)
+	case !slices.ContainsFunc(batch.Sequences, reads):
+		return nil, spans
+	}
+	rows = []int{}
+	for i, s := range batch.Sequences {
+		span, start := spans[i], len(rows)
+		switch {
+		case s.Reads != nil:
+			for _, token := range s.Reads {
+				rows = append(rows, span.Start+span.Prompt+token)
+			}
+			span.Prompt = 0
+		case batch.FirstRows:
+			rows, span.Prompt = append(rows, span.Start), min(span.Prompt, 1)
+		default:
+			for row := span.Start; row < span.End; row++ {
+				rows = append(rows, row)
+			}
+		}
+		alone = append(alone, Span{start, len(rows), span.Prompt})
 	}
 	return rows, alone
 }

@@ -71,7 +71,13 @@ type Sequence struct {
 	IDs     []int
 	TypeIDs []int   // token types, one a token; nil: all 0
 	Prompt  *Prompt // nil: none. Sequences may share one, and a batch may mix several
-	TaskID  int     // for an adapter of several tasks, from 0; models do not look at it
+	// Virtual says, for each token, which row of Prompt.Input takes its place, -1 for none:
+	// the virtual tokens of P-tuning stand among the others. nil: they stand before them.
+	Virtual []int
+	// Reads are the tokens whose rows alone the head reads, in ascending order; nil: as
+	// Batch.FirstRows says.
+	Reads  []int
+	TaskID int // for an adapter of several tasks, from 0; models do not look at it
 }
 
 // Batch is what a forward pass reads.
@@ -85,8 +91,9 @@ type Batch struct {
 	// Checkpointing computes the layers again in the backward pass instead of keeping what
 	// it needs of them: the same numbers from less memory, in more time.
 	Checkpointing bool
-	// FirstRows: only the first row of each sequence is read. A backbone may then leave the
-	// others out of its last layer and of the Output, whose spans have one row each.
+	// FirstRows: only the first row of each sequence is read. A backbone leaves rows that
+	// nobody reads out of its last layer and of the Output, whose spans have those that are
+	// read.
 	FirstRows bool
 }
 
@@ -106,7 +113,7 @@ type Pool = kernel.Pool
 func NewPool() *Pool { return kernel.NewPool() }
 
 // Span is where one sequence lies in the rows of a batch, [Start, End). Its first
-// Prompt rows are those of virtual tokens.
+// Prompt rows are those of virtual tokens that stand before the tokens.
 type Span struct{ Start, End, Prompt int }
 
 // Output is what a backbone makes of a batch.

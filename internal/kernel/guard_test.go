@@ -47,8 +47,14 @@ func TestShapeErrors(t *testing.T) {
 		{"no columns", "Columns", "columns [1, 1) of 3", func() { kernel.Columns(x(4, 3), 1, 1) }},
 		{"insert spans", "InsertRows", "cover 4 rows of 5", func() { kernel.InsertRows(x(5, 3), span, nil) }},
 		{"insert gap", "InsertRows", "want one that begins at 0", func() { kernel.InsertRows(x(5, 3), []kernel.Span{{1, 5}}, nil) }},
-		{"insert count", "InsertRows", "0 prompts for 1 sequences", func() { kernel.InsertRows(x(4, 3), span, nil) }},
-		{"insert width", "InsertRows", "prompt 0 is [1 2]", func() { kernel.InsertRows(x(4, 3), span, tensors(x(1, 2))) }},
+		{"insert count", "InsertRows", "0 insertions for 1 sequences", func() { kernel.InsertRows(x(4, 3), span, nil) }},
+		{"insert width", "InsertRows", "prompt 0 is [1 2]", func() { kernel.InsertRows(x(4, 3), span, []kernel.Insertion{{Prompt: x(1, 2)}}) }},
+		{"insert places", "InsertRows", "places for 2 rows, its sequence has 4", func() {
+			kernel.InsertRows(x(4, 3), span, []kernel.Insertion{{Prompt: x(1, 3), At: []int{0, -1}}})
+		}},
+		{"insert place", "InsertRows", "row 1, its prompt 1 rows", func() {
+			kernel.InsertRows(x(4, 3), span, []kernel.Insertion{{Prompt: x(1, 3), At: []int{0, -1, 1, -1}}})
+		}},
 		{"task matrices", "TaskPrompts", "left is [4 1] and right is [1 3] for x [2 3]", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(1, 3), nil) }},
 		{"task width", "TaskPrompts", "right is [2 2]", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 2), nil) }},
 		{"unknown task", "TaskPrompts", "task 1 is 2, want different ones below 2", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 3), []int{0, 2}) }},

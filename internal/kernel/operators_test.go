@@ -178,12 +178,27 @@ func TestRowsOperators(t *testing.T) {
 			name:   "InsertRows",
 			inputs: []input{random("x", 9, d), random("prompt A", 2, d), random("prompt B", 3, d)},
 			build: func(x []mat.Tensor) mat.Tensor {
-				return kernel.InsertRows(x[0], spans, []mat.Tensor{x[1], x[2], nil, x[1], x[1]})
+				return kernel.InsertRows(x[0], spans, []kernel.Insertion{{Prompt: x[1]}, {Prompt: x[2]}, {}, {Prompt: x[1]}, {Prompt: x[1]}})
 			},
 			reference: func(x [][]float64) (y []float64) {
 				for i, prompt := range [][]float64{x[1], x[2], nil, x[1], x[1]} {
 					y = append(y, prompt...)
 					y = append(y, x[0][spans[i].Start*d:spans[i].End*d]...)
+				}
+				return y
+			},
+		},
+		{
+			name:   "InsertRows in the place of rows",
+			inputs: []input{random("x", 7, d), random("prompt A", 2, d), random("prompt B", 3, d)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				return kernel.InsertRows(x[0], []kernel.Span{{0, 4}, {4, 4}, {4, 6}, {6, 7}}, []kernel.Insertion{
+					{Prompt: x[1], At: []int{1, -1, 0, 1}}, {Prompt: x[2]}, {Prompt: x[2], At: []int{-1, 1}}, {Prompt: x[1], At: []int{0}},
+				})
+			},
+			reference: func(x [][]float64) (y []float64) {
+				for _, from := range [][2]int{{1, 1}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}, {2, 2}, {0, 4}, {2, 1}, {1, 0}} {
+					y = append(y, x[from[0]][from[1]*d:][:d]...)
 				}
 				return y
 			},

@@ -130,82 +130,109 @@ func (o *columns) backward(m *memory, gradient []float32) {
 	m.accumulate(o.x, whole)
 }
 
-// InsertRows returns the rows of x with a prompt before each sequence:
-// [R + ΣP, d], where sequence i of the result is prompts[i] above the rows of
-// spans[i]. prompts has one entry a sequence, each [P, d] or nil for none.
-// Sequences may share a prompt; its gradient is summed in the order of the
-// sequences.
-func InsertRows(x mat.Tensor, spans []Span, prompts []mat.Tensor) mat.Tensor {
+// Insertion is what a prompt does to the rows of one sequence. The zero Insertion
+// does nothing.
+type Insertion struct {
+	Prompt mat.Tensor // [P, d]; nil: none
+	// At says, for each row of the sequence, which row of the prompt takes its place, -1
+	// for none. nil: the whole prompt stands before the sequence.
+	At []int
+}
+
+// InsertRows returns the rows of x with the prompts in them: before each sequence, or in
+// the place of some of its rows. There is one insertion a sequence; sequence i are the
+// rows spans[i]. Sequences may share a prompt, and a row of a prompt may be in several
+// places; its gradient is summed in the order of the rows.
+func InsertRows(x mat.Tensor, spans []Span, insertions []Insertion) mat.Tensor {
 	checkSpans("InsertRows", spans, Rows(x))
-	if len(prompts) != len(spans) {
-		fail("InsertRows", "%d prompts for %d sequences", len(prompts), len(spans))
+	if len(insertions) != len(spans) {
+		fail("InsertRows", "%d insertions for %d sequences", len(insertions), len(spans))
 	}
 	o := &insertion{x: x}
-	at := 0
-	for i, prompt := range prompts {
-		place := placement{prompt: -1, at: at, source: spans[i]}
-		if prompt != nil {
-			if Cols(prompt) != Cols(x) {
-				fail("InsertRows", "prompt %d is %v, x is %v", i, prompt.Shape(), x.Shape())
-			}
-			place.prompt, place.length = o.shared.add(prompt), Rows(prompt)
-		}
-		o.places = append(o.places, place)
-		at += place.length + spans[i].Len()
+	for i, in := range insertions {
+		o.insert(i, in, spans[i])
 	}
-	o.rows = at
 	return run(o)
 }
 
-// placement says where one sequence lies in the result of an insertion.
-type placement struct {
-	prompt int  // index into the distinct prompts, or -1
-	at     int  // the row where the prompt begins
-	length int  // of the prompt
-	source Span // the rows of x that follow it
+// insertion is the result of InsertRows, piece by piece.
+type insertion struct {
+	x       mat.Tensor
+	shared  operandSet // the distinct prompts
+	sources []source
+	rows    int
 }
 
-type insertion struct {
-	x      mat.Tensor
-	shared operandSet
-	places []placement
-	rows   int
+// source is a run of rows of one operand that stand together in the result.
+type source struct {
+	operand int // index into shared, or -1: x
+	rows    Span
+	at      int // the row of the result where they begin
+}
+
+func (o *insertion) insert(i int, in Insertion, span Span) {
+	if in.Prompt == nil {
+		o.take(-1, span)
+		return
+	}
+	if Cols(in.Prompt) != Cols(o.x) {
+		fail("InsertRows", "prompt %d is %v, x is %v", i, in.Prompt.Shape(), o.x.Shape())
+	}
+	prompt := o.shared.add(in.Prompt)
+	if in.At == nil {
+		o.take(prompt, Span{0, Rows(in.Prompt)})
+		o.take(-1, span)
+		return
+	}
+	if len(in.At) != span.Len() {
+		fail("InsertRows", "insertion %d has places for %d rows, its sequence has %d", i, len(in.At), span.Len())
+	}
+	for r, row := range in.At {
+		switch {
+		case row < 0:
+			o.take(-1, Span{span.Start + r, span.Start + r + 1})
+		case row < Rows(in.Prompt):
+			o.take(prompt, Span{row, row + 1})
+		default:
+			fail("InsertRows", "insertion %d has row %d, its prompt %d rows", i, row, Rows(in.Prompt))
+		}
+	}
+}
+
+// take appends rows of an operand to the result.
+func (o *insertion) take(operand int, rows Span) {
+	if last := len(o.sources) - 1; last >= 0 && o.sources[last].operand == operand && o.sources[last].rows.End == rows.Start {
+		o.sources[last].rows.End = rows.End
+	} else {
+		o.sources = append(o.sources, source{operand, rows, o.rows})
+	}
+	o.rows += rows.Len()
 }
 
 func (o *insertion) operands() []mat.Tensor { return append([]mat.Tensor{o.x}, o.shared...) }
 
 func (o *insertion) forward(m *memory) *Tensor {
-	cols, x := Cols(o.x), Data(o.x)
-	y := m.take(o.rows, cols)
-	for _, p := range o.places {
-		if p.prompt >= 0 {
-			copy(y.data[p.at*cols:], Data(o.shared[p.prompt]))
-		}
-		copy(y.data[(p.at+p.length)*cols:], x[p.source.Start*cols:p.source.End*cols])
+	cols, y := Cols(o.x), m.take(o.rows, Cols(o.x))
+	for _, s := range o.sources {
+		from := Data(o.operands()[s.operand+1])
+		copy(y.data[s.at*cols:], from[s.rows.Start*cols:s.rows.End*cols])
 	}
 	return y
 }
 
 func (o *insertion) backward(m *memory, gradient []float32) {
 	cols := Cols(o.x)
-	if o.x.RequiresGrad() {
-		gx := m.take(Rows(o.x), cols)
-		for _, p := range o.places {
-			copy(gx.data[p.source.Start*cols:p.source.End*cols], gradient[(p.at+p.length)*cols:])
-		}
-		m.accumulate(o.x, gx)
-	}
-	for i, prompt := range o.shared {
-		if !prompt.RequiresGrad() {
+	for i, operand := range o.operands() {
+		if !operand.RequiresGrad() {
 			continue
 		}
-		total := m.zeros(Rows(prompt), cols)
-		for _, p := range o.places {
-			if p.prompt == i {
-				addTo(total.data, gradient[p.at*cols:][:len(total.data)])
+		total := m.zeros(Rows(operand), cols)
+		for _, s := range o.sources {
+			if s.operand == i-1 {
+				addTo(total.data[s.rows.Start*cols:s.rows.End*cols], gradient[s.at*cols:][:s.rows.Len()*cols])
 			}
 		}
-		m.accumulate(prompt, total)
+		m.accumulate(operand, total)
 	}
 }
 

@@ -67,9 +67,10 @@ func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 		masks := l.masks(batch.Dropout)
 		var only []int // rows that are wanted of this layer; nil: all
 		wanted := deltas
-		if batch.FirstRows && i == len(m.layers)-1 {
-			only, spans = models.FirstRows(spans)
-			wanted = models.DeltasOf(prompts, spans, batch.Dropout)
+		if i == len(m.layers)-1 {
+			if only, spans = models.Wanted(batch, spans); only != nil {
+				wanted = models.DeltasOf(prompts, spans, batch.Dropout)
+			}
 		}
 		forward := func(x mat.Tensor, past []kernel.Past) mat.Tensor {
 			return l.forward(x, rows, past, masks, only, layerDeltas{deltas, wanted})
@@ -129,13 +130,13 @@ func (e *embeddings) words(pool *models.Pool, ids []int) mat.Tensor {
 func (e *embeddings) forward(batch models.Batch, spans []models.Span, firstPosition []int) mat.Tensor {
 	var ids, types, positions []int
 	tokens := make([]kernel.Span, len(spans)) // where the sequences lie without prompts
-	prompts := make([]mat.Tensor, len(spans))
+	insertions := make([]kernel.Insertion, len(spans))
 	prompted := false
 	for i, s := range batch.Sequences {
 		tokens[i] = kernel.Span{Start: len(ids), End: len(ids) + len(s.IDs)}
 		ids = append(ids, s.IDs...)
 		if s.Prompt != nil && s.Prompt.Input != nil {
-			prompts[i], prompted = s.Prompt.Input, true
+			insertions[i], prompted = kernel.Insertion{Prompt: s.Prompt.Input, At: s.Virtual}, true
 		}
 		types = append(types, make([]int, spans[i].Prompt)...)
 		if s.TypeIDs == nil {
@@ -149,7 +150,7 @@ func (e *embeddings) forward(batch models.Batch, spans []models.Span, firstPosit
 	}
 	x := e.words(batch.Pool, ids) // [ΣT, d]
 	if prompted {
-		x = kernel.Replace(x, kernel.InsertRows(x, tokens, prompts)) // [R, d]
+		x = kernel.Replace(x, kernel.InsertRows(x, tokens, insertions)) // [R, d]
 	}
 	x = kernel.Replace(x, kernel.AddEmbed(
 		x,

@@ -30,6 +30,11 @@ func (s Suite) badInput(t *testing.T) {
 		"a layer too few":       {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: prefix.Past[1:]}}, models.ErrPrompt},
 		"no keys and values":    {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: make([]models.KV, shape.Layers)}}, models.ErrPrompt},
 		"narrow keys":           {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual, -1)}, models.ErrPrompt},
+		"places of too few":     {models.Sequence{IDs: []int{1, 2}, Prompt: rows, Virtual: []int{0}}, models.ErrPrompt},
+		"no such virtual token": {models.Sequence{IDs: []int{1, 2}, Prompt: rows, Virtual: []int{-1, virtual}}, models.ErrPrompt},
+		"virtual, no prompt":    {models.Sequence{IDs: []int{1, 2}, Virtual: []int{0, -1}}, models.ErrPrompt},
+		"reads beyond the end":  {models.Sequence{IDs: []int{1, 2}, Reads: []int{2}}, models.ErrTokenID},
+		"reads not in order":    {models.Sequence{IDs: []int{1, 2}, Reads: []int{1, 0}}, models.ErrTokenID},
 		"a row more in a layer": {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual+1, 0)}, models.ErrPrompt},
 	} {
 		_, err := s.Backbone.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{1}}, c.sequence, c.sequence}})

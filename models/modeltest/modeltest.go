@@ -40,6 +40,8 @@ func Run(t *testing.T, s Suite) {
 	t.Run("RaggedEqualsAlone", s.raggedEqualsAlone)
 	t.Run("EmptyPrompt", s.emptyPrompt)
 	t.Run("FirstRows", s.firstRows)
+	t.Run("Reads", s.reads)
+	t.Run("PromptAmongTokens", s.promptAmongTokens)
 	t.Run("PromptOfWords", s.promptOfWords)
 	t.Run("PrefixIsCache", s.prefixIsCache)
 	t.Run("Gradients", s.gradients)
@@ -121,6 +123,54 @@ func (s Suite) firstRows(t *testing.T) {
 	for i := range gradients {
 		numtest.Close(t, gradients[i], wantGradients[i], 1e-5, 1e-7)
 	}
+}
+
+// Of a batch some of whose sequences say what is read of them these rows are there, under
+// prompts before the tokens, among them, and in the layers.
+func (s Suite) reads(t *testing.T) {
+	batch := s.mixed()
+	whole := s.forward(t, batch)
+	var rows []int
+	var spans []models.Span
+	for i := range batch.Sequences {
+		sequence, span, start := &batch.Sequences[i], whole.Spans[i], len(rows)
+		if i%2 == 0 {
+			sequence.Reads = []int{0, len(sequence.IDs) - 1}
+			rows = append(rows, span.Start+span.Prompt, span.End-1)
+			span.Prompt = 0
+		} else {
+			for row := span.Start; row < span.End; row++ {
+				rows = append(rows, row)
+			}
+		}
+		spans = append(spans, models.Span{Start: start, End: len(rows), Prompt: span.Prompt})
+	}
+	got := s.forward(t, batch)
+	numtest.SameBits(t, models.Values(got.Hidden), models.Values(kernel.Gather(whole.Hidden, rows)))
+	if !slices.Equal(got.Spans, spans) {
+		t.Errorf("spans are %v, want %v", got.Spans, spans)
+	}
+}
+
+// Virtual tokens in the place of others, which hold the embeddings of words, are those
+// words.
+func (s Suite) promptAmongTokens(t *testing.T) {
+	ids := s.texts()[2]
+	last := len(ids) - 1
+	rows, err := s.Backbone.Embed([]int{ids[last], ids[1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: ids}}})
+	places, placed := make([]int, len(ids)), slices.Clone(ids)
+	for i := range places {
+		places[i] = -1
+	}
+	places[last], placed[last] = 0, 0
+	places[1], placed[1] = 1, 0
+	prompt := &models.Prompt{Input: rows}
+	got := s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: placed, Prompt: prompt, Virtual: places}}})
+	numtest.SameBits(t, models.Values(got.Hidden), models.Values(want.Hidden))
 }
 
 func (s Suite) emptyPrompt(t *testing.T) {
