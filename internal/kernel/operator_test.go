@@ -247,5 +247,3 @@ func params(x []mat.Tensor) []*nn.Param {
 	}
 	return p
 }
-
-func tensors(x ...mat.Tensor) []mat.Tensor { return x }
