@@ -45,61 +45,95 @@ type Past struct{ Keys, Values mat.Tensor }
 // The probabilities are not kept: the backward pass computes them again from two
 // numbers for every row and head (T. Dao et al.: FlashAttention, 2022).
 func Attention(qkv mat.Tensor, spans []Span, past []Past, options AttentionOptions) mat.Tensor {
-	o := &attention{AttentionOptions: options, qkv: qkv}
+	o := &attention{AttentionOptions: options, op: "Attention", q: qkv, kv: qkv}
+	o.completeHeads()
+	o.firstKey = o.Heads
+	parts := o.Heads + 2*o.KeyHeads
+	if Cols(qkv) == 0 || Cols(qkv)%parts != 0 {
+		fail(o.op, "qkv is %v, which is not heads of one size for %d heads and twice %d key heads", qkv.Shape(), o.Heads, o.KeyHeads)
+	}
+	o.size = Cols(qkv) / parts
 	o.complete()
-	checkSpans("Attention", spans, Rows(qkv))
-	if past != nil && len(past) != len(spans) {
-		fail("Attention", "%d pasts for %d sequences", len(past), len(spans))
-	}
-	for i, span := range spans {
-		p := Past{}
-		if past != nil {
-			p = past[i]
-		}
-		checkPast(i, p, o.KeyHeads*o.size)
-		o.add(span, p)
-	}
+	checkSpans(o.op, spans, Rows(qkv))
+	o.addAll(spans, spans, past)
 	return run(o)
 }
 
-// complete checks the options and sets those that are left to their defaults.
-func (o *attention) complete() {
-	const op = "Attention"
+// CrossAttention is [Attention] of queries to the keys and values of other rows:
+// a decoder's of the encoder's.
+//
+// q is [R, H·k]. kv is [S, 2·G·k], in each row the keys of all key heads, then the
+// values, and rows says which of its rows are those that a sequence attends to, all
+// of them, behind its past. nil kv: there are the pasts alone. Causal and Bias are
+// not for it.
+func CrossAttention(q mat.Tensor, spans []Span, kv mat.Tensor, rows []Span, past []Past, options AttentionOptions) mat.Tensor {
+	o := &attention{AttentionOptions: options, op: "CrossAttention", q: q, kv: kv}
+	o.completeHeads()
+	if Cols(q) == 0 || Cols(q)%o.Heads != 0 {
+		fail(o.op, "the queries are %v, which is not heads of one size for %d heads", q.Shape(), o.Heads)
+	}
+	o.size = Cols(q) / o.Heads
+	if o.Causal || o.Bias != nil || kv == q {
+		fail(o.op, "it is causal, has a bias, or keys in the tensor of the queries")
+	}
+	o.complete()
+	checkSpans(o.op, spans, Rows(q))
+	if kv == nil {
+		rows = make([]Span, len(spans))
+	} else {
+		if Cols(kv) != 2*o.KeyHeads*o.size {
+			fail(o.op, "keys and values are %v, want [S %d]", kv.Shape(), 2*o.KeyHeads*o.size)
+		}
+		checkSpans(o.op, rows, Rows(kv))
+	}
+	if len(rows) != len(spans) {
+		fail(o.op, "keys and values of %d sequences for queries of %d", len(rows), len(spans))
+	}
+	o.addAll(spans, rows, past)
+	return run(o)
+}
+
+// completeHeads checks the numbers of heads, which are the keys' by default too.
+func (o *attention) completeHeads() {
 	if o.KeyHeads == 0 {
 		o.KeyHeads = o.Heads
 	}
 	if o.Heads < 1 || o.KeyHeads < 1 || o.Heads%o.KeyHeads != 0 {
-		fail(op, "%d heads and %d key heads", o.Heads, o.KeyHeads)
+		fail(o.op, "%d heads and %d key heads", o.Heads, o.KeyHeads)
 	}
-	parts := o.Heads + 2*o.KeyHeads
-	if Cols(o.qkv) == 0 || Cols(o.qkv)%parts != 0 {
-		fail(op, "qkv is %v, which is not heads of one size for %d heads and twice %d key heads", o.qkv.Shape(), o.Heads, o.KeyHeads)
-	}
-	o.size = Cols(o.qkv) / parts
+}
+
+// complete checks the other options and sets those that are left to their defaults.
+func (o *attention) complete() {
 	if o.Scale == 0 {
 		o.Scale = float32(1 / math.Sqrt(float64(o.size)))
 	}
 	if b := o.Bias; b != nil && (len(b.Values) == 0 || len(b.Values)%o.Heads != 0 || b.Zero < 0 || b.Zero >= len(b.Values)/o.Heads) {
-		fail(op, "a bias of %d values with distance 0 at %d for %d heads", len(b.Values), b.Zero, o.Heads)
+		fail(o.op, "a bias of %d values with distance 0 at %d for %d heads", len(b.Values), b.Zero, o.Heads)
 	}
-	o.Drop.check(op)
+	o.Drop.check(o.op)
 }
 
-func checkPast(i int, p Past, width int) {
+func (o *attention) checkPast(i int, p Past) {
 	if p.Keys == nil && p.Values == nil {
 		return
 	}
 	if p.Keys == nil || p.Values == nil {
-		fail("Attention", "past %d has keys without values or values without keys", i)
+		fail(o.op, "past %d has keys without values or values without keys", i)
 	}
-	if Cols(p.Keys) != width || !slices.Equal(p.Keys.Shape(), p.Values.Shape()) {
-		fail("Attention", "past %d: keys are %v and values %v, want [P %d] both", i, p.Keys.Shape(), p.Values.Shape(), width)
+	if width := o.KeyHeads * o.size; Cols(p.Keys) != width || !slices.Equal(p.Keys.Shape(), p.Values.Shape()) {
+		fail(o.op, "past %d: keys are %v and values %v, want [P %d] both", i, p.Keys.Shape(), p.Values.Shape(), width)
 	}
 }
 
 type attention struct {
 	AttentionOptions
-	qkv       mat.Tensor
+	op string // the name of the function
+	// q holds the queries in its first columns, kv the keys behind firstKey heads, then the
+	// values. They are one tensor where rows attend to themselves; kv is nil where there are
+	// pasts alone.
+	q, kv     mat.Tensor
+	firstKey  int
 	size      int        // k
 	shared    operandSet // the distinct tensors of the pasts
 	sequences []attended
@@ -110,16 +144,33 @@ type attention struct {
 	tops, inverse []float32
 }
 
-// attended is one sequence: T queries over S = P + T keys.
+// attended is one sequence: T queries over S keys, P of the past and its own.
 type attended struct {
-	span                 Span
-	past                 int // P
-	pastKeys, pastValues int // indices into attention.shared if P > 0
-	first                int // index of its first probability; head h begins h·T·S further
+	span, own            Span // its rows of attention.q and of attention.kv
+	past                 int  // P
+	pastKeys, pastValues int  // indices into attention.shared if P > 0
+	first                int  // index of its first probability; head h begins h·T·S further
 }
 
-func (o *attention) add(span Span, p Past) {
-	s := attended{span: span, first: o.elements}
+// addAll adds the sequences, whose queries and keys are these rows.
+func (o *attention) addAll(spans, keys []Span, past []Past) {
+	if past != nil && len(past) != len(spans) {
+		fail(o.op, "%d pasts for %d sequences", len(past), len(spans))
+	}
+	for i := range spans {
+		p := Past{}
+		if past != nil {
+			p = past[i]
+		}
+		o.checkPast(i, p)
+		o.add(attended{span: spans[i], own: keys[i], first: o.elements}, p)
+		if s := o.sequences[i]; s.rows() > 0 && s.length() == 0 {
+			fail(o.op, "sequence %d has no keys", i)
+		}
+	}
+}
+
+func (o *attention) add(s attended, p Past) {
 	if p.Keys != nil && Rows(p.Keys) > 0 {
 		s.past, s.pastKeys, s.pastValues = Rows(p.Keys), o.shared.add(p.Keys), o.shared.add(p.Values)
 	}
@@ -128,9 +179,15 @@ func (o *attention) add(span Span, p Past) {
 }
 
 func (s attended) rows() int   { return s.span.Len() }
-func (s attended) length() int { return s.past + s.span.Len() }
+func (s attended) length() int { return s.past + s.own.Len() }
 
-func (o *attention) operands() []mat.Tensor { return append([]mat.Tensor{o.qkv}, o.shared...) }
+func (o *attention) operands() []mat.Tensor {
+	own := []mat.Tensor{o.q}
+	if o.kv != nil && o.kv != o.q {
+		own = append(own, o.kv)
+	}
+	return append(own, o.shared...)
+}
 
 // group is how many heads of the queries share a head of the keys.
 func (o *attention) group() int { return o.Heads / o.KeyHeads }

@@ -13,10 +13,11 @@ type headGradients struct {
 	to       headMatrices // the gradients; a view without data is one that is not wanted
 }
 
-// wanted is the number of keys that are concerned: the past's only, if qkv requires no gradient.
+// wanted is the number of keys that are concerned: the past's only, if nothing else
+// requires a gradient.
 func (h *headGradients) wanted() int {
 	switch {
-	case h.to.queries.data != nil:
+	case h.to.queries.data != nil || h.to.keys.own.data != nil:
 		return h.length()
 	case h.to.keys.past.data != nil || h.to.values.past.data != nil:
 		return h.past
@@ -70,7 +71,7 @@ func (t *tileGradients) differentiate() {
 	own := t.to.queries.data != nil
 	queries, gradient := part(t.queries), part(t.gradient)
 	product(t.p, queries, false, t.keysT, false)
-	wantScores := own || t.to.keys.past.data != nil
+	wantScores := own || t.to.keys.own.data != nil || t.to.keys.past.data != nil
 	if wantScores {
 		product(t.d, gradient, false, t.valuesT, false)
 	}
@@ -102,7 +103,7 @@ func (t *tileGradients) softmax() {
 }
 
 // add adds the product of the transposed tile and right to the gradients of the tile's
-// keys, those that are wanted. The first tile that has a row of qkv among its keys sets
+// keys, those that are wanted. The first tile that has an own row among its keys sets
 // it; the past's gradients begin with zeros.
 func (t *tileGradients) add(to joined, tile, right view) {
 	fresh := t.past // the first key that no query before saw

@@ -23,7 +23,7 @@ func rowsOfTile(queries, keys int) int {
 func divideUp(n, by int) int { return (n + by - 1) / by }
 
 func (o *attention) forward(m *memory) *Tensor {
-	y := m.take(Rows(o.qkv), o.Heads*o.size)
+	y := m.take(Rows(o.q), o.Heads*o.size)
 	tops, inverse := m.buffer(o.Heads, Rows(y)), m.buffer(o.Heads, Rows(y))
 	o.result, o.tops, o.inverse = y, tops.data, inverse.data
 	for _, x := range append(o.operands(), y, tops, inverse) {
@@ -44,7 +44,7 @@ func (o *attention) forward(m *memory) *Tensor {
 		for _, t := range tasks[from:to] {
 			s := o.sequences[t.sequence]
 			w.reset()
-			o.head(s, t.head).attend(w, o.own(y.view(), s, t.head), t.from, t.to)
+			o.head(s, t.head).attend(w, o.part(y.view(), s.span, t.head), t.from, t.to)
 		}
 	})
 	return y

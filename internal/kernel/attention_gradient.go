@@ -15,8 +15,8 @@ type attentionGradients struct {
 	memory   *memory
 	gradient view      // of the result
 	inner    []float32 // Σ p·d, d being the gradients of the probabilities p, for every head and row, [H, R]
-	dQKV     *Tensor   // nil if qkv requires no gradient
-	// own are the gradients of keys and values by head of a group, [R, 2·G·k]; the first is in dQKV.
+	dQ, dKV  *Tensor   // one tensor if q and kv are one; nil if there is no gradient to give
+	// own are the gradients of keys and values by head of a group, [S, 2·G·k]; the first is in dKV.
 	own  []view
 	runs []sequenceRun
 }
@@ -28,14 +28,8 @@ type sequenceRun struct {
 }
 
 func (o *attention) backward(m *memory, gradient []float32) {
-	g := &attentionGradients{attention: o, memory: m, gradient: view{gradient, Rows(o.qkv), o.Heads * o.size, o.Heads * o.size}}
-	if o.qkv.RequiresGrad() {
-		g.dQKV = m.take(Rows(o.qkv), Cols(o.qkv))
-		g.own = []view{g.dQKV.view().columns(o.Heads*o.size, Cols(o.qkv))}
-		for range o.group() - 1 {
-			g.own = append(g.own, m.buffer(Rows(o.qkv), 2*o.KeyHeads*o.size).view())
-		}
-	}
+	g := &attentionGradients{attention: o, memory: m, gradient: view{gradient, Rows(o.q), o.Heads * o.size, o.Heads * o.size}}
+	g.prepare()
 	g.sum()
 	g.divide()
 	tasks := len(g.runs) * o.Heads
@@ -51,6 +45,34 @@ func (o *attention) backward(m *memory, gradient []float32) {
 		}
 	})
 	g.deliver()
+}
+
+// prepare takes memory for the gradients of q and kv.
+func (g *attentionGradients) prepare() {
+	m := g.memory
+	if g.q.RequiresGrad() {
+		g.dQ = m.take(Rows(g.q), Cols(g.q))
+	}
+	switch {
+	case g.kv == g.q:
+		g.dKV = g.dQ
+	case g.kv != nil && g.kv.RequiresGrad():
+		g.dKV = m.take(Rows(g.kv), Cols(g.kv))
+	}
+	if g.dKV == nil {
+		return
+	}
+	g.own = []view{g.dKV.view().columns(g.firstKey*g.size, Cols(g.kv))}
+	for range g.group() - 1 {
+		g.own = append(g.own, m.buffer(Rows(g.kv), 2*g.KeyHeads*g.size).view())
+	}
+	for _, s := range g.sequences {
+		for _, own := range g.own {
+			if s.rows() == 0 && s.own.Len() > 0 { // no query sets them
+				own.rowsFrom(s.own.Start, s.own.End).clear()
+			}
+		}
+	}
 }
 
 // sum makes the inner products: each is that of the result and its gradient.
@@ -106,13 +128,15 @@ func (g *attentionGradients) want(run sequenceRun, shared int) {
 func (g *attentionGradients) head(run sequenceRun, s attended, number int) *headGradients {
 	key, member := number/g.group(), number%g.group()
 	h := &headGradients{head: g.attention.head(s, number)}
-	h.gradient, h.inner = g.attention.own(g.gradient, s, number), g.inner
-	h.to.keys = joined{past: view{rows: s.past}, own: view{rows: s.rows()}}
+	h.gradient, h.inner = g.part(g.gradient, s.span, number), g.inner
+	h.to.keys = joined{past: view{rows: s.past}, own: view{rows: s.own.Len()}}
 	h.to.values = h.to.keys
-	if g.dQKV != nil {
-		h.to.queries = g.attention.own(g.dQKV.view(), s, number)
-		h.to.keys.own = g.attention.own(g.own[member], s, key)
-		h.to.values.own = g.attention.own(g.own[member], s, g.KeyHeads+key)
+	if g.dQ != nil {
+		h.to.queries = g.part(g.dQ.view(), s.span, number)
+	}
+	if g.dKV != nil {
+		h.to.keys.own = g.part(g.own[member], s.own, key)
+		h.to.values.own = g.part(g.own[member], s.own, g.KeyHeads+key)
 	}
 	if s.past > 0 {
 		if x := run.past[member][s.pastKeys]; x != nil {
@@ -127,15 +151,18 @@ func (g *attentionGradients) head(run sequenceRun, s attended, number int) *head
 
 // deliver hands every operand its gradient.
 func (g *attentionGradients) deliver() {
-	if g.dQKV != nil {
-		eachRow(Rows(g.qkv), Cols(g.qkv), func(from, to int) {
+	if g.dKV != nil {
+		eachRow(Rows(g.kv), Cols(g.kv), func(from, to int) {
 			for r := from; r < to; r++ {
 				for _, own := range g.own[1:] {
 					simd.Add(g.own[0].row(r), own.row(r))
 				}
 			}
 		})
-		g.memory.accumulate(g.qkv, g.dQKV)
+		g.memory.accumulate(g.kv, g.dKV)
+	}
+	if g.dQ != nil && g.dQ != g.dKV {
+		g.memory.accumulate(g.q, g.dQ)
 	}
 	for i, x := range g.shared {
 		if x.RequiresGrad() {

@@ -57,8 +57,11 @@ func (j joined) multiplied(dst, left view, from int, accumulate bool) {
 func (o *attention) head(s attended, number int) *head {
 	group := number / o.group()
 	h := &head{attention: o, attended: s, number: number}
-	own := func(head int) view { return o.own(viewOf(o.qkv), s, head) }
-	h.queries, h.keys.own, h.values.own = own(number), own(o.Heads+group), own(o.Heads+o.KeyHeads+group)
+	h.queries = o.part(viewOf(o.q), s.span, number)
+	if o.kv != nil {
+		kv := viewOf(o.kv)
+		h.keys.own, h.values.own = o.part(kv, s.own, o.firstKey+group), o.part(kv, s.own, o.firstKey+o.KeyHeads+group)
+	}
 	if s.past > 0 {
 		h.keys.past = o.columns(viewOf(o.shared[s.pastKeys]), group)
 		h.values.past = o.columns(viewOf(o.shared[s.pastValues]), group)
@@ -69,12 +72,12 @@ func (o *attention) head(s attended, number int) *head {
 // columns are the k columns of a head.
 func (o *attention) columns(v view, head int) view { return v.columns(head*o.size, (head+1)*o.size) }
 
-// own are the rows of a sequence and the columns of a head, [T, k].
-func (o *attention) own(v view, s attended, head int) view {
-	if s.rows() == 0 {
+// part are rows of a sequence and the columns of a head, [T, k].
+func (o *attention) part(v view, rows Span, head int) view {
+	if rows.Len() == 0 {
 		return view{cols: o.size, stride: v.stride}
 	}
-	return o.columns(v, head).rowsFrom(s.span.Start, s.span.End)
+	return o.columns(v, head).rowsFrom(rows.Start, rows.End)
 }
 
 // visible is how many keys the rows before query see together.
@@ -100,7 +103,7 @@ func (h *head) spread(w *workspace) {
 }
 
 // row is the index of a query in attention.tops and attention.inverse.
-func (h *head) row(query int) int { return h.number*Rows(h.qkv) + h.span.Start + query }
+func (h *head) row(query int) int { return h.number*Rows(h.q) + h.span.Start + query }
 
 // seen is the part of a row of a tile, from key on, that the query sees. It clears the others.
 func (h *head) seen(row []float32, query, key int) []float32 {

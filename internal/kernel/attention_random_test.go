@@ -27,12 +27,19 @@ func drawAttention(t *rapid.T) attentionShape {
 	if a.size <= 32 && a.Heads <= 2 {
 		a.lengths[0] = rapid.SampledFrom([]int{200, 530}).Draw(t, "long first length")
 	}
+	if rapid.Bool().Draw(t, "dropout") {
+		a.Drop = kernel.Mask{P: 0.3, Key: rapid.Uint64().Draw(t, "key")}
+	}
+	if rapid.Bool().Draw(t, "cross") {
+		a.Causal = false
+		for range a.lengths {
+			a.own = append(a.own, rapid.SampledFrom([]int{1, 7, 40, 600}).Draw(t, "own keys"))
+		}
+		return a
+	}
 	if rapid.Bool().Draw(t, "bias") {
 		n := rapid.IntRange(1, 50).Draw(t, "distances")
 		a.Bias = &kernel.RelativeBias{Values: numtest.Normal(3, a.Heads*n, 1), Zero: rapid.IntRange(0, n-1).Draw(t, "zero")}
-	}
-	if rapid.Bool().Draw(t, "dropout") {
-		a.Drop = kernel.Mask{P: 0.3, Key: rapid.Uint64().Draw(t, "key")}
 	}
 	return a
 }
@@ -67,7 +74,7 @@ func TestAttentionRandomShapes(t *testing.T) {
 // used tells the inputs that a sequence with rows attends to.
 func used(a attentionShape) func(i int) bool {
 	return func(i int) bool {
-		return i == 0 || slices.Contains(a.pasts, (i-1)/2)
+		return i < a.firstPast() || slices.Contains(a.pasts, (i-a.firstPast())/2)
 	}
 }
 
@@ -129,8 +136,8 @@ func (a attentionShape) differentiate(inputs []input) wide {
 	scale := 1 / math.Sqrt(float64(a.size))
 	for i, span := range a.spans() {
 		for h := range a.Heads {
-			keys, values := a.keysAndValues(x, i, span, h)
-			dKeys, dValues := a.keysAndValues(out.gradients, i, span, h)
+			keys, values := a.keysAndValues(x, i, h)
+			dKeys, dValues := a.keysAndValues(out.gradients, i, h)
 			for r := span.Start; r < span.End; r++ {
 				query, dQuery := x[0][r*a.width()+h*a.size:][:a.size], out.gradients[0][r*a.width()+h*a.size:][:a.size]
 				dOut := weight[(r*a.Heads+h)*a.size:][:a.size]

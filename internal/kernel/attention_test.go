@@ -18,6 +18,9 @@ type attentionShape struct {
 	lengths  []int
 	pasts    []int // index into pastRows for each sequence, or -1
 	pastRows []int
+	// own are the keys of each sequence, in a tensor of their own: cross-attention. nil: the
+	// keys are those of the queries' rows.
+	own []int
 }
 
 func (a attentionShape) keyHeads() int {
@@ -27,24 +30,56 @@ func (a attentionShape) keyHeads() int {
 	return a.KeyHeads
 }
 
-func (a attentionShape) width() int { return (a.Heads + 2*a.keyHeads()) * a.size }
+func (a attentionShape) cross() bool { return a.own != nil }
 
-func (a attentionShape) spans() (spans []kernel.Span) {
-	at := 0
-	for _, n := range a.lengths {
-		spans = append(spans, kernel.Span{Start: at, End: at + n})
-		at += n
+// width is that of a row with queries, keyWidth of one with keys, which begin at firstKey.
+func (a attentionShape) width() int {
+	if a.cross() {
+		return a.Heads * a.size
 	}
-	return spans
+	return (a.Heads + 2*a.keyHeads()) * a.size
 }
 
-// inputs are qkv, then keys and values of each past.
-func (a attentionShape) inputs() []input {
-	rows := 0
-	for _, n := range a.lengths {
-		rows += n
+func (a attentionShape) keyWidth() int { return a.firstKey() + 2*a.keyHeads()*a.size }
+
+func (a attentionShape) firstKey() int {
+	if a.cross() {
+		return 0
 	}
-	inputs, width := []input{random("qkv", rows, a.width())}, a.keyHeads()*a.size
+	return a.Heads * a.size
+}
+
+func (a attentionShape) spans() []kernel.Span { return spansOf(a.lengths...) }
+
+// keySpans are the rows of the sequences' own keys.
+func (a attentionShape) keySpans() []kernel.Span {
+	if a.cross() {
+		return spansOf(a.own...)
+	}
+	return a.spans()
+}
+
+// firstPast is the input with the keys of the first past.
+func (a attentionShape) firstPast() int {
+	if a.cross() {
+		return 2
+	}
+	return 1
+}
+
+func sum(values []int) (n int) {
+	for _, v := range values {
+		n += v
+	}
+	return n
+}
+
+// inputs are qkv, or q and kv, then keys and values of each past.
+func (a attentionShape) inputs() []input {
+	inputs, width := []input{random("qkv", sum(a.lengths), a.width())}, a.keyHeads()*a.size
+	if a.cross() {
+		inputs = []input{random("q", sum(a.lengths), a.width()), random("kv", sum(a.own), a.keyWidth())}
+	}
 	for i, rows := range a.pastRows {
 		name := string(rune('A' + i))
 		inputs = append(inputs, random("keys "+name, rows, width), random("values "+name, rows, width))
@@ -59,7 +94,11 @@ func (a attentionShape) build(x []mat.Tensor) mat.Tensor {
 			past = append(past, kernel.Past{})
 			continue
 		}
-		past = append(past, kernel.Past{Keys: x[1+2*p], Values: x[2+2*p]})
+		at := a.firstPast() + 2*p
+		past = append(past, kernel.Past{Keys: x[at], Values: x[at+1]})
+	}
+	if a.cross() {
+		return kernel.CrossAttention(x[0], a.spans(), x[1], a.keySpans(), past, a.AttentionOptions)
 	}
 	return kernel.Attention(x[0], a.spans(), past, a.AttentionOptions)
 }
@@ -70,7 +109,7 @@ func (a attentionShape) reference(x [][]float64) (y []float64) {
 	y = make([]float64, rows*a.Heads*a.size)
 	for i, span := range a.spans() {
 		for h := range a.Heads {
-			keys, values := a.keysAndValues(x, i, span, h)
+			keys, values := a.keysAndValues(x, i, h)
 			for r := span.Start; r < span.End; r++ {
 				probabilities := softmax(a.scores(x[0][r*a.width()+h*a.size:][:a.size], keys, h, len(keys)-span.End+r))
 				for j, p := range probabilities {
@@ -86,16 +125,19 @@ func (a attentionShape) reference(x [][]float64) (y []float64) {
 }
 
 // keysAndValues returns the rows that the queries of a head may attend to.
-func (a attentionShape) keysAndValues(x [][]float64, sequence int, span kernel.Span, h int) (keys, values [][]float64) {
-	k, g, d := a.size, a.keyHeads(), a.width()
+func (a attentionShape) keysAndValues(x [][]float64, sequence, h int) (keys, values [][]float64) {
+	k, g := a.size, a.keyHeads()
 	h = h * g / a.Heads
 	for r := range a.rowsOfPast(sequence) {
-		keys = append(keys, x[1+2*a.pasts[sequence]][(r*g+h)*k:][:k])
-		values = append(values, x[2+2*a.pasts[sequence]][(r*g+h)*k:][:k])
+		at := a.firstPast() + 2*a.pasts[sequence]
+		keys = append(keys, x[at][(r*g+h)*k:][:k])
+		values = append(values, x[at+1][(r*g+h)*k:][:k])
 	}
+	own, span := x[a.firstPast()-1], a.keySpans()[sequence]
 	for r := span.Start; r < span.End; r++ {
-		keys = append(keys, x[0][r*d+(a.Heads+h)*k:][:k])
-		values = append(values, x[0][r*d+(a.Heads+g+h)*k:][:k])
+		row := own[r*a.keyWidth()+a.firstKey():][:2*g*k]
+		keys = append(keys, row[h*k:][:k])
+		values = append(values, row[(g+h)*k:][:k])
 	}
 	return keys, values
 }
@@ -122,8 +164,8 @@ func (a attentionShape) scores(query []float64, keys [][]float64, h, position in
 
 // elements is how many probabilities dropout counts.
 func (a attentionShape) elements() (n int) {
-	for i, rows := range a.lengths {
-		n += a.Heads * rows * (rows + a.rowsOfPast(i))
+	for i, span := range a.keySpans() {
+		n += a.Heads * a.lengths[i] * (span.Len() + a.rowsOfPast(i))
 	}
 	return n
 }
@@ -148,28 +190,53 @@ func TestAttention(t *testing.T) {
 		name  string
 		shape attentionShape
 	}{
-		{"no past", attentionShape{options{Heads: 2}, 3, []int{4, 1, 5}, none[:3], nil}},
-		{"one row", attentionShape{options{Heads: 1}, 2, []int{1}, none[:1], nil}},
-		{"shared past", attentionShape{options{Heads: 2, Scale: 0.3}, 3, []int{3, 1, 4}, []int{0, 0, 0}, []int{2}}},
-		{"mixed pasts", attentionShape{options{Heads: 2}, 3, []int{3, 1, 0, 2, 2}, []int{0, 1, 0, -1, 0}, []int{2, 3}}},
-		{"many sequences", attentionShape{options{Heads: 1}, 2, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, make([]int, 11), []int{1}}},
-		{"empty sequences", attentionShape{options{Heads: 2}, 3, []int{0, 1, 0}, []int{0, -1, 0}, []int{2}}},
-		{"dropout", attentionShape{options{Heads: 2, Drop: dropped}, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}}},
-		{"grouped", attentionShape{options{Heads: 4, KeyHeads: 2}, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}}},
-		{"one key head", attentionShape{options{Heads: 3, KeyHeads: 1}, 2, []int{3, 2}, []int{0, 1}, []int{2, 1}}},
-		{"causal", attentionShape{options{Heads: 2, Causal: true}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
-		{"causal grouped dropout", attentionShape{options{Heads: 2, KeyHeads: 1, Causal: true, Drop: dropped}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
-		{"bias", attentionShape{options{Heads: 2, Scale: 1, Bias: bias}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
-		{"causal bias", attentionShape{options{Heads: 2, Scale: 0.5, Causal: true, Bias: bias}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}}},
+		{"no past", attentionShape{options{Heads: 2}, 3, []int{4, 1, 5}, none[:3], nil, nil}},
+		{"one row", attentionShape{options{Heads: 1}, 2, []int{1}, none[:1], nil, nil}},
+		{"shared past", attentionShape{options{Heads: 2, Scale: 0.3}, 3, []int{3, 1, 4}, []int{0, 0, 0}, []int{2}, nil}},
+		{"mixed pasts", attentionShape{options{Heads: 2}, 3, []int{3, 1, 0, 2, 2}, []int{0, 1, 0, -1, 0}, []int{2, 3}, nil}},
+		{"many sequences", attentionShape{options{Heads: 1}, 2, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, make([]int, 11), []int{1}, nil}},
+		{"empty sequences", attentionShape{options{Heads: 2}, 3, []int{0, 1, 0}, []int{0, -1, 0}, []int{2}, nil}},
+		{"dropout", attentionShape{options{Heads: 2, Drop: dropped}, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}, nil}},
+		{"grouped", attentionShape{options{Heads: 4, KeyHeads: 2}, 3, []int{3, 1, 4}, []int{0, -1, 0}, []int{2}, nil}},
+		{"one key head", attentionShape{options{Heads: 3, KeyHeads: 1}, 2, []int{3, 2}, []int{0, 1}, []int{2, 1}, nil}},
+		{"causal", attentionShape{options{Heads: 2, Causal: true}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
+		{"causal grouped dropout", attentionShape{options{Heads: 2, KeyHeads: 1, Causal: true, Drop: dropped}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
+		{"bias", attentionShape{options{Heads: 2, Scale: 1, Bias: bias}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
+		{"causal bias", attentionShape{options{Heads: 2, Scale: 0.5, Causal: true, Bias: bias}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
+		{"cross", attentionShape{options{Heads: 2}, 3, []int{3, 1, 2}, none[:3], nil, []int{2, 4, 1}}},
+		{"cross, no queries or no own keys", attentionShape{options{Heads: 2}, 3, []int{2, 0, 2}, []int{-1, 0, 0}, []int{2}, []int{3, 2, 0}}},
+		{"cross, mixed pasts", attentionShape{options{Heads: 2, Scale: 1}, 3, []int{3, 1, 2}, []int{0, -1, 1}, []int{1, 3}, []int{2, 4, 1}}},
+		{"cross grouped dropout", attentionShape{options{Heads: 4, KeyHeads: 2, Drop: dropped}, 3, []int{3, 0, 2}, []int{0, -1, 0}, []int{2}, []int{2, 4, 1}}},
 	} {
 		t.Run(tt.name, tt.shape.testCase().run)
 	}
 }
 
+// Queries over pasts alone, as one step of a decoder has the encoder's keys, get what they
+// get over the same keys in one tensor.
+func TestCrossAttentionOfPasts(t *testing.T) {
+	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{1, 2}, []int{-1, -1}, nil, []int{4, 3}}
+	c := a.testCase()
+	want := c.execute(t, none, leaf).value
+	kv := kernel.New(c.inputs[1].rows, c.inputs[1].cols, c.inputs[1].values)
+	var pasts []kernel.Past
+	for _, span := range a.keySpans() {
+		var rows []int
+		for r := span.Start; r < span.End; r++ {
+			rows = append(rows, r)
+		}
+		own := kernel.Gather(kv, rows)
+		pasts = append(pasts, kernel.Past{Keys: kernel.Columns(own, 0, 6), Values: kernel.Columns(own, 6, 12)})
+	}
+	q := kernel.New(c.inputs[0].rows, c.inputs[0].cols, c.inputs[0].values)
+	got := kernel.CrossAttention(q, a.spans(), nil, nil, pasts, a.AttentionOptions)
+	numtest.SameBits(t, kernel.Data(got), want)
+}
+
 // A past whose keys are its values, and which two sequences share, is one
 // operand that gets one gradient.
 func TestAttentionKeysAreValues(t *testing.T) {
-	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{3, 2}, []int{0, 0}, []int{2}}
+	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{3, 2}, []int{0, 0}, []int{2}, nil}
 	c := a.testCase()
 	c.inputs = c.inputs[:2]
 	c.build = func(x []mat.Tensor) mat.Tensor { return a.build([]mat.Tensor{x[0], x[1], x[1]}) }
@@ -179,11 +246,11 @@ func TestAttentionKeysAreValues(t *testing.T) {
 
 // A batch gives each sequence what it gets alone.
 func TestAttentionSequencesAreIndependent(t *testing.T) {
-	a := attentionShape{kernel.AttentionOptions{Heads: 3}, 8, []int{7, 1, 12}, []int{0, -1, 1}, []int{4, 2}}
+	a := attentionShape{kernel.AttentionOptions{Heads: 3}, 8, []int{7, 1, 12}, []int{0, -1, 1}, []int{4, 2}, nil}
 	c := a.testCase()
 	whole, d := c.execute(t, none, leaf).value, a.Heads*a.size
 	for i, span := range a.spans() {
-		one := attentionShape{a.AttentionOptions, a.size, a.lengths[i : i+1], []int{a.pasts[i]}, a.pastRows}
+		one := attentionShape{a.AttentionOptions, a.size, a.lengths[i : i+1], []int{a.pasts[i]}, a.pastRows, nil}
 		alone := one.testCase()
 		alone.inputs = slices.Clone(c.inputs)
 		alone.inputs[0] = input{"qkv", span.Len(), 3 * d, c.inputs[0].values[span.Start*3*d : span.End*3*d]}
@@ -195,7 +262,7 @@ func TestAttentionSequencesAreIndependent(t *testing.T) {
 // scores are all -Inf.
 func TestAttentionMaskedRows(t *testing.T) {
 	bias := &kernel.RelativeBias{Values: []float32{0, float32(math.Inf(-1))}, Zero: 1}
-	a := attentionShape{kernel.AttentionOptions{Heads: 1, Causal: true, Bias: bias}, 3, []int{4}, []int{-1}, nil}
+	a := attentionShape{kernel.AttentionOptions{Heads: 1, Causal: true, Bias: bias}, 3, []int{4}, []int{-1}, nil, nil}
 	got := a.testCase().execute(t, all, leaf) // a row sees those before it: the first sees none
 	numtest.SameBits(t, got.value[:3], make([]float32, 3))
 	numtest.SameBits(t, got.gradients[0][:3], make([]float32, 3))
@@ -208,7 +275,7 @@ func TestAttentionMaskedRows(t *testing.T) {
 
 // A past of no rows is none.
 func TestAttentionEmptyPast(t *testing.T) {
-	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{4, 2}, []int{-1, 0}, []int{0}}
+	a := attentionShape{kernel.AttentionOptions{Heads: 2}, 3, []int{4, 2}, []int{-1, 0}, []int{0}, nil}
 	with := a.testCase().execute(t, none, leaf)
 	a.pasts = []int{-1, -1}
 	numtest.SameBits(t, with.value, a.testCase().execute(t, none, leaf).value)

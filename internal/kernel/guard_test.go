@@ -15,6 +15,7 @@ func TestShapeErrors(t *testing.T) {
 	p := func(rows, cols int) *nn.Param { return kernel.NewParam(rows, cols, nil) }
 	f := func(n int) []float32 { return make([]float32, n) }
 	weight := kernel.NewWeight(3, kernel.Float32, kernel.Values{Float32: f(6)})
+	two := kernel.AttentionOptions{Heads: 2}
 	span := []kernel.Span{{0, 4}}
 	cell := kernel.LSTMCell{InputWeight: p(8, 3), HiddenWeight: p(8, 2), InputBias: p(1, 8), HiddenBias: p(1, 8)}
 	wrong, wide := cell, kernel.LSTMCell{InputWeight: p(12, 3), HiddenWeight: p(12, 3), InputBias: p(1, 12), HiddenBias: p(1, 12)}
@@ -68,6 +69,16 @@ func TestShapeErrors(t *testing.T) {
 		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 0}) }},
 		{"key heads", "Attention", "3 heads and 2 key heads", func() {
 			kernel.Attention(x(4, 14), span, nil, kernel.AttentionOptions{Heads: 3, KeyHeads: 2})
+		}},
+		{"cross queries", "CrossAttention", "not heads of one size for 2 heads", func() { kernel.CrossAttention(x(4, 5), span, x(4, 6), span, nil, two) }},
+		{"cross keys", "CrossAttention", "keys and values are [4 6], want [S 8]", func() { kernel.CrossAttention(x(4, 4), span, x(4, 6), span, nil, two) }},
+		{"cross key spans", "CrossAttention", "cover 4 rows of 5", func() { kernel.CrossAttention(x(4, 4), span, x(5, 8), span, nil, two) }},
+		{"cross spans", "CrossAttention", "of 1 sequences for queries of 2", func() {
+			kernel.CrossAttention(x(4, 4), []kernel.Span{{0, 2}, {2, 4}}, x(4, 8), span, nil, two)
+		}},
+		{"cross without keys", "CrossAttention", "sequence 0 has no keys", func() { kernel.CrossAttention(x(4, 4), span, nil, nil, nil, two) }},
+		{"causal cross", "CrossAttention", "causal", func() {
+			kernel.CrossAttention(x(4, 4), span, x(4, 8), span, nil, kernel.AttentionOptions{Heads: 2, Causal: true})
 		}},
 		{"bias", "Attention", "a bias of 4 values with distance 0 at 2 for 2 heads", func() {
 			kernel.Attention(x(4, 6), span, nil, kernel.AttentionOptions{Heads: 2, Bias: &kernel.RelativeBias{Values: f(4), Zero: 2}})

@@ -53,6 +53,24 @@ func TestLinearParam(t *testing.T) {
 	t.Run("no bias", operatorCase{inputs: inputs[:2], params: true, build: build, reference: reference}.run)
 }
 
+// What three layers read goes down a chain, and gets the sum of their gradients.
+func TestTee(t *testing.T) {
+	operatorCase{
+		inputs: []input{random("x", 5, 7)},
+		build: func(x []mat.Tensor) mat.Tensor {
+			second := kernel.Tee(x[0])
+			a, b := kernel.Tanh(x[0]), kernel.GELU(second)
+			ab := kernel.Add(a, b)
+			kernel.Release(a)
+			kernel.Release(b)
+			return kernel.Replace(ab, kernel.Add(ab, kernel.Tee(second)))
+		},
+		reference: func(x [][]float64) []float64 {
+			return each(x[0], func(v float64) float64 { return math.Tanh(v) + v*math.Erfc(-v/math.Sqrt2)/2 + v })
+		},
+	}.run(t)
+}
+
 func TestAddLayerNorm(t *testing.T) {
 	const d, eps = 11, 1e-5
 	gamma, beta := numtest.Normal(3, d, 1), numtest.Normal(4, d, 1)

@@ -36,3 +36,10 @@ func (v view) copyTo(dst view) {
 		copy(dst.row(r), v.row(r))
 	}
 }
+
+// clear sets all elements to 0.
+func (v view) clear() {
+	for r := range v.rows {
+		clear(v.row(r))
+	}
+}
