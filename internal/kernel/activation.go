@@ -12,6 +12,17 @@ func GELU(x mat.Tensor) mat.Tensor {
 	return run(&activation{x: x, f: simd.GELU, df: simd.GELUGradient})
 }
 
+// GELUTanh returns x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2: torch.nn.GELU("tanh") and
+// transformers' "gelu_new", "gelu_pytorch_tanh" and "gelu_fast".
+func GELUTanh(x mat.Tensor) mat.Tensor {
+	return run(&activation{x: x, f: simd.GELUTanh, df: simd.GELUTanhGradient})
+}
+
+// SiLU returns x/(1+e⁻ˣ): torch.nn.SiLU, transformers' "silu" and "swish".
+func SiLU(x mat.Tensor) mat.Tensor {
+	return run(&activation{x: x, f: simd.SiLU, df: simd.SiLUGradient})
+}
+
 // Tanh returns the hyperbolic tangent of every element.
 func Tanh(x mat.Tensor) mat.Tensor {
 	return run(&activation{x: x, f: simd.Tanh, df: simd.TanhGradient, fromResult: true})

@@ -39,6 +39,19 @@ func TestShapeErrors(t *testing.T) {
 		{"residual", "AddLayerNorm", "the residual [3 4]", func() { kernel.AddLayerNorm(x(4, 3), x(3, 4), f(3), f(3), 1) }},
 		{"gamma", "AddLayerNorm", "gamma has 4 values", func() { kernel.AddLayerNorm(x(4, 3), nil, f(4), f(3), 1) }},
 		{"beta", "AddLayerNorm", "beta 2", func() { kernel.AddLayerNorm(x(4, 3), nil, f(3), f(2), 1) }},
+		{"rms gamma", "RMSNorm", "gamma has 4 values", func() { kernel.RMSNorm(x(4, 3), f(4), 1) }},
+		{"norm of heads", "QKNorm", "not heads of one size for 2 heads", func() { kernel.QKNorm(x(4, 9), 2, 1, f(3), f(3), 1) }},
+		{"norm gamma", "QKNorm", "gamma has 4 values, want 3 or 2 times that", func() { kernel.QKNorm(x(4, 12), 2, 1, f(4), f(3), 1) }},
+		{"rotation rows", "Rotary", "the rotation has 3 rows of 1 pairs", func() {
+			kernel.Rotary(x(4, 9), kernel.NewRotation([]int{0, 1, 2}, kernel.RotationOptions{Frequencies: f(1)}), 3, 3)
+		}},
+		{"rotation pairs", "Rotary", "heads of 3, the rotation has 1 rows of 2 pairs", func() {
+			kernel.Rotary(x(1, 9), kernel.NewRotation([]int{0}, kernel.RotationOptions{Frequencies: f(2)}), 3, 3)
+		}},
+		{"rotated heads", "Rotary", "want 4 heads of 3", func() {
+			kernel.Rotary(x(1, 9), kernel.NewRotation([]int{0}, kernel.RotationOptions{Frequencies: f(1)}), 4, 3)
+		}},
+		{"gate", "Gated", "not two halves", func() { kernel.GatedSiLU(x(2, 3)) }},
 		{"probability 1", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: 1}) }},
 		{"probability NaN", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: nan}) }},
 		{"sum", "Add", "[1 2] and [2 1] differ", func() { kernel.Add(x(1, 2), x(2, 1)) }},

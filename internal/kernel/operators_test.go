@@ -124,7 +124,9 @@ func TestActivations(t *testing.T) {
 		f    func(mat.Tensor) mat.Tensor
 		want func(float64) float64
 	}{
-		{"GELU", kernel.GELU, func(v float64) float64 { return v * math.Erfc(-v/math.Sqrt2) / 2 }},
+		{"GELU", kernel.GELU, gelu},
+		{"GELUTanh", kernel.GELUTanh, geluTanh},
+		{"SiLU", kernel.SiLU, silu},
 		{"Tanh", kernel.Tanh, math.Tanh},
 		{"ReLU", kernel.ReLU, func(v float64) float64 { return max(v, 0) }},
 	} {
@@ -132,6 +134,40 @@ func TestActivations(t *testing.T) {
 			inputs:    []input{awayFromZero},
 			build:     func(x []mat.Tensor) mat.Tensor { return tt.f(x[0]) },
 			reference: func(x [][]float64) []float64 { return each(x[0], tt.want) },
+		}.run)
+	}
+}
+
+func silu(v float64) float64 { return v * logistic(v) }
+
+func gelu(v float64) float64 { return v * math.Erfc(-v/math.Sqrt2) / 2 }
+
+func geluTanh(v float64) float64 {
+	return v * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v))) / 2
+}
+
+func TestGated(t *testing.T) {
+	const n = 13
+	for _, tt := range []struct {
+		name string
+		f    func(mat.Tensor) mat.Tensor
+		want func(float64) float64
+	}{
+		{"GatedSiLU", kernel.GatedSiLU, silu},
+		{"GatedGELU", kernel.GatedGELU, gelu},
+		{"GatedGELUTanh", kernel.GatedGELUTanh, geluTanh},
+	} {
+		t.Run(tt.name, operatorCase{
+			inputs: []input{random("x", 5, 2*n)},
+			build:  func(x []mat.Tensor) mat.Tensor { return tt.f(x[0]) },
+			reference: func(x [][]float64) (y []float64) {
+				for r := range 5 {
+					for i := range n {
+						y = append(y, tt.want(x[0][r*2*n+i])*x[0][r*2*n+n+i])
+					}
+				}
+				return y
+			},
 		}.run)
 	}
 }
