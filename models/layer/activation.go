@@ -9,16 +9,29 @@ import (
 // Activation is an element-wise function.
 type Activation func(mat.Tensor) mat.Tensor
 
-// activations lists the values of hidden_act that are known, in transformers' names.
-var activations = map[string]Activation{
-	"gelu": kernel.GELU, // by erf
-	"relu": kernel.ReLU,
-	"tanh": kernel.Tanh,
+// activations lists the functions of transformers' ACT2FN that are known, plain and as the
+// gate of what stands beside it: [R, n] and [R, 2·n] to [R, n].
+var activations = map[string]struct{ plain, gated Activation }{
+	"gelu":              {kernel.GELU, kernel.GatedGELU}, // by erf
+	"gelu_fast":         {kernel.GELUTanh, kernel.GatedGELUTanh},
+	"gelu_new":          {kernel.GELUTanh, kernel.GatedGELUTanh},
+	"gelu_pytorch_tanh": {kernel.GELUTanh, kernel.GatedGELUTanh},
+	"relu":              {kernel.ReLU, nil},
+	"silu":              {kernel.SiLU, kernel.GatedSiLU},
+	"swish":             {kernel.SiLU, kernel.GatedSiLU},
+	"tanh":              {kernel.Tanh, nil},
 }
 
 // ActivationOf returns the function of a name of transformers' ACT2FN, and whether
 // it is known.
 func ActivationOf(name string) (Activation, bool) {
-	f, ok := activations[name]
-	return f, ok
+	f := activations[name].plain
+	return f, f != nil
+}
+
+// GatedActivationOf returns f(g)·u of rows that hold g, then u, for the function f of a name
+// of transformers' ACT2FN, and whether it is known.
+func GatedActivationOf(name string) (Activation, bool) {
+	f := activations[name].gated
+	return f, f != nil
 }

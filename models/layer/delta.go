@@ -31,11 +31,11 @@ func (d *Deltas) of(l *Linear) []kernel.LowRank {
 		return nil
 	}
 	var found []kernel.LowRank
-	for i, module := range l.modules {
+	for _, part := range l.parts {
 		for _, g := range d.Groups {
-			if delta, ok := g.Of[module]; ok {
+			if delta, ok := g.Of[part.module]; ok {
 				found = append(found, kernel.LowRank{
-					A: delta.A, B: delta.B, Scale: delta.Scale, Column: i * l.width, Rows: g.Rows, Drop: d.Dropout.Mask(delta.Dropout),
+					A: delta.A, B: delta.B, Scale: delta.Scale, Column: part.column, Rows: g.Rows, Drop: d.Dropout.Mask(delta.Dropout),
 				})
 			}
 		}

@@ -13,35 +13,64 @@ import (
 // Linear is a frozen torch Linear: x·Wᵀ + b. It may stand for several of one input.
 type Linear struct {
 	weight *kernel.Weight
-	bias   []float32
-	// modules are the paths of the linears that it stands for, of width outputs each.
-	modules []string
-	width   int
+	bias   []float32 // nil: none
+	parts  []linearPart
 }
 
-// NewLinear returns a linear over weight [out, in] and bias [out], which are not copied.
+// linearPart is a linear that a Linear stands for: its path, and the first of its outputs.
+type linearPart struct {
+	module string
+	column int
+}
+
+// NewLinear returns a linear over weight [out, in] and bias [out], which are not copied; the
+// bias may be nil.
 func (w *Weights) NewLinear(weight kernel.Values, bias []float32, in int) *Linear {
 	return &Linear{weight: kernel.NewWeight(in, w.state.precision, weight), bias: bias}
 }
 
 // Linear reads name.weight [out, in] and name.bias [out].
-func (w *Weights) Linear(name string, out, in int) *Linear { return w.Stacked(out, in, name) }
+func (w *Weights) Linear(name string, out, in int) *Linear {
+	return w.Beside(in, true, Part{name, out})
+}
 
 // Stacked reads several linears of one input as one, whose outputs stand beside
 // each other in the order of the names: [R, len(names)·out].
 func (w *Weights) Stacked(out, in int, names ...string) *Linear {
-	weights, biases := make([]kernel.Values, len(names)), make([][]float32, len(names))
-	modules, complete := make([]string, len(names)), true
+	parts := make([]Part, len(names))
 	for i, name := range names {
-		weights[i], biases[i] = w.Stored(name+".weight", out, in), w.Values(name+".bias", out)
-		complete = complete && weights[i].Len() > 0 && biases[i] != nil
-		modules[i] = w.path + name
-		w.state.linears = append(w.state.linears, LinearModule{Name: modules[i], Out: out, In: in})
+		parts[i] = Part{name, out}
+	}
+	return w.Beside(in, true, parts...)
+}
+
+// Part names a linear of so many outputs.
+type Part struct {
+	Name string
+	Out  int
+}
+
+// Beside reads linears of one input as one, whose outputs stand beside each other in the
+// order of the parts. Without bias they have none.
+func (w *Weights) Beside(in int, bias bool, parts ...Part) *Linear {
+	l, weights, complete := &Linear{}, make([]kernel.Values, len(parts)), true
+	column := 0
+	for i, p := range parts {
+		weights[i] = w.Stored(p.Name+".weight", p.Out, in)
+		complete = complete && weights[i].Len() > 0
+		if bias {
+			values := w.Values(p.Name+".bias", p.Out)
+			l.bias, complete = append(l.bias, values...), complete && values != nil
+		}
+		module := w.path + p.Name
+		l.parts, column = append(l.parts, linearPart{module, column}), column+p.Out
+		w.state.linears = append(w.state.linears, LinearModule{Name: module, Out: p.Out, In: in})
 	}
 	if !complete {
 		return nil
 	}
-	return &Linear{kernel.NewWeight(in, w.state.precision, weights...), slices.Concat(biases...), modules, out}
+	l.weight = kernel.NewWeight(in, w.state.precision, weights...)
+	return l
 }
 
 // Forward returns [R, out] of x [R, in], with what the deltas add, which may be nil.
@@ -63,6 +92,34 @@ func (w *Weights) Norm(name string, d int, eps float32) *Norm {
 // Forward normalises the rows of x + residual, [R, d]; the residual may be nil.
 func (n *Norm) Forward(x, residual mat.Tensor) mat.Tensor {
 	return kernel.AddLayerNorm(x, residual, n.gamma, n.beta, n.eps)
+}
+
+// RMSNorm is a frozen norm by the root of the mean square.
+type RMSNorm struct {
+	gamma []float32
+	eps   float32
+}
+
+// RMSNorm reads name.weight [d]; offset is added to it, which is 1 where a model multiplies by
+// 1 + weight.
+func (w *Weights) RMSNorm(name string, d int, eps, offset float32) *RMSNorm {
+	gamma := w.Values(name+".weight", d)
+	if offset != 0 {
+		gamma = slices.Clone(gamma)
+		for i := range gamma {
+			gamma[i] += offset
+		}
+	}
+	return &RMSNorm{gamma, eps}
+}
+
+// Forward normalises the rows of x, [R, d].
+func (n *RMSNorm) Forward(x mat.Tensor) mat.Tensor { return kernel.RMSNorm(x, n.gamma, n.eps) }
+
+// QKNorm normalises the queries and the keys of qkv, [R, (H+2·G)·k], each by its own norm: see
+// [kernel.QKNorm].
+func QKNorm(qkv mat.Tensor, heads, keyHeads int, query, key *RMSNorm) mat.Tensor {
+	return kernel.QKNorm(qkv, heads, keyHeads, query.gamma, key.gamma, query.eps)
 }
 
 // TrainedLinear is a Linear that is trained: a head.
