@@ -45,33 +45,33 @@ func runMerge(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.String("adapter"), err)
 	}
-	if err := hfio.WriteModel(args[0], config, tensors); err != nil {
-		return err
-	}
 	files, err := baseFiles(baseName(c))
 	if err != nil {
 		return err
 	}
-	if err := copyTokenizer(files, args[0]); err != nil {
+	tokenizer, err := tokenizerFiles(files)
+	if err != nil {
+		return err
+	}
+	if err := hfio.WriteModel(args[0], config, tensors, tokenizer); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "gopeft: wrote %s\n", filepath.Clean(args[0]))
 	return nil
 }
 
-// copyTokenizer copies the files of a tokenizer that are there.
-func copyTokenizer(from fs.FS, dir string) error {
+// tokenizerFiles reads the files of a tokenizer that are there.
+func tokenizerFiles(from fs.FS) (map[string][]byte, error) {
+	files := map[string][]byte{}
 	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"} {
 		data, err := fs.ReadFile(from, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = hfio.WriteFile(filepath.Join(dir, name), data)
-		}
 		if err != nil {
-			return err
+			return nil, err
 		}
+		files[name] = data
 	}
-	return nil
+	return files, nil
 }

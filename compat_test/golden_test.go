@@ -159,7 +159,7 @@ func mergeAdapter(t testing.TB, base, adapter string) string {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "merged")
-	if err := hfio.WriteModel(dir, config, tensors); err != nil {
+	if err := hfio.WriteModel(dir, config, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir
