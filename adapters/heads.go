@@ -15,7 +15,7 @@ import (
 func headPrefix(file *hfio.Adapter) string { return headPrefixOf(file.Config.PeftType) }
 
 func headPrefixOf(peftType hfio.PeftType) string {
-	if peftType == hfio.Lora {
+	if isDelta(peftType) {
 		return "base_model.model."
 	}
 	return "base_model."
@@ -42,7 +42,7 @@ var headModules = slices.Concat(taskModules(hfio.SeqCls), taskModules(hfio.Quest
 // of null stays, so that a config taken from a file does not grow.
 func newModulesToSave(cfg hfio.AdapterConfig) []string {
 	names := taskModules(cfg.TaskType)
-	if cfg.PeftType == hfio.Lora {
+	if isDelta(cfg.PeftType) {
 		return slices.Concat(cfg.ModulesToSave, names)
 	}
 	twice := slices.Concat(names, names)

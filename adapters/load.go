@@ -18,7 +18,8 @@ func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model,
 	differences := misfits(cfg, base, m)
 	sameTask := !slices.ContainsFunc(differences, func(d Mismatch) bool { return d.Field == "task_type" })
 	if m.delta {
-		found = append(found, loraProblems(file, cfg, base)...)
+		problems, misfits := loraProblems(file, cfg, base)
+		found, differences = append(found, problems...), append(differences, misfits...)
 	} else if stored, ok := file.Tensor(promptName); ok && file.Config.NumVirtualTokens > 0 {
 		differences = append(differences, promptMisfit(cfg, base.Backbone.Shape(), m, stored.Shape)...)
 	}
@@ -33,7 +34,7 @@ func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model,
 // fileProblems reports what keeps a file from being loaded on any base.
 func fileProblems(file *hfio.Adapter) []error {
 	var found []error
-	if file.Config.PeftType == hfio.Lora {
+	if isDelta(file.Config.PeftType) {
 		return append(loraConfigErrors(file.Config), tensorProblems(headTensors(file))...)
 	}
 	if file.Config.NumVirtualTokens < 1 {

@@ -53,6 +53,9 @@ func loraConfigErrors(cfg hfio.AdapterConfig) []error {
 	add(cfg.Bias != "none" && cfg.Bias != "", "bias", "%q, want none: gopeft shares the base among adapters and trains none of its biases", cfg.Bias)
 	add(cfg.UseDora, "use_dora", "true, want false: DoRA is not supported")
 	add(!(cfg.LoraDropout >= 0 && cfg.LoraDropout < 1), "lora_dropout", "%v, want 0 to less than 1", cfg.LoraDropout)
+	if err := layerConflict(cfg); err != nil {
+		found = append(found, err)
+	}
 	init := string(bytes.TrimSpace(cfg.InitLoraWeights))
 	add(init != "" && !slices.Contains(loraInits, init), "init_lora_weights", "%s, want one of %v: others change the base's weights", init, loraInits)
 	defaults := hfio.LoraDefaults()
@@ -99,6 +102,7 @@ func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, er
 	if cfg.TargetModules, err = namedTargets(cfg, base); err != nil {
 		return nil, err
 	}
+	cfg.RankPattern, cfg.AlphaPattern = byName(cfg.RankPattern), byName(cfg.AlphaPattern)
 	targets, err := loraTargets(cfg, base)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,9 @@
 package adapters
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -34,15 +34,7 @@ var defaultTargets = map[string][]string{"bert": {"query", "value"}}
 // base's order. Source: peft 0.21.2, tuners/tuners_utils.py, check_target_module_exists,
 // and tuners/lora/model.py, _create_and_replace.
 func loraTargets(cfg hfio.AdapterConfig, base *models.Model) ([]loraTarget, error) {
-	wanted, err := parseMatcher("target_modules", cfg.TargetModules)
-	if err != nil {
-		return nil, err
-	}
-	excluded, err := parseMatcher("exclude_modules", cfg.ExcludeModules)
-	if err != nil {
-		return nil, err
-	}
-	inLayers, err := layerMatcher(cfg)
+	isTarget, err := targetMatcher(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +49,7 @@ func loraTargets(cfg hfio.AdapterConfig, base *models.Model) ([]loraTarget, erro
 	var targets []loraTarget
 	for _, module := range base.Linears {
 		path := base.Prefix + module.Name
-		if excluded(path) || !wanted(path) || !inLayers(path) {
+		if !isTarget(path) {
 			continue
 		}
 		rank, alpha := int(ranks(path, float64(cfg.R))), alphas(path, cfg.LoraAlpha)
@@ -90,12 +82,13 @@ func endings(base *models.Model) []string {
 // that "all-linear" stands for.
 func namedTargets(cfg hfio.AdapterConfig, base *models.Model) (json.RawMessage, error) {
 	var names []string
-	switch text := strings.TrimSpace(string(cfg.TargetModules)); text {
-	case "", "null":
+	var shorthand string
+	switch {
+	case isNull(cfg.TargetModules):
 		if names = defaultTargets[base.Config.ModelType]; names == nil {
 			return nil, fieldError("target_modules", "null, want names: PEFT knows none for %s", base.Config.ModelType)
 		}
-	case strconv.Quote(allLinear):
+	case json.Unmarshal(cfg.TargetModules, &shorthand) == nil && strings.EqualFold(shorthand, allLinear):
 		for _, m := range base.Linears {
 			names = append(names, base.Prefix+m.Name)
 		}
@@ -105,20 +98,18 @@ func namedTargets(cfg hfio.AdapterConfig, base *models.Model) (json.RawMessage, 
 	return json.Marshal(names)
 }
 
+// matcher tells whether a module's path is meant.
+type matcher func(path string) bool
+
 // parseMatcher reads names, of which one must be a module's path or its end, or a
 // regular expression for the whole path; null matches nothing.
-func parseMatcher(field string, raw json.RawMessage) (func(path string) bool, error) {
+func parseMatcher(field string, raw json.RawMessage) (matcher, error) {
 	var names []string
-	if json.Unmarshal(raw, &names) == nil {
-		return func(path string) bool {
-			return slices.ContainsFunc(names, func(name string) bool { return path == name || strings.HasSuffix(path, "."+name) })
-		}, nil
-	}
 	var pattern string
-	if len(raw) == 0 || json.Unmarshal(raw, &pattern) != nil {
-		if len(raw) == 0 {
-			return func(string) bool { return false }, nil
-		}
+	switch {
+	case isNull(raw), json.Unmarshal(raw, &names) == nil:
+		return func(path string) bool { return isNamed(path, names) }, nil
+	case json.Unmarshal(raw, &pattern) != nil:
 		return nil, fieldError(field, "%s, want a list of names, a pattern or null", raw)
 	}
 	whole, err := regexp.Compile("^(?:" + pattern + ")$")
@@ -128,32 +119,62 @@ func parseMatcher(field string, raw json.RawMessage) (func(path string) bool, er
 	return whole.MatchString, nil
 }
 
+// isNamed tells whether one of the names is a path or its end.
+func isNamed(path string, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return path == name || strings.HasSuffix(path, "."+name) })
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(bytes.TrimSpace(raw)) == "null" }
+
+// targetMatcher reads target_modules, which must not be null, and the fields that leave
+// some of them out. layers_to_transform does so with the ends of paths alone, not with
+// whole paths, and an empty list of layers leaves out none.
+func targetMatcher(cfg hfio.AdapterConfig) (matcher, error) {
+	wanted, err := parseMatcher("target_modules", cfg.TargetModules)
+	if err != nil {
+		return nil, err
+	}
+	excluded, err := parseMatcher("exclude_modules", cfg.ExcludeModules)
+	if err != nil {
+		return nil, err
+	}
+	inLayers, err := layerMatcher(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if json.Unmarshal(cfg.TargetModules, &names) != nil {
+		names = nil // a pattern, which goes without layers_to_transform
+	}
+	return func(path string) bool {
+		return !excluded(path) && wanted(path) && (slices.Contains(names, path) || inLayers(path))
+	}, nil
+}
+
 // layerMatcher reads layers_to_transform, an index or several, and layers_pattern, the
-// names before an index; without a pattern it is the first index after two names.
-func layerMatcher(cfg hfio.AdapterConfig) (func(path string) bool, error) {
-	if len(cfg.LayersToTransform) == 0 || string(cfg.LayersToTransform) == "null" {
+// names before an index; without a pattern it is the first index that follows two names.
+func layerMatcher(cfg hfio.AdapterConfig) (matcher, error) {
+	indices, err := oneOrMore[int]("layers_to_transform", cfg.LayersToTransform, "an index, a list of them or null")
+	if err != nil {
+		return nil, err
+	}
+	patterns, err := oneOrMore[string]("layers_pattern", cfg.LayersPattern, "a name, a list of them or null")
+	if err != nil {
+		return nil, err
+	}
+	if len(indices) == 0 {
 		return func(string) bool { return true }, nil
 	}
-	var indices []int
-	var index int
-	if json.Unmarshal(cfg.LayersToTransform, &index) == nil {
-		indices = []int{index}
-	} else if json.Unmarshal(cfg.LayersToTransform, &indices) != nil {
-		return nil, fieldError("layers_to_transform", "%s, want an index, a list of them or null", cfg.LayersToTransform)
-	}
-	var patterns []string
-	var pattern string
-	if json.Unmarshal(cfg.LayersPattern, &pattern) == nil && pattern != "" {
-		patterns = []string{pattern}
-	} else if len(cfg.LayersPattern) > 0 && json.Unmarshal(cfg.LayersPattern, &patterns) != nil {
-		return nil, fieldError("layers_pattern", "%s, want a name, a list of them or null", cfg.LayersPattern)
-	}
-	if len(patterns) == 0 {
-		patterns = []string{`[^.]*`}
+	if len(patterns) == 0 || len(patterns) == 1 && patterns[0] == "" {
+		patterns = []string{`.*?\.[^.]*`}
+	} else {
+		for i, p := range patterns {
+			patterns[i] = `(?:^|.*?\.)` + p
+		}
 	}
 	var expressions []*regexp.Regexp
 	for _, p := range patterns {
-		e, err := regexp.Compile(`^.*\.` + p + `\.(\d+)\.`)
+		e, err := regexp.Compile(`^` + p + `\.(?P<idx>\d+)\.`)
 		if err != nil {
 			return nil, fieldError("layers_pattern", "%q: %v", p, err)
 		}
@@ -162,7 +183,7 @@ func layerMatcher(cfg hfio.AdapterConfig) (func(path string) bool, error) {
 	return func(path string) bool {
 		for _, e := range expressions {
 			if found := e.FindStringSubmatch(path); found != nil {
-				at, err := strconv.Atoi(found[1])
+				at, err := strconv.Atoi(found[e.SubexpIndex("idx")])
 				return err == nil && slices.Contains(indices, at)
 			}
 		}
@@ -170,23 +191,53 @@ func layerMatcher(cfg hfio.AdapterConfig) (func(path string) bool, error) {
 	}, nil
 }
 
-// parsePattern reads numbers by a regular expression for the end of a path.
-// Source: peft 0.21.2, utils/other.py, get_pattern_key.
+// layerConflict reports fields that PEFT does not take together.
+// Source: peft 0.21.2, tuners/lora/config.py, LoraConfig.__post_init__.
+func layerConflict(cfg hfio.AdapterConfig) error {
+	var pattern string
+	isPattern := !isNull(cfg.TargetModules) && json.Unmarshal(cfg.TargetModules, &pattern) == nil
+	unused := isNull(cfg.LayersPattern) || slices.Contains([]string{"[]", `""`}, string(bytes.TrimSpace(cfg.LayersPattern)))
+	switch {
+	case isPattern && !isNull(cfg.LayersToTransform):
+		return fieldError("layers_to_transform", "%s, want null beside the pattern target_modules %q", cfg.LayersToTransform, pattern)
+	case isPattern && !isNull(cfg.LayersPattern):
+		return fieldError("layers_pattern", "%s, want null beside the pattern target_modules %q", cfg.LayersPattern, pattern)
+	case !unused && isNull(cfg.LayersToTransform):
+		return fieldError("layers_pattern", "%s, want layers_to_transform beside it", cfg.LayersPattern)
+	}
+	return nil
+}
+
+// oneOrMore reads a value, a list of values, or none of null.
+func oneOrMore[T any](field string, raw json.RawMessage, want string) ([]T, error) {
+	var one T
+	var more []T
+	switch {
+	case isNull(raw):
+	case json.Unmarshal(raw, &one) == nil:
+		return []T{one}, nil
+	case json.Unmarshal(raw, &more) != nil:
+		return nil, fieldError(field, "%s, want %s", raw, want)
+	}
+	return more, nil
+}
+
+// parsePattern reads numbers by a regular expression for the end of a path; where two
+// match the file's first counts. Source: peft 0.21.2, utils/other.py, get_pattern_key.
 func parsePattern(field string, raw json.RawMessage) (func(path string, standard float64) float64, error) {
 	numbers := map[string]float64{}
 	if len(raw) > 0 && json.Unmarshal(raw, &numbers) != nil {
 		return nil, fieldError(field, "%s, want numbers by the names of modules", raw)
 	}
+	names := keysInOrder(raw)
 	expressions := map[string]*regexp.Regexp{}
-	for name := range numbers {
+	for _, name := range names {
 		e, err := regexp.Compile(`^(?:.*\.)?(?:` + name + `)$`)
 		if err != nil {
 			return nil, fieldError(field, "%q: %v", name, err)
 		}
 		expressions[name] = e
 	}
-	// The file's order, which decides where two match, is lost in JSON objects; so no two should.
-	names := slices.Sorted(maps.Keys(numbers))
 	return func(path string, standard float64) float64 {
 		for _, name := range names {
 			if expressions[name].MatchString(path) {
@@ -195,6 +246,40 @@ func parsePattern(field string, raw json.RawMessage) (func(path string, standard
 		}
 		return standard
 	}, nil
+}
+
+// byName returns an object of numbers as PEFT writes it, its keys sorted. A new adapter goes
+// by this order, so that it is the same when it is read again.
+func byName(object json.RawMessage) json.RawMessage {
+	var numbers map[string]json.RawMessage
+	if json.Unmarshal(object, &numbers) != nil || numbers == nil {
+		return object
+	}
+	sorted, err := json.Marshal(numbers)
+	if err != nil {
+		return object
+	}
+	return sorted
+}
+
+// keysInOrder returns the keys of a JSON object whose values are no objects or lists, as
+// they follow each other.
+func keysInOrder(object json.RawMessage) []string {
+	var keys []string
+	isKey := true
+	for d := json.NewDecoder(bytes.NewReader(object)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return keys
+		}
+		if _, isBrace := token.(json.Delim); isBrace {
+			continue
+		}
+		if name, ok := token.(string); ok && isKey {
+			keys = append(keys, name)
+		}
+		isKey = !isKey
+	}
 }
 
 // factorNames are the names of a target's tensors in adapter_model.safetensors.
@@ -211,33 +296,31 @@ func isFactor(name string) bool {
 }
 
 // loraProblems compares a file's factors with those that its config asks of the base.
-func loraProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model) []error {
+func loraProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model) (found []error, misfits []Mismatch) {
 	targets, err := loraTargets(cfg, base)
 	if err != nil {
-		return []error{err}
+		return []error{err}, nil
 	}
-	var found []error
-	known := map[string]bool{}
-	compare := func(name string, want ...int) {
-		known[name] = true
-		t, ok := file.Tensor(name)
-		switch {
-		case !ok:
-			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: name, Err: fmt.Errorf("%w, want %v", hfio.ErrNotFound, want)})
-		case !slices.Equal(t.Shape, want):
-			found = append(found, mismatchError([]Mismatch{{name, fmt.Sprint(t.Shape), fmt.Sprint(want)}}))
-		}
-	}
+	var wanted []tensorShape
 	for _, t := range targets {
 		a, b := t.factorNames()
-		compare(a, t.rank, t.In)
-		compare(b, t.Out, t.rank)
+		wanted = append(wanted, tensorShape{a, []int{t.rank, t.In}}, tensorShape{b, []int{t.Out, t.rank}})
+	}
+	for _, want := range wanted {
+		t, ok := file.Tensor(want.name)
+		switch {
+		case !ok:
+			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: want.name, Err: fmt.Errorf("%w, want %v", hfio.ErrNotFound, want.shape)})
+		case !want.fits(t.Shape):
+			misfits = append(misfits, Mismatch{want.name, fmt.Sprint(t.Shape), fmt.Sprint(want.shape)})
+		}
 	}
 	for _, t := range file.Tensors {
-		if isFactor(t.Name) && !known[t.Name] {
+		isWanted := slices.ContainsFunc(wanted, func(want tensorShape) bool { return want.name == t.Name })
+		if isFactor(t.Name) && !isWanted {
 			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: t.Name, Err: fmt.Errorf(
 				"%w: the base has no such linear layer, or target_modules do not name it", hfio.ErrUnsupported)})
 		}
 	}
-	return found
+	return found, misfits
 }

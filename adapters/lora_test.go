@@ -49,6 +49,15 @@ func TestLoraTargets(t *testing.T) {
 		{"a named pattern", func(c *hfio.AdapterConfig) {
 			c.TargetModules, c.LayersToTransform, c.LayersPattern = raw(`["key"]`), raw("[0]"), raw(`["layer"]`)
 		}, []string{"encoder.layer.0.attention.self.key"}},
+		{"no layers are all", func(c *hfio.AdapterConfig) { c.TargetModules, c.LayersToTransform = raw(`["key"]`), raw("[]") }, []string{
+			"encoder.layer.0.attention.self.key", "encoder.layer.1.attention.self.key",
+		}},
+		{"a whole path in every layer", func(c *hfio.AdapterConfig) {
+			c.TargetModules, c.LayersToTransform = raw(`["bert.encoder.layer.0.attention.self.key", "value"]`), raw("1")
+		}, []string{"encoder.layer.0.attention.self.key", "encoder.layer.1.attention.self.value"}},
+		{"a pattern from the path's beginning", func(c *hfio.AdapterConfig) {
+			c.TargetModules, c.LayersToTransform, c.LayersPattern = raw(`["key"]`), raw("1"), raw(`"bert.encoder.layer"`)
+		}, []string{"encoder.layer.1.attention.self.key"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := create(t, openBase(t, models.SeqCls), loraConfig(test.change), adapters.Init{})
@@ -69,7 +78,16 @@ func TestLoraTargets(t *testing.T) {
 // TestLoraRefuses what would be computed otherwise than PEFT does it.
 func TestLoraRefuses(t *testing.T) {
 	raw := func(text string) json.RawMessage { return json.RawMessage(text) }
-	for field, change := range map[string]func(*hfio.AdapterConfig){
+	for name, change := range map[string]func(*hfio.AdapterConfig){
+		"modules_to_save: not the head": func(c *hfio.AdapterConfig) { c.ModulesToSave = []string{"pooler"} },
+		"layers_to_transform: with a pattern": func(c *hfio.AdapterConfig) {
+			c.TargetModules, c.LayersToTransform = raw(`".*key"`), raw("[]")
+		},
+		"layers_to_transform: with all-linear": func(c *hfio.AdapterConfig) {
+			c.TargetModules, c.LayersToTransform = raw(`"all-linear"`), raw("1")
+		},
+		"layers_pattern: with a pattern":              func(c *hfio.AdapterConfig) { c.TargetModules, c.LayersPattern = raw(`".*key"`), raw(`""`) },
+		"layers_pattern: without layers_to_transform": func(c *hfio.AdapterConfig) { c.LayersPattern = raw(`"layer"`) },
 		"bias":                func(c *hfio.AdapterConfig) { c.Bias = "all" },
 		"use_dora":            func(c *hfio.AdapterConfig) { c.UseDora = true },
 		"lora_dropout":        func(c *hfio.AdapterConfig) { c.LoraDropout = 1 },
@@ -81,13 +99,41 @@ func TestLoraRefuses(t *testing.T) {
 		"rank_pattern":        func(c *hfio.AdapterConfig) { c.RankPattern = raw(`{"query": "2"}`) },
 		"r":                   func(c *hfio.AdapterConfig) { c.R = 0 },
 	} {
-		t.Run(field, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
+			field, _, _ := strings.Cut(name, ":")
 			_, err := adapters.New(openBase(t, models.SeqCls), loraConfig(change), adapters.Init{Rand: rand.New(rand.NewPCG(1, 2))})
 			var wrong *hfio.FieldError
 			if !errors.Is(err, adapters.ErrConfig) || !errors.As(err, &wrong) || wrong.Field != field {
 				t.Errorf("found %v, want an error of the field %s", err, field)
 			}
 		})
+	}
+}
+
+// TestLoraPatternOrder: of the patterns that match a module the file's first counts, as in
+// peft 0.21.2's get_pattern_key.
+func TestLoraPatternOrder(t *testing.T) {
+	base := openBase(t, models.SeqCls)
+	m := create(t, base, loraConfig(func(c *hfio.AdapterConfig) { c.TargetModules = json.RawMessage(`["key"]`) }), adapters.Init{})
+	for pattern, want := range map[string]float32{`{"self.key": 3, "key": 9}`: 3. / 8, `{"key": 9, "self.key": 3}`: 9. / 8, `{"layer.9.*": 9}`: 1} {
+		file, err := m.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Config.AlphaPattern = json.RawMessage(pattern)
+		loaded, err := adapters.FromFile(file, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prompt, err := loaded.Adapter.Prompt(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, delta := range prompt.Deltas {
+			if delta.Scale != want {
+				t.Errorf("%s: %s has the scale %v, want %v", pattern, name, delta.Scale, want)
+			}
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func (m *PeftModel) Trained() []models.NamedParam {
 	}
 	var params []models.NamedParam
 	module := modulePrefix
-	if m.Config.PeftType == hfio.Lora {
+	if isDelta(m.Config.PeftType) {
 		module = ""
 	}
 	for _, p := range m.Adapter.Trained() {

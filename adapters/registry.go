@@ -33,20 +33,22 @@ type method struct {
 	more func(cfg hfio.AdapterConfig) []tensorShape
 }
 
-// methods is the table of methods: one line each.
-var methods = []method{
-	{hfio.PromptTuning, false, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning, nil},
-	{hfio.PTuning, false, false, checkPTuning, notePTuning, newPTuning, restorePTuning, nil},
-	{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning, nil},
-	{hfio.MultitaskPromptTuning, false, false, checkMultitask, noteMultitask, newMultitask, restoreMultitask, tensorsOfMultitask},
-	{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge, nil},
-	{hfio.CPT, false, false, nil, noteCPT, nil, restoreCPT, nil},
-	{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora, nil},
+// methods returns the table of methods: one line each.
+func methods() []method {
+	return []method{
+		{hfio.PromptTuning, false, false, checkPromptTuning, notePromptTuning, newPromptTuning, restorePromptTuning, nil},
+		{hfio.PTuning, false, false, checkPTuning, notePTuning, newPTuning, restorePTuning, nil},
+		{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning, nil},
+		{hfio.MultitaskPromptTuning, false, false, checkMultitask, noteMultitask, newMultitask, restoreMultitask, tensorsOfMultitask},
+		{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge, nil},
+		{hfio.CPT, false, false, nil, noteCPT, nil, restoreCPT, nil},
+		{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora, nil},
+	}
 }
 
 func methodOf(peftType hfio.PeftType) (method, error) {
 	var known []string
-	for _, m := range methods {
+	for _, m := range methods() {
 		if m.peftType == peftType {
 			return m, nil
 		}
@@ -55,11 +57,17 @@ func methodOf(peftType hfio.PeftType) (method, error) {
 	return method{}, fmt.Errorf("%w: peft_type is %q, want one of %s", ErrUnknownMethod, peftType, strings.Join(known, ", "))
 }
 
+// isDelta tells whether what a method trains is added to layers.
+func isDelta(peftType hfio.PeftType) bool {
+	m, err := methodOf(peftType)
+	return err == nil && m.delta
+}
+
 // Methods lists the PEFT methods that can be loaded, made and trained. CPT can only be
 // loaded.
 func Methods() []hfio.PeftType {
 	var types []hfio.PeftType
-	for _, m := range methods {
+	for _, m := range methods() {
 		if m.create != nil {
 			types = append(types, m.peftType)
 		}

@@ -86,7 +86,7 @@ func errorFinding(err error) Finding {
 // taskFindings knows what PEFT does for a task and which heads it needs.
 func taskFindings(file *hfio.Adapter) []Finding {
 	cfg := file.Config
-	if cfg.TaskType == "" && cfg.PeftType != hfio.Lora {
+	if cfg.TaskType == "" && !isDelta(cfg.PeftType) {
 		return []Finding{warning("task_type", "null: PEFT loads the adapter as a plain model, and the prompt has no effect, silently")}
 	}
 	modules := taskModules(cfg.TaskType)

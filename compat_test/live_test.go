@@ -43,6 +43,16 @@ var variants = []variant{
 	{name: "lora-layers", method: "lora", fields: map[string]any{
 		"lora_alpha": 1.5, "use_rslora": true, "target_modules": []string{"key"}, "layers_to_transform": []int{0, 2}, "init_lora_weights": "gaussian",
 	}},
+	// In the other tasks PEFT targets the head, too, which it cannot wrap twice.
+	{name: "lora-all-linear", method: "lora", fields: map[string]any{"target_modules": "all-linear", "r": 2}},
+	// A whole path counts in every layer; of two patterns that match, the first counts.
+	{name: "lora-patterns", method: "lora", fields: map[string]any{
+		"target_modules":      []string{"bert.encoder.layer.0.attention.self.query", "key", "intermediate.dense"},
+		"layers_to_transform": 2, "layers_pattern": "layer",
+		"rank_pattern":  json.RawMessage(`{"attention.self.key": 5, "dense": 2, "layer.2.attention.self.key": 3}`),
+		"alpha_pattern": json.RawMessage(`{"dense": 1, "encoder.*dense": 5, "key": 9, "self.key": 3}`),
+	}},
+	{name: "lora-no-layers", method: "lora", fields: map[string]any{"target_modules": []string{"value"}, "layers_to_transform": []int{}, "layers_pattern": ""}},
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
 	{name: "multitask", method: "multitask", always: true},
 	{name: "multitask-vocab", method: "multitask", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB", "num_tasks": 3, "num_ranks": 1}},
@@ -309,6 +319,7 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 	if python.PeftType == hfio.Lora {
 		config.R, config.LoraAlpha, config.UseRSLora, config.InitLoraWeights = python.R, python.LoraAlpha, python.UseRSLora, python.InitLoraWeights
 		config.TargetModules, config.ExcludeModules, config.LayersToTransform = python.TargetModules, python.ExcludeModules, python.LayersToTransform
+		config.LayersPattern, config.RankPattern, config.AlphaPattern = python.LayersPattern, python.RankPattern, python.AlphaPattern
 	}
 	config.NumVirtualTokens = virtualTokens
 	config.BaseModelNameOrPath = "some/base"
