@@ -59,3 +59,9 @@ func (d DType) Bits() int {
 
 // Valid tells whether the format knows the dtype.
 func (d DType) Valid() bool { return d.Bits() != 0 }
+
+// known tells whether a tensor may have the dtype: one of safetensors or of GGUF's blocks.
+func (d DType) known() bool {
+	_, inBlocks := blockTypes[d]
+	return inBlocks || d.Valid()
+}

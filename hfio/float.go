@@ -8,7 +8,8 @@ import (
 
 var le = binary.LittleEndian
 
-// Convert returns the tensor in another float dtype, of F64, F32, F16 and BF16.
+// Convert returns the tensor in another float dtype, of F64, F32, F16 and BF16; one of a
+// block type is dequantised first.
 // Values are rounded to nearest, ties to even, in one step from the source, and
 // overflow to infinity: what torch's Tensor.to does. Where the dtype is the
 // wanted one already the same tensor, sharing its data, is returned.
@@ -18,6 +19,13 @@ func (t Tensor) Convert(dt DType) (Tensor, error) {
 	}
 	if t.DType == dt {
 		return t, nil
+	}
+	if _, inBlocks := blockTypes[t.DType]; inBlocks {
+		values, err := t.Float32s()
+		if err != nil {
+			return Tensor{}, err
+		}
+		return NewFloat32(t.Name, t.Shape, values).Convert(dt)
 	}
 	load, err := float64Loader(t)
 	if err != nil {
@@ -62,6 +70,9 @@ func float32Decoder(t Tensor) (func(dst []float32, src []byte), error) {
 				dst[i] = math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16)
 			}
 		}, nil
+	}
+	if block, ok := blockTypes[t.DType]; ok {
+		return block.decodeAll, nil
 	}
 	return nil, notFloat(t.Name, t.DType)
 }

@@ -145,3 +145,32 @@ func FuzzIndex(f *testing.F) {
 		}
 	})
 }
+
+func FuzzGGUF(f *testing.F) {
+	needSeeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := ParseGGUF("x", data)
+		if err != nil {
+			return
+		}
+		for _, tensor := range file.Tensors {
+			if err := tensor.Check(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// As a model, and as one of every architecture.
+		for name := range ggufArchitectures {
+			file.Metadata["general.architecture"] = name
+			c := &Checkpoint{tensors: map[string]Tensor{}, restored: map[string]func() Tensor{}}
+			if c.readGGUF(file, "x") != nil {
+				continue
+			}
+			for _, name := range c.Names() {
+				tensor, err := c.Tensor(name)
+				if err != nil || tensor.Check() != nil {
+					t.Fatalf("%s: %v, %v", name, err, tensor.Check())
+				}
+			}
+		}
+	})
+}

@@ -22,24 +22,38 @@ const (
 type Checkpoint struct {
 	Config ModelConfig
 
-	dir     string
-	tensors map[string]Tensor
-	aliases map[string]string // names that save_model dropped, to those it kept
-	files   []func() error
+	dir      string
+	tensors  map[string]Tensor
+	aliases  map[string]string        // names that save_model dropped, to those it kept
+	restored map[string]func() Tensor // tensors whose file holds them in another form
+	files    []func() error
 }
 
 // OpenModel opens a model directory: config.json, and as weights the first of
 // model.safetensors, its shards, pytorch_model.bin and its shards, in the order
-// transformers looks for them. All problems of all files are reported together.
+// transformers looks for them; or else the one GGUF file, which holds both. All
+// problems of all files are reported together.
 func OpenModel(fsys fs.FS, opts *OpenOptions) (*Checkpoint, error) {
-	c := &Checkpoint{dir: fileName(fsys, "."), tensors: map[string]Tensor{}, aliases: map[string]string{}}
-	var configErr error
-	c.Config, configErr = OpenConfig(fsys, ModelConfigFile)
-	if err := errors.Join(configErr, c.openWeights(fsys, opts)); err != nil {
+	c := &Checkpoint{
+		dir: fileName(fsys, "."), tensors: map[string]Tensor{}, aliases: map[string]string{}, restored: map[string]func() Tensor{},
+	}
+	if err := c.open(fsys, opts); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Checkpoint) open(fsys fs.FS, opts *OpenOptions) error {
+	gguf, err := FindGGUF(fsys)
+	if err != nil {
+		return err
+	}
+	if gguf != "" {
+		return c.openGGUF(fsys, gguf, opts)
+	}
+	c.Config, err = OpenConfig(fsys, ModelConfigFile)
+	return errors.Join(err, c.openWeights(fsys, opts))
 }
 
 func (c *Checkpoint) openWeights(fsys fs.FS, opts *OpenOptions) error {
@@ -53,7 +67,7 @@ func (c *Checkpoint) openWeights(fsys fs.FS, opts *OpenOptions) error {
 	case exists(fsys, ModelTorchIndexFile):
 		return c.openShards(fsys, ModelTorchIndexFile, c.openTorch, opts)
 	}
-	return fmt.Errorf("%s: %w: want %s or %s, or one of their indexes", c.dir, ErrNotFound, ModelWeightsFile, ModelTorchFile)
+	return fmt.Errorf("%s: %w: want %s or %s, or one of their indexes, or a file *.gguf", c.dir, ErrNotFound, ModelWeightsFile, ModelTorchFile)
 }
 
 // opener reads a weights file and returns its tensors.
@@ -169,8 +183,12 @@ func (c *Checkpoint) Dir() string { return c.dir }
 func (c *Checkpoint) Names() []string { return slices.Sorted(maps.Keys(c.tensors)) }
 
 // Tensor returns a tensor, whose data is a view of the mapped file. A name that
-// safetensors' save_model dropped gives the tensor it shared memory with.
+// safetensors' save_model dropped gives the tensor it shared memory with. What a GGUF
+// file holds in another form than transformers does is put right at the first call.
 func (c *Checkpoint) Tensor(name string) (Tensor, error) {
+	if restore, ok := c.restored[name]; ok {
+		return restore(), nil
+	}
 	if t, ok := c.tensors[name]; ok {
 		return t, nil
 	}

@@ -52,6 +52,8 @@ func checkWritable(metadata map[string]string, tensors []Tensor) error {
 			found.add(&TensorError{Name: t.Name, Err: fmt.Errorf("%w: the name is not UTF-8", ErrValue)})
 		case names[t.Name]:
 			found.add(&TensorError{Name: t.Name, Err: fmt.Errorf("%w: two tensors of that name", ErrValue)})
+		case t.DType.known() && !t.DType.Valid():
+			found.add(&TensorError{Name: t.Name, Err: &Mismatch{"dtype " + string(t.DType), "a dtype of safetensors", ErrDType}})
 		}
 		names[t.Name] = true
 		found.add(t.Check())

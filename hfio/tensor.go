@@ -43,7 +43,7 @@ func (t Tensor) Size() int {
 // Check tells whether dtype, shape and data fit each other: nil, or a
 // [TensorError] of ErrDType or ErrShape.
 func (t Tensor) Check() error {
-	if !t.DType.Valid() {
+	if !t.DType.known() {
 		return &TensorError{Name: t.Name, Err: &Mismatch{fmt.Sprintf("dtype %q", t.DType), "a dtype of safetensors", ErrDType}}
 	}
 	size, ok := byteSize(t.DType, t.Shape)
@@ -67,8 +67,8 @@ func (t Tensor) Clone() Tensor {
 	return t
 }
 
-// Float32s returns the elements of an F64, F32, F16 or BF16 tensor. F64 is
-// rounded to nearest even. For F32 the result is a view of Data where that is
+// Float32s returns the elements of an F64, F32, F16 or BF16 tensor, or of one of a
+// block type, which is dequantised. F64 is rounded to nearest even. For F32 the result is a view of Data where that is
 // aligned (and the machine little-endian): read only, as Data is.
 func (t Tensor) Float32s() ([]float32, error) {
 	if err := t.Check(); err != nil {
@@ -95,7 +95,8 @@ func shapeString(shape []int) string {
 
 // byteSize returns the bytes that a tensor of shape takes. It multiplies in order
 // and reports an overflow even where a later dimension is 0, as the reference does;
-// ok is also false for a negative dimension and for a total that is no whole byte.
+// ok is also false for a negative dimension, for a total that is no whole byte and for
+// rows that are not whole blocks.
 func byteSize(dt DType, shape []int) (size int, ok bool) {
 	n := uint64(1)
 	for _, d := range shape {
@@ -108,7 +109,14 @@ func byteSize(dt DType, shape []int) (size int, ok bool) {
 		}
 		n = lo
 	}
-	hi, total := bits.Mul64(n, uint64(dt.Bits()))
+	width := dt.Bits()
+	if block, ok := blockTypes[dt]; ok {
+		if len(shape) == 0 || shape[len(shape)-1]%block.elements != 0 {
+			return 0, false
+		}
+		n, width = n/uint64(block.elements), 8*block.bytes
+	}
+	hi, total := bits.Mul64(n, uint64(width))
 	if hi != 0 || total%8 != 0 || total/8 > math.MaxInt {
 		return 0, false
 	}

@@ -50,7 +50,7 @@ func checkTorchWritable(tensors []Tensor) error {
 		if !utf8.ValidString(t.Name) {
 			found.add(&TensorError{Name: t.Name, Err: fmt.Errorf("%w: the name is not UTF-8", ErrValue)})
 		}
-		if t.DType.Valid() && torchStorageClass[t.DType] == "" {
+		if t.DType.known() && torchStorageClass[t.DType] == "" {
 			found.add(&TensorError{Name: t.Name, Err: &Mismatch{"dtype " + string(t.DType), "one that torch has a storage class for", ErrDType}})
 		}
 		found.add(t.Check())

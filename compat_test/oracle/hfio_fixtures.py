@@ -362,8 +362,6 @@ def seed(out, target, name, data):
 
 
 def save_seeds(out):
-    shutil.rmtree(out / "fuzz", ignore_errors=True)
-
     def header(text, size=0, length=None):
         return struct.pack("<Q", len(text) if length is None else length) + text.encode() + bytes(size)
 
@@ -426,6 +424,7 @@ def save_seeds(out):
     }
     targets = {"SafeTensors": safe, "Torch": torch_seeds, "ModelConfig": config, "AdapterConfig": adapter, "Index": index}
     for target, seeds in targets.items():
+        fresh(out / "fuzz" / ("Fuzz" + target))
         for name, data in seeds.items():
             seed(out, "Fuzz" + target, name, data)
 
@@ -464,4 +463,5 @@ def main():
     (out / "README.md").write_text(README.format(versions=versions))
 
 
-main()
+if __name__ == "__main__":
+    main()

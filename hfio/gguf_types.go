@@ -1,0 +1,135 @@
+package hfio
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// The block types of GGUF that are read, beside F32, F16 and BF16: a row is cut into
+// blocks, whose elements share their scales. A tensor keeps its blocks until
+// [Tensor.Float32s]. safetensors knows none of these types.
+const (
+	Q80 DType = "Q8_0"
+	Q40 DType = "Q4_0"
+	Q41 DType = "Q4_1"
+	Q4K DType = "Q4_K"
+	Q6K DType = "Q6_K"
+)
+
+// ggufTypes are the types of ggml, by its numbers (enum ggml_type).
+var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 8: Q80, 12: Q4K, 14: Q6K, 30: BF16}
+
+// ggufOtherTypes are names for errors.
+var ggufOtherTypes = map[uint32]string{
+	6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 13: "Q5_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+	19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
+	29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
+}
+
+func ggufTypeName(kind uint32) string {
+	if name, ok := ggufOtherTypes[kind]; ok {
+		return "data of type " + name
+	}
+	return fmt.Sprintf("data of the unknown type %d", kind)
+}
+
+func ggufTypeNames() string {
+	var names []string
+	for _, kind := range slices.Sorted(maps.Keys(ggufTypes)) {
+		names = append(names, string(ggufTypes[kind]))
+	}
+	return strings.Join(names, ", ")
+}
+
+// blockType is the layout of a block type.
+type blockType struct {
+	elements, bytes int
+	// decode sets dst, of so many elements, to those of a block.
+	decode func(dst []float32, block []byte)
+}
+
+// blockTypes holds the layouts of ggml-common.h; the values are those of ggml-quants.c
+// and of the Python package gguf, to the bit.
+var blockTypes = map[DType]blockType{
+	Q80: {32, 34, decodeQ80},
+	Q40: {32, 18, decodeQ40},
+	Q41: {32, 20, decodeQ41},
+	Q4K: {256, 144, decodeQ4K},
+	Q6K: {256, 210, decodeQ6K},
+}
+
+// decodeAll decodes whole rows of blocks.
+func (b blockType) decodeAll(dst []float32, src []byte) {
+	for len(dst) > 0 {
+		b.decode(dst[:b.elements], src[:b.bytes])
+		dst, src = dst[b.elements:], src[b.bytes:]
+	}
+}
+
+// half reads a float16. Products below are rounded before they are added, as in the
+// reference, which float32() asks of the compiler.
+func half(b []byte) float32 { return math.Float32frombits(float16To32(le.Uint16(b))) }
+
+// decodeQ80 reads d, 32 x int8.
+func decodeQ80(dst []float32, block []byte) {
+	d := half(block)
+	for i, q := range block[2:] {
+		dst[i] = float32(int8(q)) * d
+	}
+}
+
+// decodeQ40 reads d, 16 bytes of which the low halves are the first 16 elements.
+func decodeQ40(dst []float32, block []byte) {
+	d := half(block)
+	for i, q := range block[2:] {
+		dst[i] = d * float32(int(q&0xf)-8)
+		dst[i+16] = d * float32(int(q>>4)-8)
+	}
+}
+
+// decodeQ41 reads d, m, then as decodeQ40.
+func decodeQ41(dst []float32, block []byte) {
+	d, m := half(block), half(block[2:])
+	for i, q := range block[4:] {
+		dst[i] = float32(d*float32(q&0xf)) + m
+		dst[i+16] = float32(d*float32(q>>4)) + m
+	}
+}
+
+// decodeQ4K reads d, dmin, 8 scales and 8 minima of 6 bits in 12 bytes, and 4 runs of
+// 32 bytes, whose low halves are one sub-block of 32 and whose high halves the next.
+func decodeQ4K(dst []float32, block []byte) {
+	d, dmin, packed, quants := half(block), half(block[2:]), block[4:16], block[16:]
+	for sub := range 8 {
+		scale, least := scaleAndMinimum(packed, sub)
+		dl, ml := d*float32(scale), dmin*float32(least)
+		shift := 4 * (sub % 2)
+		for i, q := range quants[32*(sub/2):][:32] {
+			dst[32*sub+i] = float32(dl*float32(q>>shift&0xf)) - ml
+		}
+	}
+}
+
+// scaleAndMinimum returns one of the 8 pairs: get_scale_min_k4 of ggml.
+func scaleAndMinimum(packed []byte, sub int) (scale, least byte) {
+	if sub < 4 {
+		return packed[sub] & 63, packed[sub+4] & 63
+	}
+	return packed[sub+4]&0xf | packed[sub-4]>>6<<4, packed[sub+4]>>4 | packed[sub]>>6<<4
+}
+
+// decodeQ6K reads 128 bytes of low halves, 64 bytes of two high bits, 16 scales of
+// int8, d. A half of the block is 4 sub-blocks of 32.
+func decodeQ6K(dst []float32, block []byte) {
+	low, high, scales, d := block[:128], block[128:192], block[192:208], half(block[208:])
+	for i := range dst {
+		of, sub, at := i/128, i/32%4, i%32
+		l := low[64*of+32*(sub%2)+at] >> (4 * (sub / 2)) & 0xf
+		h := high[32*of+at] >> (2 * sub) & 3
+		scale := d * float32(int8(scales[i/16]))
+		dst[i] = scale * float32(int(l|h<<4)-32)
+	}
+}
