@@ -51,6 +51,7 @@ var onlyIn = map[string][]string{
 	"gonum.org/v1/plot":              {"train/report"},
 	"github.com/parquet-go":          {"train"},
 	"github.com/edsrzf/mmap-go":      {"hfio"},
+	"github.com/rivo/uniseg":         {"tokenize"},
 }
 
 type goPackage struct {
