@@ -35,56 +35,22 @@ type match struct {
 
 // matcher finds the leftmost, longest patterns of a set, one after the other.
 type matcher struct {
-	first [256]bool
-	nodes []trieNode
-	known map[int]addedToken
+	patterns *trie
+	known    map[int]addedToken
 }
 
-type trieNode struct {
-	next  map[byte]int32
-	token int // -1: no pattern ends here
-}
-
-func newMatcher(known map[int]addedToken) matcher {
-	return matcher{nodes: []trieNode{{token: -1}}, known: known}
-}
-
-func (m *matcher) add(pattern string, token int) {
-	if pattern == "" {
-		return
-	}
-	m.first[pattern[0]] = true
-	at := int32(0)
-	for i := range len(pattern) {
-		next, ok := m.nodes[at].next[pattern[i]]
-		if !ok {
-			next = int32(len(m.nodes))
-			m.nodes = append(m.nodes, trieNode{token: -1})
-			if m.nodes[at].next == nil {
-				m.nodes[at].next = map[byte]int32{}
-			}
-			m.nodes[at].next[pattern[i]] = next
-		}
-		at = next
-	}
-	if m.nodes[at].token < 0 {
-		m.nodes[at].token = token
-	}
-}
-
-func (m *matcher) empty() bool { return len(m.nodes) == 1 }
+func (m *matcher) empty() bool { return m.patterns.empty() }
 
 // longest returns the longest pattern that s starts with and its length; -1 for none.
 func (m *matcher) longest(s string) (token, length int) {
 	token = -1
 	at := int32(0)
 	for i := range len(s) {
-		next, ok := m.nodes[at].next[s[i]]
-		if !ok {
+		if at = m.patterns.step(at, s[i]); at == 0 {
 			break
 		}
-		if at = next; m.nodes[at].token >= 0 {
-			token, length = m.nodes[at].token, i+1
+		if value := m.patterns.values[at]; value >= 0 {
+			token, length = int(value), i+1
 		}
 	}
 	return token, length
@@ -95,7 +61,7 @@ func (m *matcher) longest(s string) (token, length int) {
 func (m *matcher) split(matches []match, s string) []match {
 	done := 0
 	for i := 0; i < len(s) && !m.empty(); {
-		if !m.first[s[i]] {
+		if m.patterns.root[s[i]] == 0 {
 			i++
 			continue
 		}
@@ -166,18 +132,19 @@ func newAddedTokens(tokens []addedToken, m model, n normalizer) *addedTokens {
 
 // index makes the matchers. Tokens that the normaliser makes equal have the lowest id.
 func (a *addedTokens) index(n normalizer) {
-	a.raw, a.normalized = newMatcher(a.contents), newMatcher(a.contents)
+	var raw, normalized []trieKey
 	for _, id := range slices.Sorted(maps.Keys(a.contents)) {
 		token := a.contents[id]
 		if token.normalized {
 			token.shown = normalizeString(n, token.content)
-			a.normalized.add(token.shown, id)
+			normalized = append(normalized, trieKey{token.shown, int32(id)})
 		} else {
 			token.shown = token.content
-			a.raw.add(token.shown, id)
+			raw = append(raw, trieKey{token.shown, int32(id)})
 		}
 		a.contents[id] = token
 	}
+	a.raw, a.normalized = matcher{newTrie(raw), a.contents}, matcher{newTrie(normalized), a.contents}
 }
 
 func normalizeString(n normalizer, s string) string {

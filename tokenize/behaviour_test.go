@@ -29,11 +29,11 @@ func TestParseErrors(t *testing.T) {
 	for _, c := range []struct{ name, old, replacement, want string }{
 		{
 			"unknown model", `"type":"WordPiece"`, `"type":"WordLevel"`,
-			`t.json: field "model.type": "WordLevel", want one of BPE, WordPiece`,
+			`t.json: field "model.type": "WordLevel", want one of BPE, Unigram, WordPiece`,
 		},
 		{
 			"unknown normaliser", `"normalizer":null`, `"normalizer":{"type":"Shout","loud":true}`,
-			`t.json: field "normalizer.type": "Shout", want one of BertNormalizer, NFC, NFD`,
+			`t.json: field "normalizer.type": "Shout", want one of BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, StripAccents`,
 		},
 		{
 			"unknown field of the model", `"unk_token"`, `"byte_fallback":true,"unk_token"`,
@@ -55,8 +55,8 @@ func TestParseErrors(t *testing.T) {
 		},
 		{
 			"two problems", `"normalizer":null,"pre_tokenizer":null`, `"normalizer":{"type":"X"},"pre_tokenizer":{"type":"Y"}`,
-			"t.json: field \"normalizer.type\": \"X\", want one of BertNormalizer, NFC, NFD\n" +
-				"t.json: field \"pre_tokenizer.type\": \"Y\", want one of BertPreTokenizer, ByteLevel, Digits, Sequence, Split",
+			"t.json: field \"normalizer.type\": \"X\", want one of BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, StripAccents\n" +
+				"t.json: field \"pre_tokenizer.type\": \"Y\", want one of BertPreTokenizer, ByteLevel, Digits, Metaspace, Punctuation, Sequence, Split, WhitespaceSplit",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

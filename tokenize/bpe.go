@@ -1,7 +1,6 @@
 package tokenize
 
 import (
-	"container/heap"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -91,70 +90,67 @@ func (m *bpe) tokenize(pieces []piece, word []byte) ([]piece, error) {
 
 func (m *bpe) split(pieces []piece, word []byte) ([]piece, error) {
 	if id, known := m.ids[string(word)]; known && m.ignoreMerges {
-		return append(pieces, piece{int32(id), 0, int32(len(word))}), nil
+		return append(pieces, piece{id: int32(id), end: int32(len(word))}), nil
 	}
 	return m.join(m.characters(pieces, word), len(pieces)), nil
 }
 
-// characters appends the tokens of the characters of a word.
+// characters appends the tokens of the characters of a word. As in the reference they
+// follow each other without gaps, though characters that have no token are left out, and
+// what is unknown waits until a token of the vocabulary comes.
 func (m *bpe) characters(pieces []piece, word []byte) []piece {
-	fusing := false
-	for at := 0; at < len(word); {
-		_, size := utf8.DecodeRune(word[at:])
-		start, end := int32(at), int32(at+size)
+	at, unknown := int32(0), int32(0) // bytes
+	add := func(id, size int32) {
+		pieces = append(pieces, piece{id: id, start: at, end: at + size})
 		at += size
-		if id, known := m.ids[string(word[start:end])]; known {
-			pieces, fusing = append(pieces, piece{int32(id), start, end}), false
+	}
+	flush := func() {
+		if unknown > 0 {
+			add(m.unknown, unknown)
+		}
+		unknown = 0
+	}
+	for len(word) > 0 {
+		_, size := utf8.DecodeRune(word)
+		character := word[:size]
+		word = word[size:]
+		if id, known := m.ids[string(character)]; known {
+			flush()
+			add(int32(id), int32(size))
 			continue
 		}
-		if bytes, known := m.bytesOf(word[start:end]); known {
-			for i, id := range bytes {
-				pieces = append(pieces, piece{id, start + int32(i), start + int32(i) + 1})
+		if m.byteFallback {
+			if bytes, known := m.bytesOf(character); known {
+				for _, id := range bytes {
+					add(id, 1)
+				}
+				continue
 			}
-			fusing = false
-			continue
 		}
-		switch {
-		case m.unknown < 0:
-		case fusing && m.fuseUnknown:
-			pieces[len(pieces)-1].end = end
-		default:
-			pieces, fusing = append(pieces, piece{m.unknown, start, end}), true
+		if m.unknown >= 0 {
+			if !m.fuseUnknown {
+				flush()
+			}
+			unknown += int32(size)
 		}
 	}
+	flush()
 	return pieces
-}
-
-// bytesOf returns the tokens of a character's bytes, if there are all of them.
-func (m *bpe) bytesOf(character []byte) ([]int32, bool) {
-	if !m.byteFallback {
-		return nil, false
-	}
-	ids := make([]int32, len(character))
-	for i, b := range character {
-		id, known := m.ids[fmt.Sprintf("<0x%02X>", b)]
-		if !known {
-			return nil, false
-		}
-		ids[i] = int32(id)
-	}
-	return ids, true
 }
 
 // join merges the pieces from place first on.
 func (m *bpe) join(pieces []piece, first int) []piece {
 	word := pieces[first:]
 	links := make([]link, len(word))
-	var queue joins
+	queue := make(joins, 0, len(word))
 	for i := range word {
 		links[i] = link{int32(i - 1), int32(i + 1)}
 		if i+1 < len(word) {
-			queue.add(m, word, i, i+1)
+			queue.push(m, word, i, i+1)
 		}
 	}
-	heap.Init(&queue)
 	for len(queue) > 0 {
-		j := heap.Pop(&queue).(candidate)
+		j := queue.pop()
 		next := links[j.left].next
 		if word[j.left].end < 0 || int(next) >= len(word) || m.merges[pair{word[j.left].id, word[next].id}] != j.merge {
 			continue // one of the two has changed since
@@ -189,33 +185,51 @@ type candidate struct {
 	left int32
 }
 
-// joins is a heap: the pair that was learnt first, and of those the leftmost.
+func (c candidate) before(d candidate) bool {
+	return c.rank < d.rank || c.rank == d.rank && c.left < d.left
+}
+
+// joins is a heap: the pair that was learnt first, and of those the leftmost, is its root.
 type joins []candidate
 
-func (q joins) Len() int      { return len(q) }
-func (q joins) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q joins) Less(i, j int) bool {
-	return q[i].rank < q[j].rank || q[i].rank == q[j].rank && q[i].left < q[j].left
-}
-func (q *joins) Push(x any) { *q = append(*q, x.(candidate)) }
-func (q *joins) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
-}
-
-// add appends the pair of two neighbours, if it can be merged.
-func (q *joins) add(m *bpe, word []piece, left, right int) bool {
-	found, ok := m.merges[pair{word[left].id, word[right].id}]
-	if ok {
-		*q = append(*q, candidate{found, int32(left)})
-	}
-	return ok
-}
-
-// push is add in a heap.
+// push adds the pair of two neighbours, if it can be merged.
 func (q *joins) push(m *bpe, word []piece, left, right int) {
-	if q.add(m, word, left, right) {
-		heap.Fix(q, len(*q)-1)
+	found, ok := m.merges[pair{word[left].id, word[right].id}]
+	if !ok {
+		return
 	}
+	h := append(*q, candidate{found, int32(left)})
+	for at := len(h) - 1; at > 0; {
+		parent := (at - 1) / 2
+		if !h[at].before(h[parent]) {
+			break
+		}
+		h[at], h[parent] = h[parent], h[at]
+		at = parent
+	}
+	*q = h
+}
+
+func (q *joins) pop() candidate {
+	h := *q
+	root := h[0]
+	last := len(h) - 1
+	h[0] = h[last]
+	h = h[:last]
+	for at := 0; ; {
+		child := 2*at + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && h[child+1].before(h[child]) {
+			child++
+		}
+		if !h[child].before(h[at]) {
+			break
+		}
+		h[at], h[child] = h[child], h[at]
+		at = child
+	}
+	*q = h
+	return root
 }

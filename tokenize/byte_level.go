@@ -182,20 +182,49 @@ func readByteLevelDecoder(o *object) decoder {
 	return byteLevelDecoder{}
 }
 
-func (byteLevelDecoder) decode(tokens []string) []string {
-	var bytes []byte
-	for _, token := range tokens {
-		before := len(bytes)
-		for _, r := range token {
-			b, known := characterBytes[r]
-			if !known {
-				bytes = append(bytes[:before], token...)
-				break
-			}
-			bytes = append(bytes, b)
+func (byteLevelDecoder) decode(next sink) decoding {
+	d := &byteDecoding{fusing: fusing{next: next}}
+	d.token = func(token string) {
+		d.take(token)
+		decided := decidedBytes(d.bytes)
+		d.fusing.add(chunk{text: validUTF8(d.bytes[:decided])})
+		d.bytes = append(d.bytes[:0], d.bytes[decided:]...)
+	}
+	return d
+}
+
+// byteDecoding makes one token of all.
+type byteDecoding struct {
+	whole
+	fusing fusing
+	bytes  []byte // that may begin a character
+}
+
+func (d *byteDecoding) take(token string) {
+	before := len(d.bytes)
+	for _, r := range token {
+		b, known := characterBytes[r]
+		if !known {
+			d.bytes = append(d.bytes[:before], token...)
+			return
+		}
+		d.bytes = append(d.bytes, b)
+	}
+}
+
+func (d *byteDecoding) end() {
+	d.fusing.add(chunk{text: validUTF8(d.bytes)})
+	d.fusing.end()
+}
+
+// decidedBytes is the length of s without the beginning of a character that may go on.
+func decidedBytes(s []byte) int {
+	for at := max(0, len(s)-utf8.UTFMax+1); at < len(s); at++ {
+		if utf8.RuneStart(s[at]) && !utf8.FullRune(s[at:]) {
+			return at
 		}
 	}
-	return []string{validUTF8(bytes)}
+	return len(s)
 }
 
 // validUTF8 replaces each longest beginning of a character that does not go on, and each

@@ -1,29 +1,74 @@
 package tokenize
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
-// tokensOf returns the tokens of ids; ids without one are left out.
-func (t *Tokenizer) tokensOf(ids []int, skipSpecial bool) ([]string, error) {
-	tokens := make([]string, 0, len(ids))
-	for i, id := range ids {
-		if id < 0 {
-			return nil, fmt.Errorf("id %d at place %d, want 0 or more", id, i)
-		}
-		token, ok := t.Token(id)
-		if !ok || skipSpecial && t.added.isSpecial(token) {
-			continue
-		}
-		tokens = append(tokens, token)
-	}
-	return tokens, nil
+// chunk is a token, or a part of one, on its way to text.
+type chunk struct {
+	text         string
+	begins, ends bool // the token
 }
 
-func (t *Tokenizer) join(tokens []string) string {
+// sink takes the chunks of one text in order.
+type sink func(chunk)
+
+// decoder makes text of tokens. Text is decoded in one way only, token by token, whether
+// all tokens are there or come one after the other.
+type decoder interface {
+	// decode begins a text, whose chunks go to next.
+	decode(next sink) decoding
+}
+
+// decoding is a text on its way through a decoder. It keeps what it cannot decide yet;
+// end gives all of that on.
+type decoding interface {
+	add(chunk)
+	end()
+}
+
+// Stream decodes the tokens of one text as they come, each into as much text as the
+// tokens up to it decide: it never gives a part of a character. All it gives,
+// joined, is what Decode makes of all tokens. It is for one goroutine.
+type Stream struct {
+	tokenizer   *Tokenizer
+	skipSpecial bool
+	decoding    decoding
+	text        strings.Builder
+}
+
+// Stream begins a text.
+func (t *Tokenizer) Stream(skipSpecialTokens bool) *Stream {
+	s := &Stream{tokenizer: t, skipSpecial: skipSpecialTokens}
+	next := func(c chunk) { s.text.WriteString(c.text) }
 	if t.decoder == nil {
-		return strings.Join(tokens, " ")
+		s.decoding = spaced.decode(next)
+	} else {
+		s.decoding = t.decoder.decode(next)
 	}
-	return strings.Join(t.decoder.decode(tokens), "")
+	return s
+}
+
+// Add returns the text that is decided by a further token and was not before. Ids
+// without a token are passed over.
+func (s *Stream) Add(id int) string {
+	s.add(id)
+	return s.take()
+}
+
+func (s *Stream) add(id int) {
+	token, ok := s.tokenizer.Token(id)
+	if ok && !(s.skipSpecial && s.tokenizer.added.isSpecial(token)) {
+		s.decoding.add(chunk{token, true, true})
+	}
+}
+
+// Flush returns the rest of the text, which ends here.
+func (s *Stream) Flush() string {
+	s.decoding.end()
+	return s.take()
+}
+
+func (s *Stream) take() string {
+	text := s.text.String()
+	s.text.Reset()
+	return text
 }

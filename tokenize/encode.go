@@ -12,7 +12,7 @@ type found struct {
 	id       int32
 	from, to int32 // characters of the text
 	word     int32
-	text     string // of an added token, as it was found; "": the model's
+	text     string // of an added or unknown token, as it was found; "": the model's
 }
 
 // scratch is the memory of one encoding.
@@ -176,8 +176,13 @@ func (t *Tokenizer) scanWordsOf(s *scratch, start, end int, counter *wordCounter
 		}
 		word := counter.next()
 		for _, p := range s.pieces {
-			from, to := part.original(span{w.start + p.start, w.start + p.end})
-			s.tokens = append(s.tokens, found{id: p.id, from: from, to: to, word: word})
+			place := span{w.start + p.start, w.start + p.end}
+			from, to := part.original(place)
+			f := found{id: p.id, from: from, to: to, word: word}
+			if p.asIs {
+				f.text = string(part.bytes[place.start:place.end])
+			}
+			s.tokens = append(s.tokens, f)
 		}
 	}
 	return nil

@@ -25,6 +25,9 @@ func FuzzParse(f *testing.F) {
 			encoding, err := tokenizer.Encode(text, nil)
 			if err == nil {
 				checkEncoding(t, tokenizer, encoding, utf8.RuneCountInString(text), 0)
+				if _, err := tokenizer.Decode(encoding.IDs, false); err != nil {
+					t.Errorf("Decode(%v): %v", encoding.IDs, err)
+				}
 			}
 		}
 	})

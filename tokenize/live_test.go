@@ -33,7 +33,7 @@ func reference(t *testing.T, script string, args ...string) []byte {
 // The public files against the official library, every line of the corpus.
 func TestPublicFiles(t *testing.T) {
 	folder := shared(t, "tokenizers")
-	for _, name := range []string{"bert-base-uncased", "bert-cased", "bert-chinese", "gpt2", "roberta", "qwen3"} {
+	for _, name := range []string{"albert", "barthez", "bert-base-uncased", "bert-cased", "bert-chinese", "gpt2", "mistral3", "qwen3", "roberta", "t5-orig"} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(folder, name+".json")
 			want := reference(t, "tokenize_fixtures.py", file, filepath.Join(folder, "corpus.jsonl"))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // FieldError says what is wrong with one field of a tokenizer file.
@@ -110,6 +111,16 @@ func decodeField[T any](o *object, field, want string) T {
 
 func (o *object) bool(field string) bool     { return decodeField[bool](o, field, "true or false") }
 func (o *object) string(field string) string { return decodeField[string](o, field, "a string") }
+
+// character reads a string of one character.
+func (o *object) character(field string) rune {
+	s := o.string(field)
+	r, size := utf8.DecodeRuneInString(s)
+	if size != len(s) || s == "" {
+		o.wrong(field, quoted(s), "one character")
+	}
+	return r
+}
 
 func (o *object) optionalBool(field string, otherwise bool) bool {
 	if isNull(o.raw(field)) {

@@ -73,9 +73,11 @@ func readModel(root *object) model {
 	if _, ok := part.fields["type"]; ok {
 		return readKind(part, part.string("type"), models)
 	}
-	// Only word pieces have this limit.
-	if _, ok := part.fields["max_input_chars_per_word"]; ok {
-		return readKind(part, "WordPiece", models)
+	// Each kind has a field that no other has.
+	for _, kind := range [][2]string{{"merges", "BPE"}, {"max_input_chars_per_word", "WordPiece"}, {"unk_id", "Unigram"}} {
+		if part.has(kind[0]) {
+			return readKind(part, kind[1], models)
+		}
 	}
 	return readKind(part, "", models)
 }

@@ -1,6 +1,8 @@
 package tokenize
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -42,8 +44,27 @@ func (d digits) preTokenize(t *text) {
 	})
 }
 
-// split cuts by a pattern that covers every text.
-type split func(s []byte) int
+// split cuts a text at what a pattern finds in it.
+type split struct {
+	find     finder
+	invert   bool // the pattern finds what is between
+	behavior behavior
+}
+
+// behavior says what becomes of a match. A part, which is a match or not, is dropped, or
+// joined to the part before it, which is a match or not, or stands alone.
+type behavior struct {
+	drops bool // the matches
+	joins func(match, before bool) bool
+}
+
+var behaviors = map[string]behavior{
+	"Removed":            {drops: true},
+	"Isolated":           {},
+	"MergedWithPrevious": {joins: func(match, before bool) bool { return match && !before }},
+	"MergedWithNext":     {joins: func(match, before bool) bool { return !match && before }},
+	"Contiguous":         {joins: func(match, before bool) bool { return match == before }},
+}
 
 // The patterns that are known, of Llama 3 and of Qwen, which differ in the digits of a number.
 const (
@@ -51,33 +72,73 @@ const (
 	llama3End   = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-var patterns = map[string]split{
-	llama3Start + `\p{N}{1,3}` + llama3End: func(s []byte) int { return llama3Word(s, 3) },
-	llama3Start + `\p{N}` + llama3End:      func(s []byte) int { return llama3Word(s, 1) },
+var splitPatterns = map[string]finder{
+	llama3Start + `\p{N}{1,3}` + llama3End: covering(func(s []byte) int { return llama3Word(s, 3) }),
+	llama3Start + `\p{N}` + llama3End:      covering(func(s []byte) int { return llama3Word(s, 1) }),
 	// Written by GPT-2's descendants instead of use_regex.
-	`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`: gpt2Word,
+	`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`: covering(gpt2Word),
 }
 
 func readSplit(o *object) preTokenizer {
-	name, pattern := "", ""
-	if raw := newObject(o.at("pattern"), o.raw("pattern"), o.log); raw != nil {
-		name, pattern = "Regex", raw.string("Regex")
-		raw.done()
-	}
-	if behavior := o.string("behavior"); behavior != "Isolated" {
-		o.wrong("behavior", quoted(behavior), `"Isolated"`)
-	}
-	if o.bool("invert") {
-		o.wrong("invert", "true", "false")
-	}
-	known, ok := patterns[pattern]
-	if !ok && name != "" {
-		o.wrong("pattern", quoted(pattern), "a pattern of GPT-2, Llama 3 or Qwen")
-	}
-	return known
+	return split{find: readFinder(o, splitPatterns), invert: o.bool("invert"), behavior: readBehavior(o)}
 }
 
-func (p split) preTokenize(t *text) { t.cut(p) }
+func readBehavior(o *object) behavior {
+	name := o.string("behavior")
+	found, ok := behaviors[name]
+	if !ok {
+		o.wrong("behavior", quoted(name), "one of "+strings.Join(slices.Sorted(maps.Keys(behaviors)), ", "))
+	}
+	return found
+}
+
+func readWhitespaceSplit(*object) preTokenizer {
+	return split{find: findCharacter(isWhite), behavior: behaviors["Removed"]}
+}
+
+func readPunctuation(o *object) preTokenizer {
+	p := split{find: findCharacter(isPunctuation), behavior: behaviors["Isolated"]}
+	if o.has("behavior") {
+		p.behavior = readBehavior(o)
+	}
+	return p
+}
+
+func isPunctuation(r rune) bool { return classOf(r)&classPunctuation != 0 }
+
+func (p split) preTokenize(t *text) {
+	words := t.spare[:0]
+	for _, w := range t.words {
+		words = p.cut(words, t.bytes, w)
+	}
+	t.words, t.spare = words, t.words
+}
+
+// cut appends the parts of w.
+func (p split) cut(words []span, bytes []byte, w span) []span {
+	first, before := len(words), false
+	add := func(part span, match bool) {
+		if part.start == part.end {
+			return
+		}
+		switch {
+		case match && p.behavior.drops:
+		case len(words) > first && p.behavior.joins != nil && p.behavior.joins(match, before):
+			words[len(words)-1].end = part.end
+		default:
+			words = append(words, part)
+		}
+		before = match
+	}
+	for w.start < w.end {
+		from, to := p.find(bytes[w.start:w.end])
+		start, end := w.start+int32(from), w.start+int32(to)
+		add(span{w.start, start}, p.invert)
+		add(span{start, end}, !p.invert)
+		w.start = end
+	}
+	return words
+}
 
 // llama3Word is llama3Start, \p{N}{1,most}, llama3End.
 func llama3Word(s []byte, most int) int {

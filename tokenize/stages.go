@@ -1,5 +1,7 @@
 package tokenize
 
+import "fmt"
+
 // normalizer rewrites a text: it reads in and appends to the empty out.
 type normalizer interface {
 	normalize(in, out *text)
@@ -14,6 +16,7 @@ type preTokenizer interface {
 type piece struct {
 	id         int32
 	start, end int32 // bytes of the word
+	asIs       bool  // shown as the text it stands for, not as its token
 }
 
 // model appends the pieces of a word, which is not empty, to pieces.
@@ -42,26 +45,48 @@ func (v *vocabulary) token(id int) (string, bool) {
 
 func (v *vocabulary) size() int { return len(v.ids) }
 
-// decoder turns each token into the text it stands for, given its neighbours.
-type decoder interface {
-	decode(tokens []string) []string
+// bytesOf returns the tokens of a text's bytes, such as <0x41>, if there are all of them.
+func (v *vocabulary) bytesOf(s []byte) ([]int32, bool) {
+	ids := make([]int32, len(s))
+	for i, b := range s {
+		id, known := v.ids[fmt.Sprintf("<0x%02X>", b)]
+		if !known {
+			return nil, false
+		}
+		ids[i] = int32(id)
+	}
+	return ids, true
 }
 
 // The kinds a tokenizer.json can name. A new kind is one file and one line here.
 var (
 	normalizers = map[string]func(*object) normalizer{
 		"BertNormalizer": readBertNormalizer,
+		"ByteLevel":      readByteLevelNormalizer,
+		"Lowercase":      readLowercase,
 		"NFC":            readNFC,
 		"NFD":            readNFD,
+		"NFKC":           readNFKC,
+		"NFKD":           readNFKD,
+		"Nmt":            readNmt,
+		"Precompiled":    readPrecompiled,
+		"Prepend":        readPrepend,
+		"Replace":        readReplace,
+		"Strip":          readStrip,
+		"StripAccents":   readStripAccents,
 	}
 	preTokenizers = map[string]func(*object) preTokenizer{
 		"BertPreTokenizer": readBertPreTokenizer,
 		"ByteLevel":        readByteLevel,
 		"Digits":           readDigits,
+		"Metaspace":        readMetaspacePreTokenizer,
+		"Punctuation":      readPunctuation,
 		"Split":            readSplit,
+		"WhitespaceSplit":  readWhitespaceSplit,
 	}
 	models = map[string]func(*object) model{
 		"BPE":       readBPE,
+		"Unigram":   readUnigram,
 		"WordPiece": readWordPiece,
 	}
 	postProcessors = map[string]func(*object) *template{
@@ -71,13 +96,20 @@ var (
 		"RobertaProcessing":  readRoberta,
 	}
 	decoders = map[string]func(*object) decoder{
-		"ByteLevel": readByteLevelDecoder,
-		"WordPiece": readWordPieceDecoder,
+		"ByteFallback": readByteFallback,
+		"ByteLevel":    readByteLevelDecoder,
+		"Fuse":         readFuse,
+		"Metaspace":    readMetaspaceDecoder,
+		"Replace":      readReplaceDecoder,
+		"Strip":        readStripDecoder,
+		"WordPiece":    readWordPieceDecoder,
 	}
 )
 
 // A sequence holds other stages, so that it cannot be in the table that it reads.
 func init() {
+	normalizers["Sequence"] = readNormalizerSequence
 	preTokenizers["Sequence"] = readSequence
 	postProcessors["Sequence"] = readPostSequence
+	decoders["Sequence"] = readDecoderSequence
 }

@@ -61,3 +61,10 @@ func (t *text) original(word span) (from, to int32) {
 func (t *text) oneWord(start, end int) {
 	t.words = append(t.words[:0], span{int32(start), int32(end)})
 }
+
+// putString appends a string that stands for the characters [from, to) of the original.
+func (t *text) putString(s string, from, to int32) {
+	for _, r := range s {
+		t.put(r, from, to)
+	}
+}

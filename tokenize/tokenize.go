@@ -2,7 +2,9 @@
 // the place of every token in the text, and ids back into text. Start at [Load]
 // for a model directory or at [Parse] for one tokenizer.json.
 //
-// It reads WordPiece (BERT and its kin) and byte-level BPE (GPT-2, RoBERTa, SmolLM, Llama 3, Qwen).
+// It reads WordPiece (BERT and its kin), byte-level BPE (GPT-2, RoBERTa, SmolLM, Llama 3, Qwen, Phi),
+// the BPE of sentencepiece (Llama 2, Mistral, Gemma) and Unigram (T5, XLM-R, ALBERT). Tokens that
+// come one by one are turned into text by a [Stream].
 //
 // Ids, tokens, type ids, offsets and decoded text equal those of the Hugging
 // Face tokenizers library. A file that asks for something this package does not
@@ -15,6 +17,8 @@
 // tokens, templates, offsets and truncation are this package's own: there its
 // results differ from the reference.
 package tokenize
+
+import "fmt"
 
 // Tokenizer turns text into ids and back. It is safe for concurrent use.
 type Tokenizer struct {
@@ -82,11 +86,14 @@ func (t *Tokenizer) EncodeWords(words []string, opts *Options) (Encoding, error)
 // Decode turns ids back into text. Ids without a token are passed over, as the
 // reference does; a negative id is an error.
 func (t *Tokenizer) Decode(ids []int, skipSpecialTokens bool) (string, error) {
-	tokens, err := t.tokensOf(ids, skipSpecialTokens)
-	if err != nil {
-		return "", err
+	s := t.Stream(skipSpecialTokens)
+	for i, id := range ids {
+		if id < 0 {
+			return "", fmt.Errorf("id %d at place %d, want 0 or more", id, i)
+		}
+		s.add(id)
 	}
-	return t.join(tokens), nil
+	return s.Flush(), nil
 }
 
 // ID returns the id of a token, added tokens included.

@@ -10,7 +10,10 @@ import (
 	"github.com/gopeft/gopeft/tokenize"
 )
 
-var tinyFiles = []string{"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3"}
+var tinyFiles = []string{
+	"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3", "bytes-phi",
+	"pieces-llama2", "pieces-mistral", "pieces-gemma", "unigram-t5", "unigram-albert", "unigram-cuts",
+}
 
 func tinyFile(name string) string { return filepath.Join("testdata", name+".json") }
 

@@ -30,6 +30,7 @@ const (
 	classUpper                         // has a lower case
 	classLetter                        // \p{L} of patterns
 	classNumber                        // \p{N} of patterns
+	classCombining                     // dropped by StripAccents
 )
 
 // classes caches the class of each character in pages of 256, made when first asked for.
@@ -64,6 +65,7 @@ func classPage(first rune) *[256]class {
 	mark(classReordered, decomposable, combining)
 	mark(classLetter, letters)
 	mark(classNumber, numbers)
+	mark(classCombining, marks)
 	for i := range page {
 		if r := first + rune(i); unicode.ToLower(r) != r {
 			page[i] |= classUpper
@@ -110,6 +112,16 @@ const (
 	jamoEnds                     = 28
 	jamoVowelsAndEnds            = 21 * jamoEnds
 )
+
+// appendCompatible appends the full compatibility decomposition of r.
+func appendCompatible(runes []rune, r rune) []rune {
+	if in(compatible, r) {
+		if d := norm.NFKD.PropertiesString(string(r)).Decomposition(); d != nil {
+			return append(runes, []rune(string(d))...)
+		}
+	}
+	return appendDecomposed(runes, r)
+}
 
 // appendDecomposed appends the full canonical decomposition of r.
 func appendDecomposed(runes []rune, r rune) []rune {

@@ -6,14 +6,16 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// unicodeForm is NFC or, where it does not compose, NFD. The forms of golang.org/x/text
-// break runs of more than thirty marks, which those of the reference do not.
-type unicodeForm struct{ compose bool }
+// unicodeForm is NFC or NFKC or, where it does not compose, NFD or NFKD. The forms of
+// golang.org/x/text break runs of more than thirty marks, which those of the reference do not.
+type unicodeForm struct{ compose, compatible bool }
 
-func readNFC(*object) normalizer { return unicodeForm{compose: true} }
-func readNFD(*object) normalizer { return unicodeForm{} }
+func readNFC(*object) normalizer  { return unicodeForm{compose: true} }
+func readNFD(*object) normalizer  { return unicodeForm{} }
+func readNFKC(*object) normalizer { return unicodeForm{compose: true, compatible: true} }
+func readNFKD(*object) normalizer { return unicodeForm{compatible: true} }
 
-// ordered is a character of the canonical decomposition.
+// ordered is a character of the decomposition.
 type ordered struct {
 	r     rune
 	class uint8
@@ -27,12 +29,10 @@ func (f unicodeForm) normalize(in, out *text) {
 		out.copyFrom(in, span{0, int32(len(in.bytes))})
 		return
 	}
-	var sources []source
 	var runes []ordered
-	var buffer [4]rune
-	for at, r := range string(in.bytes) {
-		sources = append(sources, source{in.from[at], in.to[at]})
-		for i, d := range appendDecomposed(buffer[:0], r) {
+	var buffer [18]rune // the longest decomposition
+	for _, r := range string(in.bytes) {
+		for i, d := range f.decompose(buffer[:0], r) {
 			runes = append(runes, ordered{d, combiningClass(d), min(i, 1)})
 		}
 	}
@@ -48,20 +48,27 @@ func (f unicodeForm) normalize(in, out *text) {
 		runes = composed(runes)
 	}
 	// The reference deals out the original places in their old order.
-	next := 0
+	e := edit{in: in, out: out}
 	for _, x := range runes {
-		place := sources[max(0, next-1)]
-		if x.added <= 0 {
-			place = sources[next]
-			next += 1 - x.added
-		}
-		out.put(x.r, place.from, place.to)
+		e.put(x.r, x.added)
 	}
 }
 
+func (f unicodeForm) decompose(runes []rune, r rune) []rune {
+	if f.compatible {
+		return appendCompatible(runes, r)
+	}
+	return appendDecomposed(runes, r)
+}
+
 func (f unicodeForm) isNormal(s []byte) bool {
-	if f.compose {
+	switch f {
+	case unicodeForm{compose: true}:
 		return norm.NFC.IsNormal(s)
+	case unicodeForm{compatible: true}:
+		return norm.NFKD.IsNormal(s)
+	case unicodeForm{compose: true, compatible: true}:
+		return norm.NFKC.IsNormal(s)
 	}
 	return norm.NFD.IsNormal(s)
 }

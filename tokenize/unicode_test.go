@@ -27,8 +27,7 @@ func TestEveryCharacter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var in, out text
-	normal := func(clean, han, strip, lower bool) func(string) []byte {
-		n := newBertNormalizer(clean, han, strip, lower)
+	apply := func(n normalizer) func(string) []byte {
 		return func(s string) []byte {
 			in.load(s, 0)
 			out.reset()
@@ -36,11 +35,17 @@ func TestEveryCharacter(t *testing.T) {
 			return out.bytes
 		}
 	}
+	normal := func(clean, han, strip, lower bool) func(string) []byte {
+		return apply(newBertNormalizer(clean, han, strip, lower))
+	}
 	steps := map[string]func(string) []byte{
 		"clean_text":           normal(true, false, false, false),
 		"handle_chinese_chars": normal(false, true, false, false),
 		"strip_accents":        normal(false, false, true, false),
 		"lowercase":            normal(false, false, false, true),
+		"nfkc":                 apply(readNFKC(nil)),
+		"nfkd":                 apply(readNFKD(nil)),
+		"StripAccents":         apply(readStripAccents(nil)),
 		"words":                words,
 	}
 	got := map[string][]string{}

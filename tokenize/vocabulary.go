@@ -39,7 +39,7 @@ func loadVocabulary(fsys fs.FS) (*Tokenizer, error) {
 		normalizer:   newBertNormalizer(true, true, true, true).configured(config),
 		preTokenizer: bertPreTokenizer{},
 		model:        newWordPiece(vocab, tokens, names.unk, "##", 100),
-		decoder:      wordPieceDecoder{prefix: "##", cleanup: true},
+		decoder:      newWordPieceDecoder("##", true),
 	}
 	log.file = "tokenizer_config.json"
 	if names.cls == "" || names.sep == "" {

@@ -9,7 +9,7 @@ import (
 // encoding holds the whole question, as much of the context as maxLength
 // (special tokens included) leaves room for, and repeats the last stride tokens of the
 // context of the one before. It equals truncation only_second with return_overflowing_tokens
-// in transformers.
+// in transformers, except that all windows have the type ids of the template.
 func (t *Tokenizer) EncodeWindows(question, context string, maxLength, stride int) ([]Encoding, error) {
 	s := scratches.Get().(*scratch)
 	defer s.release()

@@ -95,7 +95,7 @@ func (m *wordPiece) split(pieces []piece, word []byte) (_ []piece, err error) {
 			_, size := utf8.DecodeRune(word[at:])
 			at += size
 		}
-		pieces = append(pieces, piece{int32(f.Id), int32(start), int32(at)})
+		pieces = append(pieces, piece{id: int32(f.Id), start: int32(start), end: int32(at)})
 	}
 	return pieces, nil
 }
@@ -125,7 +125,7 @@ func (m *wordPiece) splitLong(pieces []piece, word []byte) ([]piece, error) {
 			return m.unknownWord(pieces[:before], word)
 		}
 		end := start + len(candidate) - head
-		pieces = append(pieces, piece{int32(id), int32(start), int32(end)})
+		pieces = append(pieces, piece{id: int32(id), start: int32(start), end: int32(end)})
 		start = end
 	}
 	return pieces, nil
@@ -135,5 +135,5 @@ func (m *wordPiece) unknownWord(pieces []piece, word []byte) ([]piece, error) {
 	if m.unknown < 0 {
 		return pieces, fmt.Errorf("word %q: unknown, and the vocabulary has no %q", word, m.name)
 	}
-	return append(pieces, piece{m.unknown, 0, int32(len(word))}), nil
+	return append(pieces, piece{id: m.unknown, end: int32(len(word))}), nil
 }

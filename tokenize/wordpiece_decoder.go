@@ -2,32 +2,27 @@ package tokenize
 
 import "strings"
 
-// wordPieceDecoder joins continuations to what stands before them and puts a space before the rest.
-type wordPieceDecoder struct {
-	prefix  string
-	cleanup bool
-}
-
+// readWordPieceDecoder reads what joins continuations to what stands before them and puts
+// a space before the rest.
 func readWordPieceDecoder(o *object) decoder {
-	return wordPieceDecoder{prefix: o.string("prefix"), cleanup: o.bool("cleanup")}
+	return newWordPieceDecoder(o.string("prefix"), o.bool("cleanup"))
 }
 
-func (d wordPieceDecoder) decode(tokens []string) []string {
-	texts := make([]string, len(tokens))
-	for i, token := range tokens {
+func newWordPieceDecoder(prefix string, cleanup bool) decoder {
+	return tokenMap(func(number int, token string) string {
+		rest, continues := strings.CutPrefix(token, prefix)
 		switch {
-		case i == 0:
-		case strings.HasPrefix(token, d.prefix):
-			token = token[len(d.prefix):]
+		case number == 0:
+		case continues:
+			token = rest
 		default:
 			token = " " + token
 		}
-		if d.cleanup {
+		if cleanup {
 			token = cleanUp(token)
 		}
-		texts[i] = token
-	}
-	return texts
+		return token
+	})
 }
 
 // englishCleanUp undoes, one after the other, the spaces that splitting English leaves behind.

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -150,6 +151,139 @@ def byte_variants():
     llama.add_special_tokens(["<s>", "</s>", "<|end|>"])
     yield "bytes-llama3", llama
 
+    # Phi-4 drops what its pattern does not find; Phi-2 has runs of spaces as tokens.
+    split = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
+    phi = train_bytes(pre_tokenizers.Sequence([split, byte_level(add_prefix_space=False, use_regex=False)]))
+    phi.post_processor = processors.ByteLevel(trim_offsets=False)
+    phi.add_tokens([AddedToken(" " * n, normalized=True) for n in (2, 3, 5)] + [AddedToken("<|end|>", rstrip=True, special=True)])
+    yield "bytes-phi", phi
+
+
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+PIECES = [*SENTENCES, ACCENTED, HAN, KANA, SYMBOLS]
+
+
+def train_pieces(bytes_of, **model):
+    """BPE of sentencepiece's kind, with tokens for those bytes."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, special_tokens=["<unk>", "<s>", "</s>", *bytes_of], limit_alphabet=120, show_progress=False)
+    tokenizer.train_from_iterator(PIECES, trainer)
+    learnt = json.loads(tokenizer.to_str())["model"]
+    merges = [tuple(merge) for merge in learnt["merges"]]
+    tokenizer = Tokenizer(models.BPE(learnt["vocab"], merges, unk_token="<unk>", byte_fallback=True, **model))
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    return tokenizer
+
+
+def sentencepiece_decoder(*more):
+    return decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *more])
+
+
+def begin_with(token, number):
+    return processors.TemplateProcessing(single=f"{token} $A", pair=f"{token} $A {token}:1 $B:1", special_tokens=[(token, number)])
+
+
+def piece_variants():
+    llama = train_pieces(BYTES, fuse_unk=True)
+    llama.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    llama.decoder = sentencepiece_decoder(decoders.Strip(" ", 1, 0))
+    llama.post_processor = begin_with("<s>", 1)
+    llama.add_tokens([AddedToken("<|end|>", rstrip=True, normalized=False, special=True), AddedToken("<right>", normalized=True)])
+    yield "pieces-llama2", llama
+
+    mistral = train_pieces(BYTES, fuse_unk=False)
+    mistral.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    mistral.decoder = sentencepiece_decoder(decoders.Strip(" ", 1, 0))
+    mistral.post_processor = begin_with("<s>", 1)
+    mistral.add_special_tokens(["[CLS]", "[SEP]"])
+    yield "pieces-mistral", mistral
+
+    # Without some of the bytes, so that there are unknown characters.
+    gemma = train_pieces(BYTES[:0xE4], fuse_unk=True, ignore_merges=True)
+    gemma.normalizer = normalizers.Replace(" ", "▁")
+    gemma.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    gemma.decoder = sentencepiece_decoder()
+    gemma.post_processor = begin_with("<s>", 1)
+    yield "pieces-gemma", gemma
+
+
+def train_unigram(byte_fallback):
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    extra = BYTES[:0xE4] if byte_fallback else []
+    trainer = trainers.UnigramTrainer(
+        vocab_size=700 + len(extra), special_tokens=["<pad>", "</s>", "<unk>", *extra], unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(PIECES, trainer)
+    learnt = [tuple(token) for token in json.loads(tokenizer.to_str())["model"]["vocab"]]
+    return Tokenizer(models.Unigram(learnt, 2, byte_fallback))
+
+
+def unigram_variants():
+    t5 = train_unigram(byte_fallback=False)
+    t5.normalizer = normalizers.Precompiled(charsmap(RULES))
+    t5.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    t5.decoder = decoders.Metaspace()
+    t5.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
+    t5.add_special_tokens(["<pad>", "</s>", "<unk>", "<mask>"])
+    yield "unigram-t5", t5
+
+    albert = train_unigram(byte_fallback=True)
+    albert.normalizer = normalizers.Sequence([
+        normalizers.Replace("``", '"'), normalizers.Replace("''", '"'), normalizers.Strip(right=False), normalizers.NFKD(),
+        normalizers.StripAccents(), normalizers.Lowercase(), normalizers.Replace(Regex(" {2,}"), " ")])
+    albert.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    albert.decoder = decoders.Metaspace(prepend_scheme="never")
+    albert.add_tokens([AddedToken("ab", normalized=True), AddedToken("[MASK]", lstrip=True, special=True)])
+    albert.post_processor = begin_with("</s>", 1)
+    yield "unigram-albert", albert
+
+    # Every way to cut, and the normalisers that no other has.
+    cuts = train_unigram(byte_fallback=False)
+    cuts.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Strip(left=False)])
+    cuts.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.Split("a", "merged_with_next"),
+        pre_tokenizers.Split(" ", "merged_with_previous"), pre_tokenizers.Split("e", "removed"),
+        pre_tokenizers.Split("s", "isolated", invert=True), pre_tokenizers.Metaspace(prepend_scheme="first")])
+    cuts.decoder = decoders.Sequence([decoders.Replace("ab", "ba"), decoders.Fuse(), decoders.Metaspace(), decoders.Strip("b", 2, 0)])
+    cuts.post_processor = begin_with("</s>", 1)
+    yield "unigram-cuts", cuts
+
+
+# What the real charsmaps have: composition, a rule for a character that others follow,
+# removal, several characters for one, and one for several.
+RULES = {
+    "e\u0301": "\u00e9", "s\u0323": "\u1e63", "\ufb01": "fi", "\u2122": "TM", "\u3000": " ", "\u00a0": " ", "\r": " ", "\n": " ",
+    "\t": " ", "\u200b": " ", "\u0007": "", "\u00ad": "", "\u200d": "", "\u212b": "\u00c5", "\u33a5": "m3", "\uff21": "A", "a\u0316b": "x"}
+
+
+def charsmap(rules):
+    """A precompiled charsmap: a double array, placed first come first served, and the texts."""
+    texts, places = b"", {}
+    for key, text in rules.items():
+        places[key.encode()] = len(texts)
+        texts += text.encode() + b"\0"
+    units, used = [0] * 4096, {0}
+
+    def place(prefix, at):
+        labels = sorted({key[len(prefix)] for key in places if key.startswith(prefix) and key != prefix})
+        leaf = prefix in places
+        wanted = ([0] if leaf else []) + labels
+        base = next(b for b in range(1, 2048) if not any(b ^ label in used for label in wanted))
+        used.update(base ^ label for label in wanted)
+        units[at] |= (base ^ at) << 10 | leaf << 8
+        if leaf:
+            units[base] = 1 << 31 | places[prefix]
+        for label in labels:
+            units[base ^ label] = label
+            place(prefix + bytes([label]), base ^ label)
+
+    place(b"", 0)
+    units = units[: (max(used) | 255) + 1]
+    return struct.pack(f"<{len(units) + 1}I", 4 * len(units), *units) + texts
+
 
 def directories(vocab):
     """Model directories without a tokenizer.json, as older models have them: file names and contents."""
@@ -232,6 +366,9 @@ def unicode_digests():
     off = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
     steps = {name: normalizers.BertNormalizer(**{**off, name: True}).normalize_str for name in off}
     split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    steps["nfkc"] = normalizers.NFKC().normalize_str
+    steps["nfkd"] = normalizers.NFKD().normalize_str
+    steps["StripAccents"] = normalizers.StripAccents().normalize_str
     steps["words"] = lambda text: "\x00".join(word for word, _ in split(text))
     digests = {}
     for name, step in steps.items():
@@ -264,6 +401,15 @@ def main(folder):
         write_golden(folder / f"{name}.golden.jsonl.gz", path, corpus_file)
         if name == "cased":
             vocab = tokenizer.get_vocab(with_added_tokens=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as part:
+        part.writelines(lines[::3])
+        part.flush()
+        for name, tokenizer in (*piece_variants(), *unigram_variants()):
+            path = folder / f"{name}.json"
+            if path.exists():
+                tokenizer = Tokenizer.from_file(str(path))
+            path.write_text(tokenizer.to_str() + "\n")
+            write_golden(folder / f"{name}.golden.jsonl.gz", path, part.name)
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as part:
         part.writelines(lines[::4])
         part.flush()

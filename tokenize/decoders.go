@@ -1,0 +1,212 @@
+package tokenize
+
+import (
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+)
+
+// decoderSequence runs decoders one after the other.
+type decoderSequence []decoder
+
+func readDecoderSequence(o *object) decoder {
+	var s decoderSequence
+	for _, part := range o.list("decoders") {
+		if d := readKind(part, part.string("type"), decoders); d != nil {
+			s = append(s, d)
+		}
+	}
+	return s
+}
+
+// decodings are those of a sequence.
+type decodings []decoding
+
+func (s decoderSequence) decode(next sink) decoding {
+	if len(s) == 0 {
+		return tokenMap(func(_ int, token string) string { return token }).decode(next)
+	}
+	all := make(decodings, len(s))
+	for i := len(s) - 1; i >= 0; i-- {
+		all[i] = s[i].decode(next)
+		next = all[i].add
+	}
+	return all
+}
+
+func (d decodings) add(c chunk) { d[0].add(c) }
+
+func (d decodings) end() {
+	for _, one := range d {
+		one.end()
+	}
+}
+
+// whole gathers the chunks of a token for a decoding that needs all of it.
+type whole struct {
+	parts strings.Builder
+	token func(string)
+}
+
+func (w *whole) add(c chunk) {
+	if c.begins && c.ends {
+		w.token(c.text)
+		return
+	}
+	w.parts.WriteString(c.text)
+	if c.ends {
+		w.token(w.parts.String())
+		w.parts.Reset()
+	}
+}
+
+func (w *whole) end() {}
+
+// tokenMap makes a text of each token, given how many stand before it.
+type tokenMap func(number int, token string) string
+
+func (f tokenMap) decode(next sink) decoding {
+	number := 0
+	return &whole{token: func(token string) {
+		next(chunk{f(number, token), true, true})
+		number++
+	}}
+}
+
+// spaced puts spaces between tokens.
+var spaced = tokenMap(func(number int, token string) string {
+	if number > 0 {
+		return " " + token
+	}
+	return token
+})
+
+// readReplaceDecoder reads what replaces a pattern in each token.
+func readReplaceDecoder(o *object) decoder {
+	pattern, content := readFinder(o, replacePatterns), o.string("content")
+	return tokenMap(func(_ int, token string) string {
+		var b strings.Builder
+		for len(token) > 0 {
+			start, end := pattern([]byte(token))
+			b.WriteString(token[:start])
+			if start < end {
+				b.WriteString(content)
+			}
+			token = token[end:]
+		}
+		return b.String()
+	})
+}
+
+// fuse makes one token of all.
+type fuse struct{}
+
+func readFuse(*object) decoder { return fuse{} }
+
+type fusing struct {
+	next  sink
+	begun bool
+}
+
+func (fuse) decode(next sink) decoding { return &fusing{next: next} }
+
+func (f *fusing) add(c chunk) {
+	f.next(chunk{text: c.text, begins: !f.begun})
+	f.begun = true
+}
+
+func (f *fusing) end() { f.next(chunk{begins: !f.begun, ends: true}) }
+
+// strip drops up to so many of a character at the ends of each token.
+type strip struct {
+	content     rune
+	start, stop int
+}
+
+func readStripDecoder(o *object) decoder {
+	return strip{content: o.character("content"), start: o.int("start"), stop: o.int("stop")}
+}
+
+type stripping struct {
+	strip
+	next sink
+	left int // how many can still go at the start
+	held int // how many of the last characters may be at the end
+}
+
+func (s strip) decode(next sink) decoding { return &stripping{strip: s, next: next} }
+
+func (s *stripping) add(c chunk) {
+	if c.begins {
+		s.left, s.held = s.start, 0
+	}
+	text := c.text
+	for s.left > 0 && text != "" {
+		r, size := utf8.DecodeRuneInString(text)
+		if r != s.content {
+			s.left = 0
+			break
+		}
+		text, s.left = text[size:], s.left-1
+	}
+	text = strings.Repeat(string(s.content), s.held) + text
+	kept := strings.TrimRightFunc(text, func(r rune) bool { return r == s.content })
+	held := utf8.RuneCountInString(text[len(kept):])
+	s.held = min(held, s.stop)
+	text = kept + strings.Repeat(string(s.content), held-s.held)
+	s.next(chunk{text, c.begins, c.ends})
+}
+
+func (s *stripping) end() {}
+
+// byteFallback turns runs of tokens such as <0x41> into the text that their bytes are, or,
+// where they are none, each into U+FFFD.
+type byteFallback struct{}
+
+func readByteFallback(*object) decoder { return byteFallback{} }
+
+type fallingBack struct {
+	whole
+	next  sink
+	bytes []byte
+}
+
+func (byteFallback) decode(next sink) decoding {
+	f := &fallingBack{next: next}
+	f.token = func(token string) {
+		if b, ok := byteOf(token); ok {
+			f.bytes = append(f.bytes, b)
+			return
+		}
+		f.end()
+		next(chunk{token, true, true})
+	}
+	return f
+}
+
+// end gives on the bytes that wait.
+func (f *fallingBack) end() {
+	if len(f.bytes) == 0 {
+		return
+	}
+	texts := []string{string(f.bytes)}
+	if !utf8.Valid(f.bytes) {
+		texts = strings.SplitAfter(strings.Repeat("\ufffd", len(f.bytes)), "\ufffd")[:len(f.bytes)]
+	}
+	for _, text := range texts {
+		f.next(chunk{text, true, true})
+	}
+	f.bytes = f.bytes[:0]
+}
+
+// byteOf reads a token such as <0x41>.
+func byteOf(token string) (byte, bool) {
+	if len(token) != len("<0x41>") || !strings.HasPrefix(token, "<0x") || token[5] != '>' {
+		return 0, false
+	}
+	b, err := hex.DecodeString(token[3:5])
+	if err != nil {
+		return 0, false
+	}
+	return b[0], true
+}
