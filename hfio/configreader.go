@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -73,6 +74,22 @@ func (r *ConfigReader) Float(keys ...string) float64 {
 // FloatOr returns a number, or a default.
 func (r *ConfigReader) FloatOr(key string, def float64) float64 {
 	return optional(r, key, def, "a number", jsonFloat)
+}
+
+// NotNegativeOr returns a finite number of at least 0, or a default.
+func (r *ConfigReader) NotNegativeOr(key string, def float64) float64 {
+	return optional(r, key, def, "a number of at least 0", func(v *jsonValue) (float64, bool) {
+		x, ok := jsonFloat(v)
+		return x, ok && x >= 0 && !math.IsInf(x, 0)
+	})
+}
+
+// ProbabilityOr returns a probability of less than 1, or a default.
+func (r *ConfigReader) ProbabilityOr(key string, def float32) float32 {
+	return optional(r, key, def, "a probability from 0 to less than 1", func(v *jsonValue) (float32, bool) {
+		p, ok := jsonFloat(v)
+		return float32(p), ok && p >= 0 && float32(p) < 1
+	})
 }
 
 // String returns a string that must be there.
