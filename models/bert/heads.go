@@ -10,13 +10,13 @@ import (
 // NewHead makes the head of a task. Problems of tensors are noted in the weights.
 // Source: transformers 5.23, modeling_bert.py, BertFor*.
 func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bool, error) {
-	c, r := m.config, head.NewReader(w, spec, m.config.initRange)
+	c, r := m.Config, head.NewReader(w, spec, m.Config.InitRange)
 	switch spec.Task {
 	case models.SeqCls:
 		pooler := head.Pooler{Linear: w.Linear("pooler.dense", c.Hidden, c.Hidden), Activation: kernel.Tanh}
-		return r.Made(head.NewPooled(pooler, c.classifierDropout, r.Scores("classifier", c.Hidden)))
+		return r.Made(head.NewPooled(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden)))
 	case models.TokenCls:
-		return r.Made(head.NewToken(c.classifierDropout, r.Scores("classifier", c.Hidden)))
+		return r.Made(head.NewToken(c.ClassifierDropout, r.Scores("classifier", c.Hidden)))
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
 	case models.MaskedLM:
@@ -26,13 +26,13 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 }
 
 func (m *Model) newMasked(w *layer.Weights) models.Head {
-	c := m.config
+	c := m.Config
 	return &head.Masked{
 		Transform:  w.Linear("transform.dense", c.Hidden, c.Hidden),
-		Activation: c.activation,
-		Norm:       w.Norm("transform.LayerNorm", c.Hidden, c.normEps),
+		Activation: c.Activation,
+		Norm:       w.Norm("transform.LayerNorm", c.Hidden, c.NormEps),
 		Decoder: head.ReadDecoder(w, head.Decoder{
-			Words: m.embeddings.word, Vocab: c.Vocab, Width: c.Hidden, Tied: c.tied, Name: "decoder", Bias: "bias",
+			Words: m.Embeddings.Word, Vocab: c.Vocab, Width: c.Hidden, Tied: c.Tied, Name: "decoder", Bias: "bias",
 		}),
 	}
 }

@@ -1,8 +1,13 @@
 package layer
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
 )
 
@@ -34,4 +39,14 @@ func ActivationOf(name string) (Activation, bool) {
 func GatedActivationOf(name string) (Activation, bool) {
 	f := activations[name].gated
 	return f, f != nil
+}
+
+// ReadActivation returns the function that a field of a config names, or the one named
+// def. It rejects a name that is not known.
+func ReadActivation(r *hfio.ConfigReader, key, def string) Activation {
+	f, known := ActivationOf(r.StringOr(key, def))
+	if !known {
+		r.Reject(key, "one of: "+strings.Join(slices.Sorted(maps.Keys(activations)), ", "))
+	}
+	return f
 }

@@ -28,7 +28,7 @@ type Suite struct {
 	Backward func(...mat.Tensor) error
 	// Cache returns the keys and values that each layer computes while the backbone
 	// reads a sequence, [T, H·k], one a token.
-	Cache func(models.Sequence) []models.KV
+	Cache func(models.Sequence) ([]models.KV, error)
 	// Weights are the frozen tensors that the backbone was read from, as it holds them.
 	Weights []hfio.Tensor
 }
@@ -209,7 +209,11 @@ func (s Suite) prefixIsCache(t *testing.T) {
 	whole := models.Sequence{IDs: ids}
 	want := s.forward(t, models.Batch{Sequences: []models.Sequence{whole}})
 	prompt := &models.Prompt{}
-	for _, kv := range s.Cache(whole) {
+	cache, err := s.Cache(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range cache {
 		if rows := kernel.Rows(kv.Keys); rows != len(ids) {
 			t.Fatalf("the cache has %d rows, want %d", rows, len(ids))
 		}

@@ -1,0 +1,85 @@
+package encoder
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
+	"github.com/gopeft/gopeft/models/stack"
+)
+
+// Model is an encoder without pooler and head.
+type Model struct {
+	nn.Module
+	Config     Config
+	Embeddings *Embeddings
+	Projection *layer.Linear // widens the embeddings to the hidden size; nil: none
+	Layers     []*Layer
+	// Positions gives every row its position in the table; nil: as they come.
+	Positions func(*stack.Pass) []int
+}
+
+// Shape returns the model's sizes.
+func (m *Model) Shape() models.Shape { return m.Config.Shape }
+
+// Embed returns the word embeddings of ids, [len(ids), width], before positions, types
+// and LayerNorm.
+func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
+	defer models.Guard(&err)
+	if err := m.Config.CheckIDs(ids); err != nil {
+		return nil, err
+	}
+	return kernel.Embed(nil, kernel.Lookup{Table: m.Embeddings.Word, Width: m.Embeddings.Width, Index: ids}), nil
+}
+
+// Forward returns the last layer's hidden states.
+func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
+	defer models.Guard(&err)
+	if err := m.Config.Check(batch); err != nil {
+		return models.Output{}, err
+	}
+	pass, err := stack.Begin(batch)
+	if err != nil {
+		return models.Output{}, err
+	}
+	layers := make([]stack.Layer, len(m.Layers))
+	for i, l := range m.Layers {
+		layers[i] = l
+	}
+	return pass.Run(m.embed(pass), layers), nil
+}
+
+// embed returns what the first layer reads, [R, d].
+func (m *Model) embed(pass *stack.Pass) mat.Tensor {
+	positions := pass.Positions
+	if m.Positions != nil {
+		positions = func() []int { return m.Positions(pass) }
+	}
+	x := m.Embeddings.Forward(pass, positions())
+	if m.Projection != nil {
+		x = kernel.Replace(x, m.Projection.Forward(x, pass.Deltas))
+	}
+	return x
+}
+
+// Cache returns the keys and values that each layer computes while it reads a sequence,
+// [T, H·k]: the prefix that stands for these tokens.
+func (m *Model) Cache(sequence models.Sequence) (cache []models.KV, err error) {
+	defer models.Guard(&err)
+	batch := models.Batch{Sequences: []models.Sequence{sequence}}
+	if err := m.Config.Check(batch); err != nil {
+		return nil, err
+	}
+	pass, err := stack.Begin(batch)
+	if err != nil {
+		return nil, err
+	}
+	x := m.embed(pass)
+	for _, l := range m.Layers {
+		cache = append(cache, l.cache(x))
+		x = pass.Run(x, []stack.Layer{l}).Hidden
+	}
+	return cache, nil
+}
