@@ -36,6 +36,8 @@ func TestShapeErrors(t *testing.T) {
 		{"linear bias", "Linear", "bias has 3 values", func() { kernel.Linear(x(4, 3), weight, f(3)) }},
 		{"trained input", "LinearParam", "x is [4 2], w is [2 3]", func() { kernel.LinearParam(x(4, 2), p(2, 3), nil) }},
 		{"trained bias", "LinearParam", "b is [2 1], want [1 2]", func() { kernel.LinearParam(x(4, 3), p(2, 3), p(2, 1)) }},
+		{"groups", "LogProbabilities", "want groups of 3 rows", func() { kernel.LogProbabilities(x(4, 3), 3, nil) }},
+		{"pick", "LogProbabilities", "sum 0 picks [0, 3] of groups [2, 3]", func() { kernel.LogProbabilities(x(4, 3), 2, [][]kernel.Pick{{{Col: 3}}}) }},
 		{"residual", "AddLayerNorm", "the residual [3 4]", func() { kernel.AddLayerNorm(x(4, 3), x(3, 4), f(3), f(3), 1) }},
 		{"gamma", "AddLayerNorm", "gamma has 4 values", func() { kernel.AddLayerNorm(x(4, 3), nil, f(4), f(3), 1) }},
 		{"beta", "AddLayerNorm", "beta 2", func() { kernel.AddLayerNorm(x(4, 3), nil, f(3), f(2), 1) }},

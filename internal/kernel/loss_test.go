@@ -37,6 +37,35 @@ func TestCrossEntropy(t *testing.T) {
 	}
 }
 
+func TestLogProbabilities(t *testing.T) {
+	const n, v = 2, 5
+	sums := [][]kernel.Pick{
+		{{Row: 0, Col: 1, Weight: 1}},
+		{{Row: 0, Col: 3, Weight: 0.5}, {Row: 1, Col: 3, Weight: 0.5}},
+		{{Row: 1, Col: 0, Weight: 0.25}, {Row: 1, Col: 0, Weight: 0.25}, {Row: 0, Col: 1, Weight: 2}},
+		{},
+	}
+	for _, groups := range []int{1, 3, 40} {
+		operatorCase{
+			inputs: []input{scaled("logits", groups*n, v, 2)},
+			build:  func(x []mat.Tensor) mat.Tensor { return kernel.LogProbabilities(x[0], n, sums) },
+			reference: func(x [][]float64) []float64 {
+				var y []float64
+				for g := range groups {
+					for _, sum := range sums {
+						total := 0.0
+						for _, p := range sum {
+							total -= p.Weight * nll(x[0][(g*n+p.Row)*v:][:v], p.Col)
+						}
+						y = append(y, total)
+					}
+				}
+				return y
+			},
+		}.run(t)
+	}
+}
+
 func TestSpanCrossEntropy(t *testing.T) {
 	spans := []kernel.Span{{0, 4}, {4, 5}, {5, 11}}
 	for _, tt := range []struct {
