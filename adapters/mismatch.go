@@ -52,8 +52,8 @@ func mismatchError(found []Mismatch) error {
 // method does not use are not compared: PEFT loads such files too.
 func misfits(cfg hfio.AdapterConfig, base *models.Model, m method) []Mismatch {
 	var found []Mismatch
-	if cfg.TaskType != "" && models.Task(cfg.TaskType) != base.Task {
-		found = append(found, Mismatch{"task_type", string(cfg.TaskType), taskName(base.Task)})
+	if task := base.PeftTask(); cfg.TaskType != "" && models.Task(cfg.TaskType) != task {
+		found = append(found, Mismatch{"task_type", string(cfg.TaskType), taskName(task)})
 	}
 	if m.delta {
 		return found

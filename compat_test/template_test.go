@@ -1,0 +1,112 @@
+package compat_test
+
+import (
+	"errors"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gopeft/gopeft/internal/numtest"
+	"github.com/gopeft/gopeft/models"
+)
+
+// TestGoldenVerbalizer wants the scores of labels to be the means of transformers' log
+// probabilities of their words' tokens, one mask a token.
+func TestGoldenVerbalizer(t *testing.T) {
+	dir := filepath.Join(goldens, "MASKED_LM")
+	language := openBase(t, filepath.Join(dir, "base"), models.HeadSpec{Task: models.MaskedLM}, 0)
+	examples, want := readLines[example](t, filepath.Join(dir, "input.jsonl")), readAnswers(t, filepath.Join(dir, "forward.jsonl"))
+	words := [][][]int{{{7}}, {{9, 11}, {3}}, {{30, 31}}}
+	vocabulary := language.Backbone.Shape().Vocab
+	verbalized, err := language.Verbalize(&models.Verbalizer{Labels: []string{"a", "b", "c"}, Words: words})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := language.Verbalize(&models.Verbalizer{Labels: make([]string, vocabulary)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pairs, ones []models.Sequence
+	var scores, first []float64
+	for i, e := range examples {
+		n := len(e.IDs)
+		if n < 2 {
+			continue
+		}
+		logits := want[i]["logits"]
+		reads := []int{n / 2, n - 1}
+		if reads[0] == reads[1] {
+			reads[0]--
+		}
+		s := sequences(e)[0]
+		s.Reads = reads
+		pairs = append(pairs, s)
+		s.Reads = reads[:1]
+		ones = append(ones, s)
+		row := func(at int) []float64 { return logits[reads[at]*vocabulary:][:vocabulary] }
+		for _, label := range words {
+			sum := 0.0
+			for _, word := range label {
+				for at, token := range word {
+					sum += logSoftmax(row(at), token) / float64(len(label)*len(word))
+				}
+			}
+			scores = append(scores, sum)
+		}
+		first = append(first, row(0)...)
+	}
+	for _, c := range []struct {
+		name      string
+		model     *models.Model
+		sequences []models.Sequence
+		want      []float64
+	}{{"words", verbalized, pairs, scores}, {"vocabulary", whole, ones, first}} {
+		got, _, err := c.model.Forward(models.Batch{Sequences: c.sequences})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeTo(t, c.name, numtest.Wide(models.Values(got)), c.want, outputRTol, outputATol)
+	}
+	// The masks of one word where the longest has two.
+	if _, _, err := verbalized.Forward(models.Batch{Sequences: ones}); !errors.Is(err, models.ErrLabels) {
+		t.Errorf("found %v, want ErrLabels", err)
+	}
+	if task := verbalized.PeftTask(); task != models.FeatureExtraction || verbalized.Task != models.SeqCls || language.PeftTask() != models.MaskedLM {
+		t.Errorf("PEFT's task is %s, want %s", task, models.FeatureExtraction)
+	}
+}
+
+// logSoftmax is log softmax(x)[at].
+func logSoftmax(x []float64, at int) float64 {
+	top, sum := slices.Max(x), 0.0
+	for _, v := range x {
+		sum += math.Exp(v - top)
+	}
+	return x[at] - top - math.Log(sum)
+}
+
+func TestVerbalizerErrors(t *testing.T) {
+	language := openBase(t, filepath.Join(goldens, "MASKED_LM", "base"), models.HeadSpec{Task: models.MaskedLM}, 0)
+	for _, c := range []struct {
+		name string
+		v    models.Verbalizer
+		want []string
+	}{
+		{"labels", models.Verbalizer{Labels: []string{"a"}, Words: [][][]int{{{1}}, {{2}}}}, []string{"the words of 2 labels, want 1"}},
+		{"words", models.Verbalizer{Labels: []string{"a", "b", "c"}, Words: [][][]int{{}, {{1}, {}}, {{1, 99}}}}, []string{"label 0", "label 1", "token 1 is 99"}},
+		{"names", models.Verbalizer{Labels: []string{"a"}}, []string{"found 1 names"}},
+	} {
+		_, err := language.Verbalize(&c.v)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: found %v, want %q", c.name, err, want)
+			}
+		}
+	}
+	bare := openBase(t, filepath.Join(goldens, "FEATURE_EXTRACTION", "base"), models.HeadSpec{Task: models.FeatureExtraction}, 0)
+	if _, err := bare.Verbalize(&models.Verbalizer{}); !errors.Is(err, models.ErrUnsupportedTask) {
+		t.Errorf("found %v, want ErrUnsupportedTask", err)
+	}
+}
