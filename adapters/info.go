@@ -23,8 +23,11 @@ type Info struct {
 	Labels      []string          `json:"labels,omitempty"`     // in the order of the outputs
 	MaxLength   int               `json:"max_length,omitempty"` // of a text in tokens, special tokens included
 	Columns     map[string]string `json:"columns,omitempty"`    // role (text, pair, label, …) to column of the data
-	Template    string            `json:"template,omitempty"`
-	Base        *BaseInfo         `json:"base,omitempty"`
+	// Template is what the virtual tokens stand in, as package template reads it, and
+	// Verbalizer the words of each label; nil: the labels are the vocabulary's tokens.
+	Template   string              `json:"template,omitempty"`
+	Verbalizer map[string][]string `json:"verbalizer,omitempty"`
+	Base       *BaseInfo           `json:"base,omitempty"`
 
 	// Unknown holds the keys of a newer version, which are kept.
 	Unknown map[string]json.RawMessage `json:"-"`

@@ -40,6 +40,19 @@ func (t *template) specialTokens(pair bool) int {
 	return n
 }
 
+// Affixes returns the special tokens that stand before and behind a text.
+func (t *Tokenizer) Affixes() (before, behind []int) {
+	ids := &before
+	for _, p := range t.template.parts(false) {
+		if p.sequence == 0 {
+			ids = &behind
+			continue
+		}
+		*ids = append(*ids, p.ids...)
+	}
+	return before, behind
+}
+
 func readTemplate(o *object) *template {
 	special := map[string]part{}
 	for name, token := range o.objects("special_tokens") {
