@@ -13,19 +13,23 @@ import (
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/template"
 	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
 
 // newAdapter makes the adapter that the command line describes, for data of so many
-// tasks.
-func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, tasks int) (_ *adapters.PeftModel, err error) {
+// tasks and for a template, if there is one.
+func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, tasks int) (_ *adapters.PeftModel, err error) {
 	method := hfio.PeftType(enum(c.String("peft-type")))
 	recipe := train.Defaults(method)
 	config := hfio.NewAdapterConfig(method)
-	config.TaskType = hfio.TaskType(model.Task)
+	config.TaskType = hfio.TaskType(model.PeftTask())
 	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), baseName(c))
 	config.NumVirtualTokens = cmp.Or(c.Int("num-virtual-tokens"), recipe.VirtualTokens)
+	if prompt != nil {
+		config.NumVirtualTokens = prompt.VirtualTokens()
+	}
 	setPrompt(c, &config, recipe)
 	init := adapters.Init{Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 2))}
 	switch method {

@@ -10,7 +10,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
+	"github.com/gopeft/gopeft/template"
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -22,7 +25,9 @@ func evalCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			baseFlag(),
 			dtypeFlag(),
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", Required: true},
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory (required, but for --template)"},
+			templateFlag(),
+			verbalizerFlag(),
 			&cli.StringFlag{Name: "data", Usage: "the data file", Required: true},
 			&cli.IntFlag{Name: "batch-size", Usage: "sequences computed at once", Value: 32},
 			jsonFlag("print one JSON object"),
@@ -40,19 +45,16 @@ func runEval(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
-	tuned, err := openTuned(base, c.String("adapter"))
+	evaluate, from, err := openMeasured(c, base)
 	if err != nil {
 		return err
 	}
-	if err := checkBase(c, tuned); err != nil {
-		return err
-	}
-	features, _, err := readFeatures(c, c.String("data"), base, tuned)
+	features, err := readFeatures(c, c.String("data"), base, from)
 	if err != nil {
 		return err
 	}
 	start := time.Now()
-	result, err := train.Evaluate(c.Context, tuned, features, c.Int("batch-size"))
+	result, err := evaluate(features)
 	if err != nil {
 		return err
 	}
@@ -102,31 +104,78 @@ func checkBase(c *cli.Context, m *adapters.PeftModel) error {
 	return err
 }
 
-// readFeatures reads a data file with the labels and the length that the adapter was
-// trained with, and its columns where the command line names none and the file has them.
-func readFeatures(c *cli.Context, path string, base *predict.Base, m *adapters.PeftModel) ([]train.Feature, *train.Data, error) {
-	task, labels := m.Base.Task, m.Info.Labels
-	problemType := m.Info.ProblemType
-	if len(labels) == 0 {
-		labels, problemType = m.Base.Labels, m.Base.ProblemType
+// reading is how data are read for what is measured.
+type reading struct {
+	task        models.Task
+	problemType string
+	labels      []string
+	method      hfio.PeftType
+	columns     map[string]string
+	maxLength   int
+	template    *template.Encoder // nil: none
+}
+
+type evaluation func([]train.Feature) (train.Evaluation, error)
+
+// openMeasured opens the adapter, or the base alone with a template written by hand.
+func openMeasured(c *cli.Context, base *predict.Base) (evaluation, reading, error) {
+	switch {
+	case c.String("adapter") != "" && (c.IsSet("template") || c.IsSet("verbalizer")):
+		return nil, reading{}, usagef("--template and --verbalizer: the adapter of --adapter has its own, want one of the two options")
+	case c.String("adapter") == "" && !c.IsSet("template"):
+		return nil, reading{}, usagef("eval: --adapter is missing; see gopeft eval --help")
+	case c.String("adapter") == "":
+		return openTemplate(c, base)
 	}
-	opts, err := dataOptions(c, task, problemType, labels, m.Config.PeftType)
+	tuned, err := openTuned(base, c.String("adapter"))
 	if err != nil {
-		return nil, nil, err
+		return nil, reading{}, err
 	}
-	data, err := readWithColumns(path, opts, m.Info.Columns)
+	if err := checkBase(c, tuned); err != nil {
+		return nil, reading{}, err
+	}
+	from, err := readingOf(base, tuned)
+	return func(features []train.Feature) (train.Evaluation, error) {
+		return train.Evaluate(c.Context, tuned, features, c.Int("batch-size"))
+	}, from, err
+}
+
+// readingOf reads with the labels and the length that the adapter was trained with.
+func readingOf(base *predict.Base, m *adapters.PeftModel) (reading, error) {
+	from := reading{
+		task: m.Base.Task, problemType: m.Info.ProblemType, labels: m.Info.Labels, method: m.Config.PeftType,
+		columns: m.Info.Columns, maxLength: cmp.Or(m.Info.MaxLength, maxLength(base.Shape(), m)),
+	}
+	var err error
+	from.template, err = base.TemplateOf(m.Info)
+	if len(from.labels) == 0 && from.template == nil {
+		from.labels, from.problemType = m.Base.Labels, m.Base.ProblemType
+	}
+	return from, err
+}
+
+// readFeatures reads a data file; its columns are those of the training data where the command
+// line names none and the file has them.
+func readFeatures(c *cli.Context, path string, base *predict.Base, from reading) ([]train.Feature, error) {
+	opts, err := dataOptions(c, from.task, from.problemType, from.labels, from.method)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if from.template != nil {
+		opts.Fields = from.template.Template().Fields()
+	}
+	data, err := readWithColumns(path, opts, from.columns)
+	if err != nil {
+		return nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
 	tokenizer, err := base.Tokenizer()
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", baseName(c), err)
+		return nil, fmt.Errorf("%s: %w", baseName(c), err)
 	}
-	features, err := train.Encode(tokenizer, data.Examples, train.EncodeOptions{
-		Task: task, ProblemType: problemType, Labels: labels, MaxLength: cmp.Or(m.Info.MaxLength, maxLength(base.Shape(), m)),
+	return train.Encode(tokenizer, data.Examples, train.EncodeOptions{
+		Task: from.task, ProblemType: from.problemType, Labels: from.labels, MaxLength: from.maxLength, Template: from.template,
 	})
-	return features, data, err
 }
 
 func readWithColumns(path string, opts *train.DataOptions, columns map[string]string) (*train.Data, error) {

@@ -143,6 +143,10 @@ func (s *inspected) addInfo(data []byte) {
 	s.add("problem type", info.ProblemType)
 	s.add("labels", strings.Join(info.Labels, ", "))
 	s.addSize("longest text", info.MaxLength)
+	s.add("template", info.Template)
+	for _, label := range info.Labels {
+		s.add("words of "+label, strings.Join(info.Verbalizer[label], ", "))
+	}
 }
 
 // inPython says what PEFT does with an adapter that has these findings.

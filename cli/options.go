@@ -11,6 +11,8 @@ import (
 // methodOptions are the options of train that make a new adapter, with the methods
 // that have them.
 var methodOptions = map[string][]hfio.PeftType{
+	"template":                        {hfio.PromptTuning, hfio.PTuning},
+	"verbalizer":                      {hfio.PromptTuning, hfio.PTuning},
 	"num-virtual-tokens":              {hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.MultitaskPromptTuning, hfio.Cartridge},
 	"prompt-tuning-init":              {hfio.PromptTuning, hfio.MultitaskPromptTuning},
 	"prompt-tuning-init-text":         {hfio.PromptTuning, hfio.MultitaskPromptTuning},
@@ -54,6 +56,9 @@ func checkOptions(c *cli.Context) error {
 		case !takes(name, method):
 			return usagef("--%s: not an option of %s, want it with %v only", name, method, methods)
 		}
+	}
+	if err := checkTemplate(c); err != nil {
+		return err
 	}
 	for _, name := range []string{"eval-steps", "metric", "early-stopping-patience"} {
 		if c.IsSet(name) && c.String("dev") == "" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
+	"github.com/gopeft/gopeft/train"
 )
 
 func predictCommand() *cli.Command {
@@ -19,7 +20,8 @@ func predictCommand() *cli.Command {
 		Usage:     "answer with an adapter: labels and probabilities, tags, answers",
 		ArgsUsage: "[FILE]",
 		Description: `Reads FILE or standard input, a text a line, or with --jsonl an object a line:
-{"text": ..., "pair": ...} for SEQ_CLS, {"words": [...]} for TOKEN_CLS, {"question": ..., "context": ...} for QUESTION_ANS.`,
+{"text": ..., "pair": ...} for SEQ_CLS, {"words": [...]} for TOKEN_CLS, {"question": ..., "context": ...} for QUESTION_ANS,
+and what is in the braces of a template for an adapter that has one.`,
 		Flags: []cli.Flag{
 			baseFlag(),
 			dtypeFlag(),
@@ -46,6 +48,8 @@ type predictInput struct {
 	Words    []string `json:"words"`
 	Question *string  `json:"question"`
 	Context  *string  `json:"context"`
+
+	fields map[string]string // of a template
 }
 
 func runPredict(c *cli.Context) error {
@@ -64,7 +68,11 @@ func runPredict(c *cli.Context) error {
 	}
 	var inputs []predictInput
 	err = eachInputLine(c, path, c.Bool("jsonl"), func(line []byte) error {
-		input, err := parsePredictInput(line, c.Bool("jsonl"), predictor.Task)
+		parse := parsePredictInput
+		if fields := predictor.Fields(); fields != nil {
+			parse = fieldsParser(fields)
+		}
+		input, err := parse(line, c.Bool("jsonl"), predictor.Task)
 		inputs = append(inputs, input)
 		return err
 	})
@@ -109,6 +117,34 @@ func parsePredictInput(line []byte, isJSON bool, task models.Task) (predictInput
 	return input, nil
 }
 
+// fieldsParser reads a line that has what a template shows; a line of text is the one field of
+// a template with no other.
+func fieldsParser(fields []string) func([]byte, bool, models.Task) (predictInput, error) {
+	object := `{"` + strings.Join(fields, `": ..., "`) + `": ...}`
+	return func(line []byte, isJSON bool, _ models.Task) (predictInput, error) {
+		values := map[string]string{}
+		switch {
+		case !isJSON && len(fields) > 1:
+			return predictInput{}, errors.New("want --jsonl with " + object + " a line")
+		case !isJSON:
+			values[fields[0]] = string(line)
+		default:
+			if err := parseJSON(line, &values, object+", with texts"); err != nil {
+				return predictInput{}, err
+			}
+		}
+		for _, name := range fields {
+			if _, ok := values[name]; !ok {
+				return predictInput{}, fmt.Errorf("field %q: missing", name)
+			}
+		}
+		text, pair := values[train.RoleText], values[train.RolePair]
+		delete(values, train.RoleText)
+		delete(values, train.RolePair)
+		return predictInput{Text: &text, Pair: pair, fields: values}, nil
+	}
+}
+
 // predictions prints answers, as a table or as JSON.
 type predictions struct {
 	c         *cli.Context
@@ -128,7 +164,7 @@ func (p *predictions) print(answer any, cells ...string) error {
 func (p *predictions) classify(inputs []predictInput) error {
 	texts := make([]predict.Text, len(inputs))
 	for i, input := range inputs {
-		texts[i] = predict.Text{Text: *input.Text, Pair: input.Pair}
+		texts[i] = predict.Text{Text: *input.Text, Pair: input.Pair, Fields: input.fields}
 	}
 	answers, err := p.predictor.Classify(p.c.Context, texts)
 	if err != nil {
@@ -143,16 +179,14 @@ func (p *predictions) classify(inputs []predictInput) error {
 			Score float64            `json:"score"`
 			All   map[string]float64 `json:"scores"`
 
-			Labels    []string `json:"labels,omitempty"`
-			Truncated bool     `json:"truncated,omitempty"`
-		}{texts[i].Text, texts[i].Pair, answer.Label, answer.Score, map[string]float64{}, answer.Labels, answer.Truncated}
-		for l, score := range answer.Scores {
-			line.All[p.predictor.Labels[l]] = score
-		}
+			Labels    []string          `json:"labels,omitempty"`
+			Truncated bool              `json:"truncated,omitempty"`
+			Fields    map[string]string `json:"fields,omitempty"` // of a template
+		}{texts[i].Text, texts[i].Pair, answer.Label, answer.Score, p.scores(answer), answer.Labels, answer.Truncated, texts[i].Fields}
 		if answer.Truncated {
 			cut++
 		}
-		if err := p.print(line, p.labelCells(answer, texts[i].Text)...); err != nil {
+		if err := p.print(line, p.labelCells(answer, shownText(texts[i], p.predictor.Fields()))...); err != nil {
 			return err
 		}
 	}
@@ -160,6 +194,38 @@ func (p *predictions) classify(inputs []predictInput) error {
 		fmt.Fprintf(p.c.App.ErrWriter, "gopeft: %d of %d texts are longer than %d tokens: their ends were cut off\n", cut, len(texts), p.predictor.MaxLength)
 	}
 	return nil
+}
+
+// bestTokens is how many scores are shown where every token of the vocabulary has one.
+const bestTokens = 10
+
+// scores returns the scores of all labels, by name.
+func (p *predictions) scores(answer predict.Classification) map[string]float64 {
+	order := make([]int, len(answer.Scores))
+	for l := range order {
+		order[l] = l
+	}
+	if p.predictor.HasVocabulary() {
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(answer.Scores[b], answer.Scores[a]) })
+		order = order[:min(bestTokens, len(order))]
+	}
+	scores := map[string]float64{}
+	for _, l := range order {
+		scores[p.predictor.Labels[l]] = answer.Scores[l]
+	}
+	return scores
+}
+
+// shownText is a text as a table shows it: what a template shows of it, if there is one.
+func shownText(text predict.Text, fields []string) string {
+	if fields == nil {
+		return text.Text
+	}
+	var values []string
+	for _, name := range fields {
+		values = append(values, cmp.Or(text.Fields[name], map[string]string{train.RoleText: text.Text, train.RolePair: text.Pair}[name]))
+	}
+	return strings.Join(values, " | ")
 }
 
 // labelCells are the cells of a classified text: no label in a regression, and all

@@ -63,6 +63,8 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "problem-type", Usage: "of SEQ_CLS: single_label_classification, multi_label_classification or regression", DefaultText: "single label"},
 		&cli.StringFlag{Name: "labels", Usage: "the label names in order, separated with commas", DefaultText: "those of the data"},
 
+		templateFlag(),
+		verbalizerFlag(),
 		&cli.IntFlag{Name: "num-virtual-tokens", DefaultText: "20"},
 		&cli.StringFlag{Name: "prompt-tuning-init", Usage: "RANDOM, TEXT or SAMPLE_VOCAB; of several tasks also AVERAGE_SOURCE_TASKS, EXACT_SOURCE_TASK or ONLY_SOURCE_SHARED", DefaultText: "by the method"},
 		&cli.StringFlag{Name: "prompt-tuning-init-text", Usage: "the text of TEXT"},
@@ -127,7 +129,7 @@ func trainAdapter(c *cli.Context, onEvent func(train.Event)) (train.Summary, err
 	if _, err := wantArgs(c); err != nil {
 		return train.Summary{}, err
 	}
-	if err := applyPreset(c); err != nil {
+	if err := errors.Join(applyPreset(c), applyTemplate(c)); err != nil {
 		return train.Summary{}, err
 	}
 	if err := errors.Join(checkPlot(c.String("plot")), checkOptions(c)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/template"
 	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
@@ -39,6 +40,7 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.Fields = start.fields()
 	data, err := train.ReadFile(c.String("data"), opts)
 	if err != nil {
 		return nil, err
@@ -66,6 +68,17 @@ type start struct {
 	labels      []string      // nil: those of the data
 	adapter     *hfio.Adapter // nil: a new one
 	method      hfio.PeftType
+
+	template   *template.Template // nil: none
+	verbalizer *template.Verbalizer
+}
+
+// fields are what the template shows of an example; nil: there is no template.
+func (s start) fields() []string {
+	if s.template == nil {
+		return nil
+	}
+	return s.template.Fields()
 }
 
 // startingPoint reads the task and the labels from the command line, or from the
@@ -74,6 +87,9 @@ func startingPoint(c *cli.Context) (start, error) {
 	s := start{task: models.Task(enum(c.String("task-type"))), problemType: c.String("problem-type"), method: hfio.PeftType(enum(c.String("peft-type")))}
 	if list := c.String("labels"); list != "" {
 		s.labels = strings.Split(list, ",")
+	}
+	if err := s.readTemplate(c.String("template"), c.String("verbalizer")); err != nil {
+		return start{}, err
 	}
 	if dir := c.String("adapter"); dir != "" {
 		file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
@@ -92,6 +108,9 @@ func startingPoint(c *cli.Context) (start, error) {
 		}
 		if s.problemType == "" {
 			s.problemType = info.ProblemType
+		}
+		if err := s.takeTemplate(info); err != nil {
+			return start{}, err
 		}
 	} else if !slices.Contains(adapters.Methods(), s.method) {
 		return start{}, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
@@ -115,22 +134,31 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 		return fmt.Errorf("%s: %w", baseName(c), err)
 	}
 	labels := data.Labels
-	if from.problemType == models.SingleLabel && len(labels) < 2 {
+	if from.template == nil && from.problemType == models.SingleLabel && len(labels) < 2 {
 		return fmt.Errorf("%s: found the label %q only, want at least two labels", c.String("data"), labels)
 	}
 	if from.problemType == models.Regression {
 		labels = []string{"value"}
 	}
-	model, err := job.base.Model(models.HeadSpec{
-		Task: from.task, Labels: labels, ProblemType: from.problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
-	})
+	encoder, err := from.encoder(tokenizer, job.base.Shape())
+	if err != nil {
+		return err
+	}
+	var model *models.Model
+	if encoder != nil {
+		model, err = languageModel(job.base, encoder)
+	} else {
+		model, err = job.base.Model(models.HeadSpec{
+			Task: from.task, Labels: labels, ProblemType: from.problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
+		})
+	}
 	if err != nil {
 		return err
 	}
 	if from.adapter != nil {
 		job.model, err = adapters.FromFile(from.adapter, model)
 	} else {
-		job.model, err = newAdapter(c, model, tokenizer, data.Tasks())
+		job.model, err = newAdapter(c, model, tokenizer, from.template, data.Tasks())
 	}
 	if err != nil {
 		return err
@@ -144,6 +172,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	}
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
+	from.describeTemplate(info)
 	if err := checkTasks(c.String("data"), data, job.model); err != nil {
 		return err
 	}
@@ -152,7 +181,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if room > 0 && info.MaxLength > room {
 		return usagef("--max-length: found %d, want at most %d: the base's positions without the virtual tokens", info.MaxLength, room)
 	}
-	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: info.MaxLength}
+	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: info.MaxLength, Template: encoder}
 	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
 		return fmt.Errorf("%s: %w", c.String("data"), err)
 	}
@@ -160,7 +189,9 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if path == "" {
 		return nil
 	}
-	opts.Labels = data.Labels
+	if encoder == nil || encoder.HasWords() {
+		opts.Labels = data.Labels
+	}
 	dev, err := train.ReadFile(path, opts)
 	if err != nil {
 		return err
@@ -186,6 +217,9 @@ func checkTasks(path string, data *train.Data, m *adapters.PeftModel) error {
 // maxLength is how many tokens of a text the base has room for beside the virtual
 // tokens; 0: any number.
 func maxLength(base models.Shape, m *adapters.PeftModel) int {
+	if m.Info.Template != "" {
+		return base.MaxPositions // they are tokens of the template
+	}
 	return max(0, base.MaxPositions-m.Config.NumVirtualTokens)
 }
 

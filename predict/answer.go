@@ -35,7 +35,7 @@ func (p *Predictor) Answer(ctx context.Context, questions []Question) ([]Answer,
 		if err != nil {
 			return nil, err
 		}
-		encode := func(_ int, w tokenize.Encoding) (tokenize.Encoding, error) { return w, nil }
+		encode := func(_ int, w tokenize.Encoding) (encoded, error) { return encoded{Encoding: w}, nil }
 		found := false
 		err = run(ctx, p, windows, encode, func(_ int, e tokenize.Encoding, rows []float32, _ int) {
 			if answer, ok := bestSpan(e, rows); ok && (!found || answer.Score > answers[i].Score) {

@@ -29,14 +29,19 @@ func (p *Predictor) Classify(ctx context.Context, texts []Text) ([]Classificatio
 	}
 	answers := make([]Classification, len(texts))
 	truncated := make([]bool, len(texts))
-	encode := func(i int, text Text) (tokenize.Encoding, error) {
+	encode := func(i int, text Text) (encoded, error) {
+		if p.template != nil {
+			in, err := p.template.Encode(text.field, p.MaxLength)
+			truncated[i] = in.Truncated
+			return encoded{tokenize.Encoding{IDs: in.IDs}, in.Virtual, in.Reads}, err
+		}
 		encoding, err := p.encode(text, p.MaxLength)
 		if err == nil && len(encoding.IDs) == p.MaxLength {
 			var whole tokenize.Encoding
 			whole, err = p.encode(text, 0)
 			truncated[i] = len(whole.IDs) > p.MaxLength
 		}
-		return encoding, err
+		return encoded{Encoding: encoding}, err
 	}
 	err := run(ctx, p, texts, encode, func(i int, _ tokenize.Encoding, scores []float32, _ int) {
 		answers[i] = p.classification(scores)

@@ -23,6 +23,7 @@ import (
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/template"
 	"github.com/gopeft/gopeft/tokenize"
 )
 
@@ -81,8 +82,9 @@ type Predictor struct {
 	// weights. The answers are worth little then.
 	OtherBase bool
 
-	base    *Base
-	forward func(models.Batch) (mat.Tensor, models.Output, error)
+	base     *Base
+	template *template.Encoder // nil: texts are read as they are
+	forward  func(models.Batch) (mat.Tensor, models.Output, error)
 }
 
 // Adapter loads an adapter directory over the base.
@@ -108,11 +110,20 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
+	filled, err := b.TemplateOf(frozen.Info)
+	if err != nil {
+		return nil, err
+	}
 	p := b.predictor(model, frozen.Forward)
 	if p.OtherBase, err = IsOtherBase(frozen.Info, model.Backbone); err != nil {
 		return nil, err
 	}
-	p.limit(frozen.Config.NumVirtualTokens)
+	p.template = filled
+	if filled == nil {
+		p.limit(frozen.Config.NumVirtualTokens)
+	} else {
+		p.limit(0) // they are tokens of the template
+	}
 	if length := frozen.Info.MaxLength; length > 0 && (p.MaxLength == 0 || length < p.MaxLength) {
 		p.MaxLength = length
 	}
@@ -142,9 +153,12 @@ func IsOtherBase(info adapters.Info, base models.Backbone) (bool, error) {
 }
 
 // ModelFor puts the head on the base that an adapter needs: of its task, with as
-// many scores as the file holds. Without a task type the head is the one that the
+// many scores as the file holds, or the language model's own where it has a template. Without a task type the head is the one that the
 // base's own config.json names.
 func (b *Base) ModelFor(file *hfio.Adapter) (*models.Model, error) {
+	if filled, err := b.templateModel(file); filled != nil || err != nil {
+		return filled, err
+	}
 	// The adapter's own head takes the place of one that is drawn here.
 	spec := models.HeadSpec{Task: models.Task(file.Config.TaskType), Rand: rand.New(rand.NewPCG(0, 0))}
 	if file.Config.TaskType == "" {
@@ -186,15 +200,18 @@ func (p *Predictor) limit(virtualTokens int) {
 	}
 }
 
-// Text is a text, or a pair of texts.
-type Text struct{ Text, Pair string }
+// Text is a text, or a pair of texts, or what else a template shows.
+type Text struct {
+	Text, Pair string
+	Fields     map[string]string // by name, but "text" and "pair"
+}
 
 // batchSize is how many sequences are computed at once.
 const batchSize = 32
 
 // run encodes inputs and runs them in batches; each is given the rows of every
 // batch's answer, which are lost when it returns.
-func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index int, input T) (tokenize.Encoding, error),
+func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index int, input T) (encoded, error),
 	each func(index int, encoding tokenize.Encoding, rows []float32, columns int),
 ) error {
 	pool := p.base.pools.Get().(*models.Pool)
@@ -211,8 +228,10 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index
 			if err != nil {
 				return fmt.Errorf("input %d: %w", from+i, err)
 			}
-			encodings[i] = encoding
-			batch.Sequences[i] = models.Sequence{IDs: encoding.IDs, TypeIDs: encoding.TypeIDs, TaskID: p.TaskID}
+			encodings[i] = encoding.Encoding
+			batch.Sequences[i] = models.Sequence{
+				IDs: encoding.IDs, TypeIDs: encoding.TypeIDs, Virtual: encoding.virtual, Reads: encoding.reads, TaskID: p.TaskID,
+			}
 		}
 		logits, out, err := p.forward(batch)
 		if err != nil {
@@ -235,6 +254,12 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index
 		pool.Reset()
 	}
 	return nil
+}
+
+// encoded is an input as a model takes it.
+type encoded struct {
+	tokenize.Encoding
+	virtual, reads []int // of a template: see models.Sequence
 }
 
 // giveBack makes a pool ready for the next answer.

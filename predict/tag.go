@@ -20,8 +20,9 @@ func (p *Predictor) Tag(ctx context.Context, texts [][]string) ([][]Tag, error) 
 	if err := p.want(models.TokenCls); err != nil {
 		return nil, err
 	}
-	encode := func(_ int, words []string) (tokenize.Encoding, error) {
-		return p.base.tokenizer.EncodeWords(words, &tokenize.Options{MaxLength: p.MaxLength})
+	encode := func(_ int, words []string) (encoded, error) {
+		encoding, err := p.base.tokenizer.EncodeWords(words, &tokenize.Options{MaxLength: p.MaxLength})
+		return encoded{Encoding: encoding}, err
 	}
 	answers := make([][]Tag, len(texts))
 	err := run(ctx, p, texts, encode, func(i int, encoding tokenize.Encoding, rows []float32, columns int) {

@@ -72,7 +72,7 @@ func dropoutOf(seed uint64, step, batch int) *layer.Dropout {
 func sequences(features []Feature) []models.Sequence {
 	list := make([]models.Sequence, len(features))
 	for i, f := range features {
-		list[i] = models.Sequence{IDs: f.IDs, TypeIDs: f.TypeIDs, TaskID: f.TaskID}
+		list[i] = models.Sequence{IDs: f.IDs, TypeIDs: f.TypeIDs, Virtual: f.Virtual, Reads: f.Reads, TaskID: f.TaskID}
 	}
 	return list
 }

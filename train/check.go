@@ -21,23 +21,26 @@ func checkData(m *adapters.PeftModel, data Dataset) error {
 		features []Feature
 		measured bool
 	}{{"training", data.Train, false}, {"dev", data.Dev, true}} {
-		longest := 0
+		longest, prompt := 0, m.Config.NumVirtualTokens
 		for _, f := range set.features {
 			longest = max(longest, len(f.IDs))
+			if f.Virtual != nil {
+				prompt = 0 // its tokens are counted among the others
+			}
 		}
-		if n := longest + m.Config.NumVirtualTokens; room > 0 && n > room {
+		if room > 0 && longest+prompt > room {
 			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
-				models.ErrTooLong, set.name, longest, m.Config.NumVirtualTokens, room))
+				models.ErrTooLong, set.name, longest, prompt, room))
 		}
-		found = append(found, checkFeatures(m, set.name, set.features, set.measured))
+		found = append(found, checkFeatures(m.Base.Task, len(labelsFor(m)), set.name, set.features, set.measured))
 	}
 	return errors.Join(found...)
 }
 
-// checkFeatures reports the features whose labels do not fit the model, up to
-// MaxProblems; those that are measured need the context of a question too.
-func checkFeatures(m *adapters.PeftModel, set string, features []Feature, measured bool) error {
-	c := featureCheck{task: m.Base.Task, outputs: len(labelsFor(m)), measured: measured}
+// checkFeatures reports the features whose labels do not fit a task with so many outputs (0:
+// not known), up to MaxProblems; those that are measured need the context of a question too.
+func checkFeatures(task models.Task, outputs int, set string, features []Feature, measured bool) error {
+	c := featureCheck{task: task, outputs: outputs, measured: measured}
 	if len(features) > 0 {
 		c.values = len(features[0].Values)
 	}

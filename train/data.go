@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,6 +66,9 @@ type DataOptions struct {
 	// ProblemType of SEQ_CLS: labels are numbers for models.Regression, and lists of
 	// names for models.MultiLabel (a JSON list, or names separated with commas).
 	ProblemType string
+	// Fields are what a template shows of an example, in place of RoleText and RolePair: roles,
+	// or names of columns. nil: there is no template.
+	Fields []string
 	// Unlabelled reads texts alone.
 	Unlabelled bool
 	// Tasks reads the number of each example's task, from 0, for an adapter of several;
@@ -96,7 +100,9 @@ type Example struct {
 	Tags       []string // TOKEN_CLS: one a word
 	Answers    []Answer // QUESTION_ANS: all right ones; none: there is no answer
 	TaskID     int      // where DataOptions.Tasks asks for it
-	Line       int      // of the file, from 1; the row of a Parquet file
+	// Fields holds what DataOptions.Fields names, but RoleText and RolePair.
+	Fields map[string]string
+	Line   int // of the file, from 1; the row of a Parquet file
 }
 
 // Tasks is how many tasks the examples have: one more than the greatest number.
@@ -106,6 +112,19 @@ func (d *Data) Tasks() int {
 		n = max(n, e.TaskID+1)
 	}
 	return n
+}
+
+// Field returns what a template shows of the example.
+func (e Example) Field(name string) (string, error) {
+	switch value, ok := e.Fields[name]; {
+	case name == RoleText:
+		return e.Text, nil
+	case name == RolePair:
+		return e.Pair, nil
+	case ok:
+		return value, nil
+	}
+	return "", fmt.Errorf("found no field %s, want one of %q", quote(name), slices.Sorted(maps.Keys(e.Fields)))
 }
 
 // Answer is a piece of the context.
@@ -237,6 +256,10 @@ func (e *Example) repair() bool {
 	}
 	for i := range e.Answers {
 		fix(&e.Answers[i].Text)
+	}
+	for name, value := range e.Fields {
+		fix(&value)
+		e.Fields[name] = value
 	}
 	return found
 }

@@ -45,12 +45,14 @@ var squadGuesses = map[string][]string{
 
 // roles lists the roles of a task; the first need numbers of them must be there.
 func roles(o DataOptions) (names []string, need int) {
-	switch o.Task {
-	case models.TokenCls:
+	switch {
+	case o.Fields != nil:
+		names, need = append(slices.Clone(o.Fields), RoleLabel), len(o.Fields)+1
+	case o.Task == models.TokenCls:
 		names, need = []string{RoleWords, RoleTags}, 2
-	case models.QuestionAns:
+	case o.Task == models.QuestionAns:
 		names, need = []string{RoleText, RolePair, RoleAnswers}, 3
-	case models.FeatureExtraction:
+	case o.Task == models.FeatureExtraction:
 		return []string{RoleText, RolePair}, 1
 	default:
 		names, need = []string{RoleText, RoleLabel, RolePair}, 2
@@ -118,7 +120,11 @@ func (t *table) guessColumn(role string, o DataOptions) int {
 	if o.Task == models.QuestionAns {
 		known = squadGuesses
 	}
-	for _, name := range known[role] {
+	names, isRole := known[role]
+	if !isRole {
+		names = []string{role} // of a template
+	}
+	for _, name := range names {
 		i := slices.IndexFunc(t.columns, func(c string) bool { return strings.EqualFold(c, name) })
 		if i >= 0 {
 			return i
@@ -161,7 +167,7 @@ func (t *table) guessByPlace(role string, o DataOptions) int {
 		return texts
 	case role == RoleLabel:
 		return label
-	case n == 3:
+	case role == RolePair && n == 3:
 		return texts + 1
 	}
 	return -1

@@ -62,6 +62,9 @@ func isHeader(cells []string, o DataOptions) bool {
 		return o.Header == WithHeader
 	}
 	for _, cell := range cells {
+		if slices.Contains(o.Fields, cell) {
+			return true
+		}
 		for _, name := range o.Columns {
 			if _, err := strconv.Atoi(name); err != nil && cell == name {
 				return true

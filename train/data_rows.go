@@ -28,10 +28,7 @@ func (r *rowReader) example(o DataOptions) Example {
 		r.words(&e, o)
 		return e
 	}
-	e.Text = r.text(RoleText)
-	if _, ok := r.columns[RolePair]; ok {
-		e.Pair = r.text(RolePair)
-	}
+	r.texts(&e, o)
 	switch {
 	case o.Unlabelled || o.Task == models.FeatureExtraction:
 	case o.Task == models.QuestionAns:
@@ -42,6 +39,29 @@ func (r *rowReader) example(o DataOptions) Example {
 		e.Label = r.label(o)
 	}
 	return e
+}
+
+// texts reads what the model is shown.
+func (r *rowReader) texts(e *Example, o DataOptions) {
+	roles := o.Fields
+	if roles == nil {
+		roles = []string{RoleText, RolePair}
+	}
+	for _, role := range roles {
+		_, there := r.columns[role]
+		switch {
+		case !there:
+		case role == RoleText:
+			e.Text = r.text(role)
+		case role == RolePair:
+			e.Pair = r.text(role)
+		default:
+			if e.Fields == nil {
+				e.Fields = map[string]string{}
+			}
+			e.Fields[role] = r.text(role)
+		}
+	}
 }
 
 func (r *rowReader) problem(role, found, want string) {

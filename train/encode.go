@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/template"
 	"github.com/gopeft/gopeft/tokenize"
 )
 
@@ -24,6 +25,8 @@ type Tokenizer interface {
 // count the tokens of the text alone; virtual tokens are added when a batch is made.
 type Feature struct {
 	IDs, TypeIDs []int
+	Virtual      []int     `json:",omitempty"` // of a template: see models.Sequence
+	Reads        []int     `json:",omitempty"` // of a template: its masks
 	TaskID       int       // for an adapter of several tasks
 	Class        int       // SEQ_CLS with one label
 	Values       []float32 // SEQ_CLS with several labels, or a regression
@@ -46,6 +49,8 @@ type EncodeOptions struct {
 	Labels      []string    // names, in the order of the outputs
 	MaxLength   int         // tokens of a text, special tokens included; 0: no limit
 	Unlabelled  bool
+	// Template makes the sequences of SEQ_CLS, and says what its labels are; nil: there is none.
+	Template *template.Encoder
 }
 
 // Encode makes a feature of each example, as transformers' examples for the tasks do:
@@ -79,6 +84,9 @@ type encoder struct {
 }
 
 func (e *encoder) feature(x Example) (Feature, error) {
+	if e.options.Template != nil {
+		return e.filled(x)
+	}
 	encoding, err := e.encode(x)
 	if err != nil {
 		return Feature{}, err
@@ -98,6 +106,19 @@ func (e *encoder) feature(x Example) (Feature, error) {
 		f.Values, err = e.several(x.Labels)
 	default:
 		f.Class, err = e.class(x.Label)
+	}
+	return f, err
+}
+
+// filled makes the feature of an example that a template shows.
+func (e *encoder) filled(x Example) (Feature, error) {
+	in, err := e.options.Template.Encode(x.Field, e.options.MaxLength)
+	if err != nil {
+		return Feature{}, err
+	}
+	f := Feature{IDs: in.IDs, Virtual: in.Virtual, Reads: in.Reads, TaskID: x.TaskID}
+	if !e.options.Unlabelled {
+		f.Class, err = e.options.Template.Class(x.Label)
 	}
 	return f, err
 }

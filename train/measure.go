@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nlpodyssey/spago/mat"
+
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/models"
 )
@@ -26,26 +28,42 @@ func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, ba
 	return evaluate(ctx, m, features, batchSize, models.NewPool())
 }
 
+// EvaluateBase measures a model without an adapter, as Evaluate does.
+func EvaluateBase(ctx context.Context, base *models.Model, features []Feature, batchSize int) (Evaluation, error) {
+	return measured{base, base.Labels, base.Forward}.evaluate(ctx, features, batchSize, models.NewPool())
+}
+
 func evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, batchSize int, pool *models.Pool) (Evaluation, error) {
+	frozen, err := m.Freeze()
+	if err != nil {
+		return Evaluation{}, err
+	}
+	return measured{m.Base, labelsFor(m), frozen.Forward}.evaluate(ctx, features, batchSize, pool)
+}
+
+// measured is what answers: a base, and what runs it.
+type measured struct {
+	base    *models.Model
+	labels  []string // names of the outputs; nil: they have none
+	forward func(models.Batch) (mat.Tensor, models.Output, error)
+}
+
+func (m measured) evaluate(ctx context.Context, features []Feature, batchSize int, pool *models.Pool) (Evaluation, error) {
 	if batchSize <= 0 {
 		batchSize = defaultBatch
 	}
 	if len(features) == 0 {
 		return Evaluation{}, errors.New("evaluation: found no examples, want at least one")
 	}
-	if err := checkFeatures(m, "evaluation", features, true); err != nil {
+	if err := checkFeatures(m.base.Task, len(m.labels), "evaluation", features, true); err != nil {
 		return Evaluation{}, err
 	}
-	frozen, err := m.Freeze()
-	if err != nil {
-		return Evaluation{}, err
-	}
-	a := newAnswers(m)
+	a := &answers{task: m.base.Task, problem: m.base.ProblemType, labels: m.labels}
 	for batch := range slices.Chunk(features, batchSize) {
 		if err := ctx.Err(); err != nil {
 			return Evaluation{}, fmt.Errorf("evaluation interrupted: %w", err)
 		}
-		logits, out, err := frozen.Forward(models.Batch{Sequences: sequences(batch), Pool: pool})
+		logits, out, err := m.forward(models.Batch{Sequences: sequences(batch), Pool: pool})
 		if err != nil {
 			return Evaluation{}, err
 		}
@@ -79,10 +97,6 @@ type answers struct {
 	tags, goldTags  [][]string
 	spans           [][]float32 // start and end scores of each feature's tokens
 	width           int
-}
-
-func newAnswers(m *adapters.PeftModel) *answers {
-	return &answers{task: m.Base.Task, problem: m.Base.ProblemType, labels: labelsFor(m)}
 }
 
 // add takes the scores of a batch, [B, C] or [R, C].

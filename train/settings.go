@@ -35,6 +35,12 @@ func (r *run) describe() (map[string]string, error) {
 	} {
 		s[name] = fmt.Sprint(value)
 	}
+	if info := r.m.Info; info.Template != "" {
+		s["template"], s["verbalizer"] = info.Template, fmt.Sprint(info.Verbalizer)
+		if info.Verbalizer == nil {
+			delete(s, "labels") // the whole vocabulary, which is the base's
+		}
+	}
 	for name, features := range map[string][]Feature{"train_data": r.data.Train, "dev_data": r.data.Dev} {
 		if s[name], err = hashFeatures(features); err != nil {
 			return nil, err
