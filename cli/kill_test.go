@@ -25,17 +25,23 @@ func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
 	binary := build(t)
 	base := tinyBase(t, "../compat_test/testdata/goldens/SEQ_CLS/base")
 	data := toyData(t, 300)
-	for method, sizes := range map[string][]string{
-		"PROMPT_TUNING": {"--num-virtual-tokens", "3"}, "P_TUNING": {"--num-virtual-tokens", "3"}, "PREFIX_TUNING": {"--num-virtual-tokens", "3"},
-		"LORA": {"--r", "3", "--lora-dropout", "0.2"},
+	for name, method := range map[string][]string{
+		"PROMPT_TUNING": {"--peft-type", "PROMPT_TUNING", "--num-virtual-tokens", "3"},
+		"P_TUNING":      {"--peft-type", "P_TUNING", "--num-virtual-tokens", "3"},
+		"PREFIX_TUNING": {"--peft-type", "PREFIX_TUNING", "--num-virtual-tokens", "3"},
+		"LORA":          {"--peft-type", "LORA", "--r", "3", "--lora-dropout", "0.2"},
+		"template": {
+			"--base", tinyBase(t, "../compat_test/testdata/goldens/MASKED_LM/base"),
+			"--template", "it is [P1][P2] [MASK] . {text}", "--verbalizer", "plus=good;minus=bad;zero=not good",
+		},
 	} {
-		t.Run(method, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			train := func(output string, more ...string) *exec.Cmd {
 				args := []string{
-					"train", "--base", base, "--data", data, "--dev", data, "--peft-type", method, "--output", output,
+					"train", "--base", base, "--data", data, "--dev", data, "--output", output,
 					"--num-train-epochs", "6", "--save-steps", "1", "--batch-size", "8",
 				}
-				return exec.Command(binary, slices.Concat(args, sizes, more)...)
+				return exec.Command(binary, slices.Concat(args, method, more)...)
 			}
 			whole := filepath.Join(t.TempDir(), "adapter")
 			start := time.Now()

@@ -45,6 +45,9 @@ func takes(option string, method hfio.PeftType) bool {
 // checkOptions reports the options of train that would be ignored, and those that
 // are 0 where 0 means nothing.
 func checkOptions(c *cli.Context) error {
+	if err := checkTemplate(c); err != nil {
+		return err
+	}
 	method := hfio.PeftType(enum(c.String("peft-type")))
 	for _, flag := range c.Command.Flags {
 		name := flag.Names()[0]
@@ -56,9 +59,6 @@ func checkOptions(c *cli.Context) error {
 		case !takes(name, method):
 			return usagef("--%s: not an option of %s, want it with %v only", name, method, methods)
 		}
-	}
-	if err := checkTemplate(c); err != nil {
-		return err
 	}
 	for _, name := range []string{"eval-steps", "metric", "early-stopping-patience"} {
 		if c.IsSet(name) && c.String("dev") == "" {

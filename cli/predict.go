@@ -122,26 +122,33 @@ func parsePredictInput(line []byte, isJSON bool, task models.Task) (predictInput
 func fieldsParser(fields []string) func([]byte, bool, models.Task) (predictInput, error) {
 	object := `{"` + strings.Join(fields, `": ..., "`) + `": ...}`
 	return func(line []byte, isJSON bool, _ models.Task) (predictInput, error) {
-		values := map[string]string{}
+		values := map[string]any{}
 		switch {
 		case !isJSON && len(fields) > 1:
 			return predictInput{}, errors.New("want --jsonl with " + object + " a line")
 		case !isJSON:
 			values[fields[0]] = string(line)
 		default:
-			if err := parseJSON(line, &values, object+", with texts"); err != nil {
+			if err := parseJSON(line, &values, object); err != nil {
 				return predictInput{}, err
 			}
 		}
+		input := predictInput{Text: new(string), fields: map[string]string{}}
 		for _, name := range fields {
-			if _, ok := values[name]; !ok {
-				return predictInput{}, fmt.Errorf("field %q: missing", name)
+			value, ok := values[name].(string)
+			if !ok {
+				return predictInput{}, fmt.Errorf("field %q: missing, or no text", name)
+			}
+			switch name {
+			case train.RoleText:
+				*input.Text = value
+			case train.RolePair:
+				input.Pair = value
+			default:
+				input.fields[name] = value
 			}
 		}
-		text, pair := values[train.RoleText], values[train.RolePair]
-		delete(values, train.RoleText)
-		delete(values, train.RolePair)
-		return predictInput{Text: &text, Pair: pair, fields: values}, nil
+		return input, nil
 	}
 }
 

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the commands of testdata/script as a user would. GOLDENS is the
 // directory of the files that PEFT made, CAUSAL that of such for causal language models,
-// BASE a tiny BERT with a vocabulary.
+// BASE a tiny BERT with a vocabulary, MASKED one with the head of masked language models.
 func TestScripts(t *testing.T) {
 	goldens, err := filepath.Abs("../compat_test/testdata/goldens")
 	if err != nil {
@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := tinyBase(t, filepath.Join(goldens, "SEQ_CLS", "base"))
+	masked := tinyBase(t, filepath.Join(goldens, "MASKED_LM", "base"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -47,6 +48,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOLDENS", goldens)
 			env.Setenv("CAUSAL", causal)
 			env.Setenv("BASE", base)
+			env.Setenv("MASKED", masked)
 			if err := nanAdapter(filepath.Join(env.WorkDir, "nan"), filepath.Join(goldens, "SEQ_CLS", "prompt", "adapter")); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gopeft/gopeft/models"
@@ -77,9 +78,6 @@ func (e *Encoder) words(v *Verbalizer) (*models.Verbalizer, error) {
 		var words [][]int
 		for _, word := range v.Words[label] {
 			ids, err := e.word(word)
-			if err == nil && len(ids) == 0 {
-				err = errors.New("found no token of it, want at least one")
-			}
 			if err != nil {
 				found = append(found, fmt.Errorf("%w: word %q of label %q: %w", ErrVerbalizer, word, label, err))
 			}
@@ -99,7 +97,15 @@ func (e *Encoder) word(word string) ([]int, error) {
 		word = " " + word
 	}
 	encoding, err := e.tokenizer.Encode(word, &tokenize.Options{NoSpecialTokens: true})
-	return encoding.IDs, err
+	switch unknown := e.tokenizer.SpecialIDs().Unk; {
+	case err != nil:
+		return nil, err
+	case len(encoding.IDs) == 0:
+		return nil, errors.New("found no token of it, want at least one")
+	case unknown >= 0 && slices.Contains(encoding.IDs, unknown):
+		return nil, errors.New("found the token of unknown words for it, want a word of the vocabulary")
+	}
+	return encoding.IDs, nil
 }
 
 // Template returns the template.
@@ -122,10 +128,10 @@ func (e *Encoder) Class(label string) (int, error) {
 	}
 	ids, err := e.word(label)
 	if err == nil && len(ids) != 1 {
-		err = fmt.Errorf("%w: found %d tokens of %q, want one: where no verbalizer says the words of labels, a label is a token", ErrVerbalizer, len(ids), label)
+		err = fmt.Errorf("found %d tokens of it, want one", len(ids))
 	}
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: label %q, which is a token where no verbalizer says its words: %w", ErrVerbalizer, label, err)
 	}
 	return ids[0], nil
 }
@@ -167,7 +173,7 @@ func (e *Encoder) Encode(field func(name string) (string, error), maxLength int)
 	}
 	drop, ok := shorten(tokens, fields, excess)
 	if !ok {
-		return Input{}, fmt.Errorf("%w: found a maximal length of %d, want more than the %d tokens of the template alone", ErrTemplate, maxLength, withoutFields(tokens)+total-len(tokens))
+		return Input{}, fmt.Errorf("%w: found a maximal length of %d, want at least the %d tokens of the template alone", ErrTemplate, maxLength, withoutFields(tokens)+total-len(tokens))
 	}
 	in := Input{Truncated: excess > 0}
 	add := func(t token) {

@@ -194,7 +194,7 @@ func TestEncodeTruncates(t *testing.T) {
 			t.Errorf("%d tokens, truncated %v: %s, want %s", length, in.Truncated, got, want)
 		}
 	}
-	if _, err := encoder.Encode(long, 5); err == nil || !strings.Contains(err.Error(), "more than the 6 tokens of the template alone") {
+	if _, err := encoder.Encode(long, 5); err == nil || !strings.Contains(err.Error(), "at least the 6 tokens of the template alone") {
 		t.Errorf("found %v, want an error of the template's length", err)
 	}
 }
@@ -205,8 +205,8 @@ func TestBindErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = parsed.Bind(gloss, &template.Verbalizer{Labels: []string{"a", "b"}, Words: map[string][]string{"a": {"\u200b"}}}, gloss.VocabSize())
-	for _, want := range []string{`word "\u200b" of label "a": found no token`, `found no word of label "b"`} {
+	_, err = parsed.Bind(gloss, &template.Verbalizer{Labels: []string{"a", "b"}, Words: map[string][]string{"a": {"\u200b", "€"}}}, gloss.VocabSize())
+	for _, want := range []string{`word "\u200b" of label "a": found no token`, `word "€" of label "a": found the token of unknown words`, `found no word of label "b"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("found %v, want %q", err, want)
 		}
@@ -220,7 +220,7 @@ func TestBindErrors(t *testing.T) {
 	if err != nil || encoder.Labels()[class] != "animal" {
 		t.Errorf("class %d, %v, want the token animal", class, err)
 	}
-	if _, err := encoder.Class("very good"); err == nil || !strings.Contains(err.Error(), `2 tokens of "very good", want one`) {
+	if _, err := encoder.Class("very good"); err == nil || !strings.Contains(err.Error(), `label "very good", which is a token where no verbalizer says its words: found 2 tokens of it, want one`) {
 		t.Errorf("found %v, want an error of two tokens", err)
 	}
 }
