@@ -7,16 +7,19 @@ import (
 	"unicode/utf8"
 )
 
-// addedToken is a token that is looked for in the text before anything else happens to it.
+// AddedToken is a token that is looked for in the text before anything else happens to it.
+type AddedToken struct {
+	Content    string
+	SingleWord bool // only where no word character touches it
+	LStrip     bool // takes the white space before it along
+	RStrip     bool // takes the white space after it along
+	Normalized bool // looked for in the normalised text
+	Special    bool // left out by Decode on request
+}
+
 type addedToken struct {
-	id         int
-	content    string
-	singleWord bool   // only where no word character touches it
-	lstrip     bool   // takes the white space before it along
-	rstrip     bool   // takes the white space after it along
-	normalized bool   // looked for in the normalised text
-	special    bool   // left out by Decode on request
-	shown      string // what Token and Decode give: the content, normalised where it is matched so
+	AddedToken
+	shown string // what Token and Decode give: the content, normalised where it is matched so
 }
 
 type addedTokens struct {
@@ -73,13 +76,13 @@ func (m *matcher) split(matches []match, s string) []match {
 		start, end := i, i+length
 		i = end
 		token := m.known[id]
-		if token.singleWord && (endsWithWord(s[:start]) || startsWithWord(s[end:])) {
+		if token.SingleWord && (endsWithWord(s[:start]) || startsWithWord(s[end:])) {
 			continue
 		}
-		if token.lstrip {
+		if token.LStrip {
 			start = max(len(strings.TrimRightFunc(s[:start], isWhite)), done)
 		}
-		if token.rstrip {
+		if token.RStrip {
 			end = len(s) - len(strings.TrimLeftFunc(s[end:], isWhite))
 		}
 		if done < start {
@@ -107,24 +110,23 @@ func startsWithWord(s string) bool {
 
 // newAddedTokens numbers the tokens as the reference does: a token the model
 // knows keeps the model's id, another one takes the next free id, whatever id the file gives.
-func newAddedTokens(tokens []addedToken, m model, n normalizer) *addedTokens {
+func newAddedTokens(tokens []AddedToken, m model, n normalizer) *addedTokens {
 	a := &addedTokens{ids: map[string]int{}, contents: map[int]addedToken{}}
 	highest := -1
 	for _, token := range tokens {
-		if token.content == "" {
+		if token.Content == "" {
 			continue
 		}
-		id, known := a.ids[token.content]
+		id, known := a.ids[token.Content]
 		if !known {
-			id, known = m.id(token.content)
+			id, known = m.id(token.Content)
 		}
 		if !known {
 			id = max(highest+1, m.size())
 			a.beyondModel++
 		}
 		highest = max(highest, id)
-		token.id = id
-		a.ids[token.content], a.contents[id] = id, token
+		a.ids[token.Content], a.contents[id] = id, addedToken{AddedToken: token}
 	}
 	a.index(n)
 	return a
@@ -135,11 +137,11 @@ func (a *addedTokens) index(n normalizer) {
 	var raw, normalized []trieKey
 	for _, id := range slices.Sorted(maps.Keys(a.contents)) {
 		token := a.contents[id]
-		if token.normalized {
-			token.shown = normalizeString(n, token.content)
+		if token.Normalized {
+			token.shown = normalizeString(n, token.Content)
 			normalized = append(normalized, trieKey{token.shown, int32(id)})
 		} else {
-			token.shown = token.content
+			token.shown = token.Content
 			raw = append(raw, trieKey{token.shown, int32(id)})
 		}
 		a.contents[id] = token
@@ -161,5 +163,5 @@ func normalizeString(n normalizer, s string) string {
 // normalised name differs from its content is not left out.
 func (a *addedTokens) isSpecial(token string) bool {
 	id, ok := a.ids[token]
-	return ok && a.contents[id].special
+	return ok && a.contents[id].Special
 }

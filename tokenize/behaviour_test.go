@@ -106,7 +106,7 @@ func TestLoadFindsTheFile(t *testing.T) {
 
 func TestVocabulary(t *testing.T) {
 	tokenizer := parse(t, tinyFile("uncased"))
-	want := tokenize.SpecialIDs{Pad: 0, Unk: 1, Cls: 2, Sep: 3, Mask: 4}
+	want := tokenize.SpecialIDs{Bos: -1, Eos: -1, Pad: 0, Unk: 1, Cls: 2, Sep: 3, Mask: 4}
 	if got := tokenizer.SpecialIDs(); got != want {
 		t.Errorf("SpecialIDs() = %+v, want %+v", got, want)
 	}

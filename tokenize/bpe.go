@@ -48,16 +48,16 @@ func readBPE(o *object) model {
 		}
 		m.unknown = int32(id)
 	}
-	if m.merges = readMerges(o, vocab); !ok || m.merges == nil {
+	if !m.readMerges(o) || !ok {
 		return nil
 	}
 	return m
 }
 
 // readMerges reads "a b" or ["a", "b"], the first learnt first.
-func readMerges(o *object, vocab map[string]int) map[pair]merge {
+func (m *bpe) readMerges(o *object) bool {
 	items := decodeField[[]json.RawMessage](o, "merges", "a list of pairs")
-	merges := make(map[pair]merge, len(items))
+	m.merges = make(map[pair]merge, len(items))
 	for rank, item := range items {
 		parts := []string{}
 		var text string
@@ -69,19 +69,24 @@ func readMerges(o *object, vocab map[string]int) map[pair]merge {
 		field := fmt.Sprintf("merges[%d]", rank)
 		if len(parts) != 2 {
 			o.wrong(field, shown(item), "two tokens")
-			return nil
+			return false
 		}
-		a, knownA := vocab[parts[0]]
-		b, knownB := vocab[parts[1]]
-		both, known := vocab[parts[0]+parts[1]]
-		if !knownA || !knownB || !known {
+		if !m.addMerge(rank, [2]string(parts)) {
 			o.wrong(field, shown(item), "two tokens of vocab that make a third one")
-			return nil
+			return false
 		}
-		// Of a pair that comes twice the last rank counts, as in the reference.
-		merges[pair{int32(a), int32(b)}] = merge{int32(rank), int32(both)}
 	}
-	return merges
+	return true
+}
+
+// addMerge tells whether the two parts are tokens and make one. Of a pair that comes twice
+// the last rank counts, as in the reference.
+func (m *bpe) addMerge(rank int, parts [2]string) bool {
+	first, knownFirst := m.ids[parts[0]]
+	second, knownSecond := m.ids[parts[1]]
+	both, known := m.ids[parts[0]+parts[1]]
+	m.merges[pair{int32(first), int32(second)}] = merge{int32(rank), int32(both)}
+	return knownFirst && knownSecond && known
 }
 
 func (m *bpe) tokenize(pieces []piece, word []byte) ([]piece, error) {

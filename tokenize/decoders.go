@@ -10,13 +10,7 @@ import (
 type decoderSequence []decoder
 
 func readDecoderSequence(o *object) decoder {
-	var s decoderSequence
-	for _, part := range o.list("decoders") {
-		if d := readKind(part, part.string("type"), decoders); d != nil {
-			s = append(s, d)
-		}
-	}
-	return s
+	return decoderSequence(components(o, "decoders", decoders))
 }
 
 // decodings are those of a sequence.

@@ -9,13 +9,7 @@ import (
 type normalizerSequence []normalizer
 
 func readNormalizerSequence(o *object) normalizer {
-	var s normalizerSequence
-	for _, part := range o.list("normalizers") {
-		if n := readKind(part, part.string("type"), normalizers); n != nil {
-			s = append(s, n)
-		}
-	}
-	return s
+	return normalizerSequence(components(o, "normalizers", normalizers))
 }
 
 func (s normalizerSequence) normalize(in, out *text) {

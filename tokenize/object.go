@@ -239,3 +239,12 @@ func readKind[T any](part *object, kind string, kinds map[string]func(*object) T
 	part.done()
 	return value
 }
+
+// components reads a list of parts of a pipeline.
+func components[T any](o *object, field string, kinds map[string]func(*object) T) []T {
+	var parts []T
+	for _, part := range o.list(field) {
+		parts = append(parts, readKind(part, part.string("type"), kinds))
+	}
+	return parts
+}

@@ -46,13 +46,8 @@ func parseRoot(root *object) *Tokenizer {
 	// transformers sets both anew for every call.
 	root.raw("truncation")
 	root.raw("padding")
-	t := &Tokenizer{
-		normalizer:   component(root, "normalizer", normalizers),
-		preTokenizer: component(root, "pre_tokenizer", preTokenizers),
-		template:     component(root, "post_processor", postProcessors),
-		decoder:      component(root, "decoder", decoders),
-		model:        readModel(root),
-	}
+	t := readStages(root)
+	t.model = readModel(root)
 	listed := readAddedTokens(root)
 	root.done()
 	if t.model == nil || len(root.log.errs) > 0 {
@@ -61,6 +56,16 @@ func parseRoot(root *object) *Tokenizer {
 	t.added = newAddedTokens(listed, t.model, t.normalizer)
 	t.special = t.specialIDs(bertRoles)
 	return t
+}
+
+// readStages reads all but the model.
+func readStages(root *object) *Tokenizer {
+	return &Tokenizer{
+		normalizer:   component(root, "normalizer", normalizers),
+		preTokenizer: component(root, "pre_tokenizer", preTokenizers),
+		template:     component(root, "post_processor", postProcessors),
+		decoder:      component(root, "decoder", decoders),
+	}
 }
 
 // readModel reads the model, whose type old files leave out.
@@ -82,27 +87,26 @@ func readModel(root *object) model {
 	return readKind(part, "", models)
 }
 
-func readAddedTokens(root *object) []addedToken {
+func readAddedTokens(root *object) []AddedToken {
 	if isNull(root.raw("added_tokens")) {
 		return nil
 	}
-	var tokens []addedToken
+	var tokens []AddedToken
 	for _, item := range root.list("added_tokens") {
-		token := readAddedToken(item)
-		token.id = item.int("id")
+		tokens = append(tokens, readAddedToken(item))
+		item.int("id") // the reference numbers them anew
 		item.done()
-		tokens = append(tokens, token)
 	}
 	return tokens
 }
 
-func readAddedToken(item *object) addedToken {
-	return addedToken{
-		content:    item.string("content"),
-		singleWord: item.bool("single_word"),
-		lstrip:     item.bool("lstrip"),
-		rstrip:     item.bool("rstrip"),
-		normalized: item.bool("normalized"),
-		special:    item.bool("special"),
+func readAddedToken(item *object) AddedToken {
+	return AddedToken{
+		Content:    item.string("content"),
+		SingleWord: item.bool("single_word"),
+		LStrip:     item.bool("lstrip"),
+		RStrip:     item.bool("rstrip"),
+		Normalized: item.bool("normalized"),
+		Special:    item.bool("special"),
 	}
 }

@@ -5,32 +5,32 @@ import (
 	"strconv"
 )
 
-// roles are the names of the special tokens, "" where there is none.
-type roles struct{ bos, eos, unk, sep, pad, cls, mask string }
+// Roles are the names of the special tokens, "" where there is none.
+type Roles struct{ Bos, Eos, Unk, Sep, Pad, Cls, Mask string }
 
 // SpecialIDs are the ids of the tokens with a role, -1 where there is none.
-type SpecialIDs struct{ Pad, Unk, Cls, Sep, Mask int }
+type SpecialIDs struct{ Bos, Eos, Pad, Unk, Cls, Sep, Mask int }
 
 // readRoles reads the names from a tokenizer_config.json or special_tokens_map.json.
-func readRoles(config *object) roles {
+func readRoles(config *object) Roles {
 	return bertRoles.updated(config)
 }
 
-var bertRoles = roles{unk: "[UNK]", sep: "[SEP]", pad: "[PAD]", cls: "[CLS]", mask: "[MASK]"}
+var bertRoles = Roles{Unk: "[UNK]", Sep: "[SEP]", Pad: "[PAD]", Cls: "[CLS]", Mask: "[MASK]"}
 
 // updated returns the roles with those that the object names; null takes a role away.
-func (r roles) updated(config *object) roles {
+func (r Roles) updated(config *object) Roles {
 	for _, field := range []struct {
 		name string
 		role *string
 	}{
-		{"bos_token", &r.bos},
-		{"eos_token", &r.eos},
-		{"unk_token", &r.unk},
-		{"sep_token", &r.sep},
-		{"pad_token", &r.pad},
-		{"cls_token", &r.cls},
-		{"mask_token", &r.mask},
+		{"bos_token", &r.Bos},
+		{"eos_token", &r.Eos},
+		{"unk_token", &r.Unk},
+		{"sep_token", &r.Sep},
+		{"pad_token", &r.Pad},
+		{"cls_token", &r.Cls},
+		{"mask_token", &r.Mask},
 	} {
 		if config.has(field.name) {
 			*field.role = config.tokenName(field.name)
@@ -40,8 +40,8 @@ func (r roles) updated(config *object) roles {
 }
 
 // inOrder returns the roles in the order in which transformers gives them ids.
-func (r roles) inOrder() []string {
-	return []string{r.bos, r.eos, r.unk, r.sep, r.pad, r.cls, r.mask}
+func (r Roles) inOrder() []string {
+	return []string{r.Bos, r.Eos, r.Unk, r.Sep, r.Pad, r.Cls, r.Mask}
 }
 
 // tokenName reads "[CLS]", {"content": "[CLS]", …} or null.
@@ -78,7 +78,7 @@ func (o *object) tokenNames(field string) []string {
 }
 
 // specialIDs looks the roles up; a role whose token is unknown has no id.
-func (t *Tokenizer) specialIDs(r roles) SpecialIDs {
+func (t *Tokenizer) specialIDs(r Roles) SpecialIDs {
 	find := func(names ...string) int {
 		for _, name := range names {
 			if id, ok := t.ID(name); ok && name != "" {
@@ -88,10 +88,12 @@ func (t *Tokenizer) specialIDs(r roles) SpecialIDs {
 		return -1
 	}
 	return SpecialIDs{
-		Pad:  find(r.pad, "<pad>"),
-		Unk:  find(r.unk, "<unk>"),
-		Cls:  find(r.cls, "<s>"),
-		Sep:  find(r.sep, "</s>"),
-		Mask: find(r.mask, "<mask>"),
+		Bos:  find(r.Bos),
+		Eos:  find(r.Eos),
+		Pad:  find(r.Pad, "<pad>"),
+		Unk:  find(r.Unk, "<unk>"),
+		Cls:  find(r.Cls, "<s>"),
+		Sep:  find(r.Sep, "</s>"),
+		Mask: find(r.Mask, "<mask>"),
 	}
 }

@@ -11,13 +11,7 @@ import (
 type sequence []preTokenizer
 
 func readSequence(o *object) preTokenizer {
-	var s sequence
-	for _, part := range o.list("pretokenizers") {
-		if p := readKind(part, part.string("type"), preTokenizers); p != nil {
-			s = append(s, p)
-		}
-	}
-	return s
+	return sequence(components(o, "pretokenizers", preTokenizers))
 }
 
 func (s sequence) preTokenize(t *text) {

@@ -38,16 +38,16 @@ func loadVocabulary(fsys fs.FS) (*Tokenizer, error) {
 	t := &Tokenizer{
 		normalizer:   newBertNormalizer(true, true, true, true).configured(config),
 		preTokenizer: bertPreTokenizer{},
-		model:        newWordPiece(vocab, tokens, names.unk, "##", 100),
+		model:        newWordPiece(vocab, tokens, names.Unk, "##", 100),
 		decoder:      newWordPieceDecoder("##", true),
 	}
 	log.file = "tokenizer_config.json"
-	if names.cls == "" || names.sep == "" {
+	if names.Cls == "" || names.Sep == "" {
 		log.add("cls_token, sep_token", "null", "two tokens: BERT's template needs them")
 	}
 	t.added = newAddedTokens(listed, t.model, t.normalizer)
 	t.special = t.specialIDs(names)
-	t.template = bertTemplate(t.named(names.cls), t.named(names.sep))
+	t.template = bertTemplate(t.named(names.Cls), t.named(names.Sep))
 	return t, log.err()
 }
 
@@ -77,17 +77,17 @@ func readVocabulary(data string) (map[string]int, map[int]string, error) {
 
 // listedTokens returns the added tokens in the order in which transformers
 // adds them: those with a number, the roles, the extra ones.
-func listedTokens(fsys fs.FS, config *object, names roles, log *problems) ([]addedToken, roles, error) {
-	var list []addedToken
+func listedTokens(fsys fs.FS, config *object, names Roles, log *problems) ([]AddedToken, Roles, error) {
+	var list []AddedToken
 	known := map[string]bool{"": true}
-	add := func(token addedToken) {
-		if !known[token.content] {
-			known[token.content] = true
+	add := func(token AddedToken) {
+		if !known[token.Content] {
+			known[token.Content] = true
 			list = append(list, token)
 		}
 	}
 	extras := extraTokens(config)
-	var numbered []addedToken
+	var numbered []AddedToken
 	if config.has("added_tokens_decoder") {
 		numbered = readNumbered(config)
 	} else {
@@ -102,47 +102,56 @@ func listedTokens(fsys fs.FS, config *object, names roles, log *problems) ([]add
 		}
 	}
 	for _, token := range numbered {
-		if slices.Contains(names.inOrder(), token.content) || slices.Contains(extras, token.content) {
-			token.special = true
+		if slices.Contains(names.inOrder(), token.Content) || slices.Contains(extras, token.Content) {
+			token.Special = true
 		}
 		add(token)
 	}
 	for _, name := range slices.Concat(names.inOrder(), extras) {
-		add(addedToken{content: name, special: true})
+		add(AddedToken{Content: name, Special: true})
 	}
 	return list, names, nil
 }
 
 // readNumbered reads added_tokens_decoder: {"0": {"content": "[PAD]", …}, …}.
-func readNumbered(config *object) []addedToken {
-	items := config.objects("added_tokens_decoder")
-	var tokens []addedToken
-	for key, item := range items {
+func readNumbered(config *object) []AddedToken {
+	var numbered []numberedToken
+	for key, item := range config.objects("added_tokens_decoder") {
 		number, err := strconv.Atoi(key)
 		if err != nil {
 			config.wrong("added_tokens_decoder", quoted(key), "ids as names")
 			continue
 		}
-		token := readAddedToken(item)
-		token.id = number
-		tokens = append(tokens, token)
+		numbered = append(numbered, numberedToken{number, readAddedToken(item)})
 	}
-	slices.SortFunc(tokens, func(a, b addedToken) int { return a.id - b.id })
+	return inOrder(numbered)
+}
+
+type numberedToken struct {
+	number int
+	token  AddedToken
+}
+
+func inOrder(numbered []numberedToken) []AddedToken {
+	slices.SortStableFunc(numbered, func(a, b numberedToken) int { return a.number - b.number })
+	tokens := make([]AddedToken, len(numbered))
+	for i, n := range numbered {
+		tokens[i] = n.token
+	}
 	return tokens
 }
 
 // readLegacyAdded reads added_tokens.json: {"<new>": 30522, …}.
-func readLegacyAdded(fsys fs.FS, log *problems) ([]addedToken, error) {
+func readLegacyAdded(fsys fs.FS, log *problems) ([]AddedToken, error) {
 	file, err := optionalFile(fsys, "added_tokens.json", log)
 	if err != nil {
 		return nil, err
 	}
-	var tokens []addedToken
+	var numbered []numberedToken
 	for _, content := range slices.Sorted(maps.Keys(file.fields)) {
-		tokens = append(tokens, addedToken{id: file.int(content), content: content, normalized: true})
+		numbered = append(numbered, numberedToken{file.int(content), AddedToken{Content: content, Normalized: true}})
 	}
-	slices.SortStableFunc(tokens, func(a, b addedToken) int { return a.id - b.id })
-	return tokens, nil
+	return inOrder(numbered), nil
 }
 
 // extraTokens reads the further special tokens, under their name of today or the older one.
