@@ -28,7 +28,11 @@ const allLinear = "all-linear"
 
 // defaultTargets are PEFT's for target_modules null.
 // Source: peft 0.21.2, utils/constants.py, TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.
-var defaultTargets = map[string][]string{"bert": {"query", "value"}}
+var defaultTargets = map[string][]string{
+	"bert":        {"query", "value"},
+	"roberta":     {"query", "value"},
+	"xlm-roberta": {"query", "value"},
+}
 
 // loraTargets returns the layers of the base that a config's LoRA adds to, in the
 // base's order. Source: peft 0.21.2, tuners/tuners_utils.py, check_target_module_exists,

@@ -149,11 +149,7 @@ func mergeAdapter(t testing.TB, base, adapter string) string {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	file, err := hfio.OpenAdapter(hfio.Dir(adapter), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
+	file := openAdapter(t, adapter)
 	config, tensors, err := b.Merge(file)
 	if err != nil {
 		t.Fatal(err)

@@ -282,6 +282,17 @@ func decode[Value any](t testing.TB, raw json.RawMessage) Value {
 	return value
 }
 
+// openAdapter opens an adapter directory for the time of the test.
+func openAdapter(t testing.TB, dir string) *hfio.Adapter {
+	t.Helper()
+	file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
 // openTensors reads a safetensors file whole.
 func openTensors(t testing.TB, path string) *hfio.SafeTensors {
 	t.Helper()

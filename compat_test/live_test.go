@@ -308,11 +308,7 @@ func (c cell) pythonResaves(t *testing.T, dir string) {
 // variant's fields, no sizes. Python's file is read for the fields' values only.
 func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 	t.Helper()
-	file, err := hfio.OpenAdapter(hfio.Dir(made), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
+	file := openAdapter(t, made)
 	python := file.Config
 	config := hfio.NewAdapterConfig(python.PeftType)
 	config.TaskType = hfio.TaskType(c.task)
@@ -439,11 +435,7 @@ func writeState(t *testing.T, path string, m *adapters.PeftModel) {
 // noErrors wants no error among the findings about a directory of PEFT's.
 func noErrors(t *testing.T, dir string, base *models.Model) {
 	t.Helper()
-	file, err := hfio.OpenAdapter(hfio.Dir(dir), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
+	file := openAdapter(t, dir)
 	shape := base.Backbone.Shape()
 	for _, finding := range adapters.Validate(file, &shape) {
 		if finding.Severity == adapters.Error {

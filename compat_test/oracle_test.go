@@ -69,6 +69,14 @@ func needOracle(t testing.TB) *oracle {
 // call runs one command of the oracle; an error of it ends the test.
 func (o *oracle) call(t testing.TB, arguments ...string) {
 	t.Helper()
+	if refused := o.ask(t, arguments...); refused != "" {
+		t.Fatalf("oracle %s: %s", strings.Join(arguments, " "), refused)
+	}
+}
+
+// ask runs one command of the oracle and returns its error, "" for none.
+func (o *oracle) ask(t testing.TB, arguments ...string) (refused string) {
+	t.Helper()
 	line, err := json.Marshal(arguments)
 	if err != nil {
 		t.Fatal(err)
@@ -84,9 +92,10 @@ func (o *oracle) call(t testing.TB, arguments ...string) {
 		OK    bool
 		Error string
 	}
-	if err := json.Unmarshal(reply, &result); err != nil || !result.OK {
+	if err := json.Unmarshal(reply, &result); err != nil || result.OK == (result.Error != "") {
 		t.Fatalf("oracle %s: %s", strings.Join(arguments, " "), reply)
 	}
+	return result.Error
 }
 
 // stop ends the process by closing its input.

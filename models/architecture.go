@@ -25,3 +25,14 @@ type Architecture struct {
 	Tasks map[string]Task
 	New   func(config hfio.ModelConfig, w *layer.Weights) (HeadedBackbone, error)
 }
+
+// NewBackbone makes the New of an Architecture from the function that reads its model.
+func NewBackbone[M HeadedBackbone](read func(hfio.ModelConfig, *layer.Weights) (M, error)) func(hfio.ModelConfig, *layer.Weights) (HeadedBackbone, error) {
+	return func(config hfio.ModelConfig, w *layer.Weights) (HeadedBackbone, error) {
+		m, err := read(config, w)
+		if err != nil {
+			return nil, err // not a nil M, which is no nil HeadedBackbone
+		}
+		return m, nil
+	}
+}

@@ -16,11 +16,15 @@ import (
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/bert"
 	"github.com/gopeft/gopeft/models/layer"
+	"github.com/gopeft/gopeft/models/roberta"
 )
 
 // architectures is the one table of them, by model_type.
 var architectures = map[string]models.Architecture{
-	"bert": bert.Architecture,
+	"bert":        bert.Architecture,
+	"camembert":   roberta.Architecture("Camembert"),
+	"roberta":     roberta.Architecture("Roberta"),
+	"xlm-roberta": roberta.Architecture("XLMRoberta"),
 }
 
 // ErrDType: no computation in numbers of this type.

@@ -11,26 +11,16 @@ import (
 
 // Architecture is BERT's entry in the table of models/auto.
 var Architecture = models.Architecture{
-	Prefix: "bert.",
-	Renamed: [][2]string{ // checkpoints converted from TensorFlow, as transformers renames them
-		{"LayerNorm.weight", "LayerNorm.gamma"},
-		{"LayerNorm.bias", "LayerNorm.beta"},
-	},
-	Tasks: map[string]models.Task{
-		"BertForSequenceClassification": models.SeqCls,
-		"BertForTokenClassification":    models.TokenCls,
-		"BertForQuestionAnswering":      models.QuestionAns,
-		"BertForMaskedLM":               models.MaskedLM,
-		"BertForPreTraining":            models.MaskedLM,
-		"BertModel":                     models.FeatureExtraction,
-	},
-	New: func(config hfio.ModelConfig, w *layer.Weights) (models.HeadedBackbone, error) {
-		m, err := New(config, w)
-		if err != nil {
-			return nil, err
-		}
-		return m, nil
-	},
+	Prefix:  "bert.",
+	Renamed: encoder.Renamed,
+	Tasks:   tasks(),
+	New:     models.NewBackbone(New),
+}
+
+func tasks() map[string]models.Task {
+	tasks := encoder.Tasks("Bert")
+	tasks["BertForPreTraining"] = models.MaskedLM // its other head, for next sentences, is left alone
+	return tasks
 }
 
 // Model is the encoder without pooler and head.

@@ -85,19 +85,15 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 func (w *Weights) Stored(name string, shape ...int) kernel.Values {
 	t, ok := w.tensor(name, shape)
 	words, inPlace := t.Words()
-	if !ok {
-		return kernel.Values{}
-	}
-	values := kernel.Values{Release: func() { w.state.checkpoint.Release(t) }}
 	switch {
+	case !ok:
+		return kernel.Values{}
 	case inPlace && t.DType == hfio.BF16:
-		values.BFloat16 = words
+		return kernel.Values{BFloat16: words}
 	case inPlace && t.DType == hfio.F16:
-		values.Float16 = words
-	default:
-		values.Float32 = w.float32s(name, t)
+		return kernel.Values{Float16: words}
 	}
-	return values
+	return kernel.Values{Float32: w.float32s(name, t)}
 }
 
 // Values is Stored as float32.

@@ -8,7 +8,7 @@ import warnings
 
 import transformers
 
-from . import adapters, bases, benching, forwards, goldens, initstats, models, selftest, stepping, training
+from . import adapters, bases, benching, encoders, forwards, goldens, initstats, models, selftest, stepping, training
 
 METHODS = list(adapters.METHODS)
 
@@ -30,7 +30,7 @@ def call(*argv):
 def parser():
     top = argparse.ArgumentParser(prog="oracle.py", description="Hugging Face transformers and PEFT as gopeft's witness.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_make_base, add_make_adapter, add_forward, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_batch, add_selftest):
+    for add in (add_make_base, add_make_adapter, add_forward, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_batch, add_selftest):
         add(commands)
     return top
 
@@ -166,6 +166,13 @@ def add_bench(commands):
 def add_goldens(commands):
     command = new(commands, "goldens", goldens.goldens, "every method and task on tiny models, with their expected numbers")
     command.add_argument("dir", metavar="DIR")
+
+
+def add_encoder_goldens(commands):
+    command = new(commands, "encoder-goldens", encoders.encoder_goldens, "a tiny model of every encoder architecture, with its expected numbers")
+    command.description, command.formatter_class = encoders.__doc__, argparse.RawDescriptionHelpFormatter
+    command.add_argument("dir", metavar="DIR")
+    command.add_argument("--only", nargs="*", choices=encoders.ARCHITECTURES, help="these only")
 
 
 def add_batch(commands):

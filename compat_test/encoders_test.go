@@ -1,0 +1,211 @@
+package compat_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+// encoders holds a tiny model of every encoder architecture but BERT, with transformers' numbers.
+const encoders = "testdata/encoders"
+
+var encoderTasks = []models.Task{models.SeqCls, models.TokenCls, models.QuestionAns, models.FeatureExtraction, models.MaskedLM}
+
+func eachEncoder(t *testing.T, test func(t *testing.T, folder string)) {
+	folders, err := filepath.Glob(filepath.Join(encoders, "*"))
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("%s: %d folders, %v", encoders, len(folders), err)
+	}
+	for _, folder := range folders {
+		t.Run(filepath.Base(folder), func(t *testing.T) { test(t, folder) })
+	}
+}
+
+// TestEncoderBase compares the bases alone, in every task.
+func TestEncoderBase(t *testing.T) {
+	eachEncoder(t, func(t *testing.T, folder string) {
+		examples := readLines[example](t, filepath.Join(folder, "input.jsonl"))
+		for _, task := range encoderTasks {
+			t.Run(string(task), func(t *testing.T) {
+				base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{Task: task}, 0)
+				want := readAnswers(t, filepath.Join(folder, string(task)+".jsonl"))
+				compareForward(t, tuned{forward: base.Forward, task: task}, examples[:len(want)], want)
+			})
+		}
+	})
+}
+
+// TestEncoderLora compares LoRA's answers with PEFT's, alone and merged into the base; saved again its directory is the same.
+func TestEncoderLora(t *testing.T) {
+	eachEncoder(t, func(t *testing.T, folder string) {
+		dir, ask := filepath.Join(folder, "lora"), tuned{task: models.SeqCls}
+		base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{}, 0)
+		m := loadAdapter(t, dir, base)
+		examples, want := readLines[example](t, filepath.Join(folder, "input.jsonl")), readAnswers(t, filepath.Join(folder, "lora.jsonl"))
+		ask.forward = m.Forward
+		compareForward(t, ask, examples, want)
+		ask.forward = openBase(t, mergeAdapter(t, filepath.Join(folder, "base"), dir), models.HeadSpec{}, 0).Forward
+		compareForward(t, ask, examples, want)
+		again := t.TempDir()
+		if err := adapters.Save(again, m); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(again, hfio.ReadmeFile)); err != nil {
+			t.Fatal(err)
+		}
+		sameFiles(t, again, dir)
+	})
+}
+
+// dropoutLine is what transformers answers in training, while one dropout drops (all but surely) everything.
+type dropoutLine struct {
+	Task  models.Task `json:"task"`
+	Field string      `json:"field"`
+}
+
+// TestEncoderDropout wants dropouts in transformers' places.
+func TestEncoderDropout(t *testing.T) {
+	eachEncoder(t, func(t *testing.T, folder string) {
+		file := filepath.Join(folder, "dropout.jsonl")
+		first := readLines[example](t, filepath.Join(folder, "input.jsonl"))[0]
+		want := readAnswers(t, file)
+		for i, line := range readLines[dropoutLine](t, file) {
+			t.Run(string(line.Task)+" "+line.Field, func(t *testing.T) {
+				model, base, err := auto.Load(withField(t, filepath.Join(folder, "base"), line.Field, 0.99999994), &auto.Options{Task: line.Task})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer base.Close()
+				logits, out, err := model.Forward(models.Batch{Sequences: sequences(first), Dropout: layer.NewDropout(1)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				compareAnswer(t, 0, answers(line.Task, logits, out)[0], want[i], outputATol)
+			})
+		}
+	})
+}
+
+// withField is a model directory with another value of a field of its config.
+func withField(t *testing.T, dir, field string, value any) fs.FS {
+	t.Helper()
+	files := fstest.MapFS{}
+	for name, data := range readDir(t, dir) {
+		files[name] = &fstest.MapFile{Data: []byte(data)}
+	}
+	config := decode[map[string]any](t, files["config.json"].Data)
+	if _, ok := config[field]; !ok {
+		t.Fatalf("the config has no %s", field)
+	}
+	config[field] = value
+	data, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["config.json"].Data = data
+	return files
+}
+
+// liveEncoder is an architecture with what PEFT does on it.
+type liveEncoder struct {
+	arch   string
+	fields string // of config.json, beyond the sizes
+	cells  map[models.Task][]string
+}
+
+var liveEncoders = []liveEncoder{
+	{arch: "roberta", fields: `{"pad_token_id": 1, "layer_norm_eps": 1e-5}`, cells: map[models.Task][]string{
+		models.SeqCls:            {"prompt", "ptuning-lstm", "prefix", "lora"},
+		models.TokenCls:          {"ptuning-mlp", "prefix-projection"},
+		models.QuestionAns:       {"prompt", "cartridge"},
+		models.FeatureExtraction: {"prompt", "prefix"},
+	}},
+	{arch: "xlm-roberta", cells: map[models.Task][]string{models.SeqCls: {"prefix"}, models.TokenCls: {"lora"}}},
+	{arch: "camembert", cells: map[models.Task][]string{models.SeqCls: {"prompt"}, models.QuestionAns: {"prefix"}}},
+}
+
+// TestLiveEncoders compares adapters on tiny random encoders, and masked words without one.
+func TestLiveEncoders(t *testing.T) {
+	o := needOracle(t)
+	for _, e := range liveEncoders {
+		t.Run(e.arch, func(t *testing.T) {
+			t.Run(string(models.MaskedLM), func(t *testing.T) { e.maskedWords(t, o) })
+			t.Run("LoRA's targets", func(t *testing.T) { e.defaultTargets(t, o) })
+			for _, c := range cases {
+				methods := e.cells[c.task]
+				if c.name != string(c.task) || methods == nil {
+					continue
+				}
+				t.Run(c.name, func(t *testing.T) {
+					base := e.base(t, o, c)
+					for _, v := range variants {
+						for _, method := range methods {
+							if v.name == method {
+								t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, v) })
+							}
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+func (e liveEncoder) base(t *testing.T, o *oracle, c taskCase) liveBase {
+	t.Helper()
+	base := liveBase{dir: t.TempDir(), vocab: 90, hidden: 24}
+	command := []string{"make-base", base.dir, "--arch", e.arch, "--task", string(c.task), "--num-labels", fmt.Sprint(max(c.labels, 1))}
+	if e.fields != "" {
+		command = append(command, "--set", e.fields)
+	}
+	sizes := strings.Fields("--layers 3 --hidden 24 --heads 3 --intermediate 40 --vocab 90 --max-positions 40")
+	o.call(t, append(command, sizes...)...)
+	return base
+}
+
+func (e liveEncoder) maskedWords(t *testing.T, o *oracle) {
+	c := taskCase{task: models.MaskedLM}
+	base := e.base(t, o, c)
+	model := openBase(t, base.dir, models.HeadSpec{Task: c.task}, 0)
+	input, output := filepath.Join(t.TempDir(), "input.jsonl"), filepath.Join(t.TempDir(), "output.jsonl")
+	examples := []example{{IDs: []int{5, 1, 7, 88, 1}}, {IDs: []int{0}}}
+	writeLines(t, input, examples)
+	o.call(t, "forward", "--base", base.dir, "--task", string(c.task), "--input", input, "--output", output)
+	compareForward(t, tuned{forward: model.Forward, task: c.task}, examples, readAnswers(t, output))
+}
+
+// defaultTargets compares what target_modules null stands for: names, or an error in both.
+func (e liveEncoder) defaultTargets(t *testing.T, o *oracle) {
+	c := taskCase{task: models.FeatureExtraction}
+	base := e.base(t, o, c)
+	config := hfio.NewAdapterConfig(hfio.Lora)
+	config.TaskType = hfio.FeatureExtraction
+	m, err := adapters.New(openBase(t, base.dir, models.HeadSpec{Task: c.task}, 0), config, adapters.Init{Rand: seeded(1)})
+	made := filepath.Join(t.TempDir(), "made")
+	refused := o.ask(t, "make-adapter", "--base", base.dir, "--task", string(c.task), "--method", "lora", "--out", made)
+	if refused != "" || err != nil {
+		if err == nil || !strings.Contains(refused, "Please specify `target_modules`") {
+			t.Errorf("gopeft says %v, PEFT %q", err, refused)
+		}
+		return
+	}
+	python := openAdapter(t, made).Config
+	got, want := decode[[]string](t, m.Config.TargetModules), decode[[]string](t, python.TargetModules)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,111 @@
+"""encoder-goldens: for every encoder architecture a tiny model with all its heads, and the numbers transformers and PEFT get from it.
+
+    DIR/ARCH/base/             the model: one backbone and the heads of all tasks
+    DIR/ARCH/input.jsonl       sequences
+    DIR/ARCH/TASK.jsonl        its outputs in evaluation; MASKED_LM for the first sequence
+    DIR/ARCH/dropout.jsonl     a line for each task and each dropout field of the config: the outputs for the first sequence in training, when that
+                               dropout drops all but surely everything and the others nothing
+    DIR/ARCH/lora/             an adapter directory without its model card, as PEFT saved it for SEQ_CLS
+    DIR/ARCH/lora.jsonl        the outputs with it
+"""
+
+import copy
+import json
+import random
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from . import bases, forwards, models
+
+VOCABULARY, LABELS = 41, 3
+SIZES = dict(num_hidden_layers=2, hidden_size=12, num_attention_heads=2, intermediate_size=20, vocab_size=VOCABULARY, max_position_embeddings=24)
+NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+SURELY = 0.99999994  # the greatest float32 below 1
+
+# The fields of each architecture's config beyond the sizes, and LoRA's targets, a pattern since PEFT writes a list in a random order.
+ARCHITECTURES = {
+    "roberta": dict(fields=NO_DROPOUT | dict(type_vocab_size=2, pad_token_id=2), lora=r".*\.(query|value|output\.dense)"),
+}
+TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION", "MASKED_LM")
+
+
+def encoder_goldens(args):
+    for number, (name, spec) in enumerate(ARCHITECTURES.items()):
+        if not args.only or name in args.only:
+            models.deterministic(args.seed + number, args.threads)
+            make(args.call, Path(args.dir) / name, name, spec, random.Random(number))
+
+
+def make(call, folder, name, spec, rng):
+    config = transformers.AutoConfig.for_model(name, **{**SIZES, **labelled(LABELS), **spec["fields"]})
+    make_base(folder / "base", config)
+    types = getattr(config, "type_vocab_size", 0)
+    inputs = [sequence(length, types, rng) for length in (6, 1, 11)]
+    # The padding token is a token like any other in a sequence that is not padded.
+    inputs[0]["input_ids"][3] = inputs[2]["input_ids"][0] = config.pad_token_id
+    models.write_jsonl(folder / "input.jsonl", inputs)
+    models.write_jsonl(folder / "first.jsonl", inputs[:1])
+    for task in TASKS:
+        source = "first" if task == "MASKED_LM" else "input"
+        call("forward", *model(folder, task), "--input", str(folder / f"{source}.jsonl"), "--output", str(folder / f"{task}.jsonl"))
+    (folder / "first.jsonl").unlink()
+    models.write_jsonl(folder / "dropout.jsonl", dropped(folder, config, inputs[0]))
+    make_lora(call, folder, name, spec)
+
+
+def labelled(count):
+    names = [f"LABEL_{i}" for i in range(count)]
+    return dict(id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)})
+
+
+def model(folder, task):
+    return ["--base", str(folder / "base"), "--task", task, *(["--num-labels", "2"] if task == "QUESTION_ANS" else [])]
+
+
+def make_base(folder, config):
+    """The heads of all tasks on the backbone of the first."""
+    tensors = {}
+    for task in ("MASKED_LM", "SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"):
+        own = copy.deepcopy(config)
+        if task == "QUESTION_ANS":
+            own.update(labelled(2))
+        head = models.TASKS[task].from_config(own)
+        bases.randomise(head)
+        head.save_pretrained(folder)
+        tensors = load_file(folder / "model.safetensors") | tensors
+    features = models.TASKS["FEATURE_EXTRACTION"].from_config(config)  # may have a pooler that the heads do without
+    bases.randomise(features)
+    tensors = {f"{features.base_model_prefix}.{name}": tensor for name, tensor in features.state_dict().items()} | tensors
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    file = folder / "config.json"
+    config.architectures = [models.TASKS["SEQ_CLS"]._model_mapping[type(config)].__name__]
+    file.write_text(config.to_json_string(use_diff=False))
+
+
+def sequence(length, types, rng):
+    row = {"input_ids": [rng.randrange(VOCABULARY) for _ in range(length)]}
+    return row | ({"token_type_ids": [rng.randrange(types) for _ in range(length)]} if types else {})
+
+
+def dropped(folder, config, example):
+    """The outputs of every task under every dropout."""
+    for task in TASKS[:-1]:
+        for field in sorted(key for key in config.to_dict() if "dropout" in key):
+            own = models.load_base(folder / "base", task, num_labels=2 if task == "QUESTION_ANS" else None)
+            changed = transformers.AutoConfig.from_pretrained(folder / "base", **{field: SURELY}, num_labels=own.config.num_labels)
+            training = type(own)(changed)
+            training.load_state_dict(own.state_dict())
+            training.set_attn_implementation("eager")
+            training.train()
+            yield {"task": task, "field": field} | forwards.values(forwards.run(training, task, example))
+
+
+def make_lora(call, folder, name, spec):
+    out = folder / "lora"
+    fields = {"r": 2, "lora_alpha": 3, "target_modules": spec["lora"]}
+    call("make-adapter", *model(folder, "SEQ_CLS"), "--method", "lora", "--out", str(out), "--base-name", "tiny-" + name, "--config", json.dumps(fields))
+    (out / "README.md").unlink()
+    call("forward", *model(folder, "SEQ_CLS"), "--adapter", str(out), "--input", str(folder / "input.jsonl"), "--output", str(folder / "lora.jsonl"))

@@ -1,0 +1,73 @@
+package auto
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"testing/fstest"
+
+	"github.com/nlpodyssey/spago/ag"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/modeltest"
+)
+
+// cached is a backbone that tells its keys and values.
+type cached interface {
+	Cache(models.Sequence) ([]models.KV, error)
+}
+
+// TestConformance runs the suite of backbones on the tiny encoders of compat_test.
+func TestConformance(t *testing.T) {
+	const folder = "../../compat_test/testdata/encoders"
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("%s: %d entries, %v", folder, len(entries), err)
+	}
+	for _, entry := range entries {
+		t.Run(entry.Name(), func(t *testing.T) {
+			base, err := Open(dropping(t, filepath.Join(folder, entry.Name(), "base")), &OpenOptions{Files: &hfio.OpenOptions{NoMap: true}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer base.Close()
+			modeltest.Run(t, modeltest.Suite{
+				Backbone: base.backbone, Backward: ag.Backward, Cache: base.backbone.(cached).Cache, Weights: tensorsOf(t, base.checkpoint),
+			})
+		})
+	}
+}
+
+var dropouts = regexp.MustCompile(`("\w*dropout\w*": )[\d.]+`)
+
+// dropping is a model directory with every dropout of its config above 0.
+func dropping(t *testing.T, dir string) fs.FS {
+	t.Helper()
+	files := fstest.MapFS{}
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: data}
+	}
+	files["config.json"].Data = dropouts.ReplaceAll(files["config.json"].Data, []byte("${1}0.2"))
+	return files
+}
+
+// tensorsOf returns all tensors of a checkpoint.
+func tensorsOf(t *testing.T, checkpoint *hfio.Checkpoint) []hfio.Tensor {
+	t.Helper()
+	var all []hfio.Tensor
+	for _, name := range checkpoint.Names() {
+		tensor, err := checkpoint.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, tensor)
+	}
+	return all
+}
