@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 
@@ -173,13 +174,13 @@ func wantArgs(c *cli.Context, names ...string) ([]string, error) {
 	return nil, usagef("%s: found %d arguments, want %s", c.Command.Name, len(args), usageOf(names))
 }
 
-// openDir returns the files of a directory, which must be there.
+// openDir returns the files of a directory, or a GGUF file, which must be there.
 func openDir(path string) (fs.FS, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.IsDir() {
+	if !info.IsDir() && filepath.Ext(path) != ".gguf" {
 		return nil, fmt.Errorf("%s: found a file, want a directory", path)
 	}
 	return hfio.Dir(path), nil

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/edsrzf/mmap-go"
 )
@@ -24,12 +25,35 @@ type OpenOptions struct {
 
 // Dir returns the files of a directory of the disk, as os.DirFS does, and
 // remembers its path so that errors name dir/config.json and not config.json.
-// Symbolic links are followed: the hub's cache is made of them.
-func Dir(path string) fs.FS { return dirFS{path: path, FS: os.DirFS(path)} }
+// Symbolic links are followed: the hub's cache is made of them. The path of a GGUF file,
+// which is a whole model, gives a directory that holds that file only.
+func Dir(path string) fs.FS {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && filepath.Ext(path) == ".gguf" {
+		dir := filepath.Dir(path)
+		return dirFS{path: dir, only: filepath.Base(path), FS: os.DirFS(dir)}
+	}
+	return dirFS{path: path, FS: os.DirFS(path)}
+}
 
 type dirFS struct {
 	fs.FS
 	path string
+	only string // the one file that is there; "": all are
+}
+
+func (d dirFS) Open(name string) (fs.File, error) {
+	if d.only != "" && name != d.only {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return d.FS.Open(name)
+}
+
+func (d dirFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(d.FS, name)
+	if d.only != "" {
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() != d.only })
+	}
+	return entries, err
 }
 
 // Sub keeps the path known in sub-directories.

@@ -208,6 +208,53 @@ def save_types(out):
     (out / "types.json").write_text(json.dumps(want, indent=1))
 
 
+LLAMA_TOKENS = ["<unk>", "<s>", "</s>", "<0x41>", "\u2581", "a", "b", "c", "\u2581a", "\u2581ab", "ab", "bc", "abc", "  "]
+GEMMA_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", " ", "  ", "   ", "a", "b", "ab", "\u2581a", "\u2581ab", "<unused0>", "<0x41>"]
+BYTE_TOKENS = ["a", "b", "ab", "<|endoftext|>", "<|x|>", "2", "1", "12", "\u4f60", "<think>"]
+TOKENIZERS = {
+    # name: architecture, model, pre, tokens, types, scores, merges, flags
+    "llama": ("llama", "llama", None, LLAMA_TOKENS, [2, 3, 3, 6] + [1] * 9 + [4], [0.0] * 4 + [-4, -9, -8, -7, -1, -3, -2, -2, -5, -6], None, {}),
+    "gemma": ("gemma2", "llama", None, GEMMA_TOKENS, [3, 3, 3, 2, 3] + [1] * 8 + [4, 6], [0.0] * 15, None, dict(add_bos_token=True)),
+    "phi3": ("phi3", "llama", None, LLAMA_TOKENS, [2, 3, 3, 6] + [1] * 9 + [4], [-float(i) for i in range(14)], None, dict(add_bos_token=False)),
+    "gpt-2": ("gpt2", "gpt2", "gpt-2", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b", "1 2"], {}),
+    "llama-bpe": ("llama", "gpt2", "llama-bpe", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], dict(add_bos_token=True, add_eos_token=True)),
+    "qwen2": ("qwen2", "gpt2", "qwen2", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
+    "nemo": ("llama", "gpt2", "tekken", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
+    "smollm": ("llama", "gpt2", "smollm", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
+}
+
+
+def save_tokenizers(out):
+    """Files with a tokenizer and no tensors, and the tokenizer.json that transformers makes of them."""
+    fresh(out)
+    for name, (arch, model, pre, tokens, types, scores, merges, flags) in TOKENIZERS.items():
+        path = out / (name + ".gguf")
+        w = gguf.GGUFWriter(path, arch)
+        w.add_tokenizer_model(model)
+        w.add_token_list(tokens)
+        w.add_token_types(types)
+        if pre:
+            w.add_tokenizer_pre(pre)
+        if scores:
+            w.add_token_scores([float(s) for s in scores])
+        if merges:
+            w.add_token_merges(merges)
+        first = 3 if model == "gpt2" else 1
+        w.add_bos_token_id(first + (arch != "llama" and model == "llama"))
+        w.add_eos_token_id(first + (arch == "llama" or model == "gpt2"))
+        for flag, value in flags.items():
+            getattr(w, "add_" + flag)(value)
+        for write in (w.write_header_to_file, w.write_kv_data_to_file, w.write_tensors_to_file, w.close):
+            write()
+        want = json.loads(T.AutoTokenizer.from_pretrained(out, gguf_file=path.name).backend_tokenizer.to_str())
+        # transformers leaves these out: llama.cpp (llama-vocab.cpp) and the models' own tokenizer.json have them.
+        if pre in ("llama-bpe", "tekken"):
+            want["model"]["ignore_merges"] = True
+        if pre == "smollm":
+            want["pre_tokenizer"] = dict(type="Sequence", pretokenizers=[dict(type="Digits", individual_digits=True), want["pre_tokenizer"]])
+        (out / (name + ".json")).write_text(json.dumps(want, indent=1, ensure_ascii=False))
+
+
 def save_seeds(out):
     fresh(out / "fuzz" / "FuzzGGUF")
     whole = (out / "gguf" / "llama" / "model.gguf").read_bytes()
@@ -231,6 +278,7 @@ def main():
     fresh(out / "gguf")
     save_models(out / "gguf")
     save_types(out / "gguf")
+    save_tokenizers(out / "gguf" / "tokenizers")
     save_seeds(out)
     versions = ", ".join(f"{m.__name__} {v}" for m, v in ((transformers, transformers.__version__), (torch, torch.__version__), (gguf, "0.19.0")))
     (out / "gguf" / "README.md").write_text(f"Made by compat_test/oracle/gguf_fixtures.py, never by gopeft, with\n{versions}.\n")
