@@ -40,7 +40,7 @@ func runInspect(c *cli.Context) error {
 	switch {
 	case has(dir, hfio.AdapterConfigFile):
 		shown, err = inspectAdapter(dir)
-	case has(dir, "config.json"):
+	case has(dir, hfio.ModelConfigFile), holdsGGUF(dir):
 		shown, err = inspectModel(dir)
 	default:
 		return fmt.Errorf("%s: found neither %s nor config.json, want an adapter or a model directory", args[0], hfio.AdapterConfigFile)
@@ -159,6 +159,13 @@ func inPython(method hfio.PeftType, findings []adapters.Finding) string {
 		return "PEFT loads it, to predict or to train it further"
 	}
 	return "PEFT loads it to predict; it trains no saved prompt further"
+}
+
+// holdsGGUF tells whether a model's weights are in a GGUF file. Too many of them count,
+// so that opening reports it.
+func holdsGGUF(dir fs.FS) bool {
+	name, err := hfio.FindGGUF(dir)
+	return name != "" || err != nil
 }
 
 func inspectModel(dir fs.FS) (inspected, error) {

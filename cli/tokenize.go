@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/tokenize"
 )
 
@@ -53,14 +54,14 @@ func runTokenize(c *cli.Context) error {
 	})
 }
 
-// openTokenizer reads a tokenizer.json or the tokenizer of a model directory.
+// openTokenizer reads a tokenizer.json or the tokenizer of a model: of its directory or GGUF file.
 func openTokenizer(path string) (*tokenize.Tokenizer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
-		return tokenize.Load(hfio.Dir(path))
+	if info.IsDir() || filepath.Ext(path) == ".gguf" {
+		return predict.LoadTokenizer(hfio.Dir(path))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

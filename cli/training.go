@@ -15,8 +15,8 @@ import (
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/template"
-	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -129,7 +129,7 @@ func startingPoint(c *cli.Context) (start, error) {
 
 // fill makes the adapter and the features.
 func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.Data, opts *train.DataOptions) error {
-	tokenizer, err := tokenize.Load(files)
+	tokenizer, err := predict.LoadTokenizer(files)
 	if err != nil {
 		return fmt.Errorf("%s: %w", baseName(c), err)
 	}

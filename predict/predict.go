@@ -57,8 +57,17 @@ func OpenBase(fsys fs.FS, opts *Options) (*Base, error) {
 	}
 	b := &Base{model: model}
 	b.pools.New = func() any { return models.NewPool() }
-	b.tokenizer, b.tokenizerErr = tokenize.Load(fsys)
+	b.tokenizer, b.tokenizerErr = LoadTokenizer(fsys)
 	return b, nil
+}
+
+// LoadTokenizer reads the tokenizer of a model directory, or the one in its GGUF file.
+func LoadTokenizer(fsys fs.FS) (*tokenize.Tokenizer, error) {
+	files, err := hfio.TokenizerFiles(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return tokenize.Load(files)
 }
 
 // Close gives the base's mapped files back.
