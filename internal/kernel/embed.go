@@ -1,49 +1,88 @@
 package kernel
 
-import "github.com/nlpodyssey/spago/mat"
+import (
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+)
 
-// Lookup names rows of a frozen embedding table.
+// Lookup names rows of an embedding table.
 type Lookup struct {
 	Table Values // [n, Width]
 	Width int
 	Index []int // a row of Table for each row of the result
+	// Trained is the parameter whose values the table is, [n, Width]; nil: the table is frozen.
+	Trained *nn.Param
 }
 
 // Embed returns the sum of the rows that each lookup names, added in the order
-// of the lookups: a leaf [len(Index), Width] in memory of the pool, which may be nil.
-func Embed(pool *Pool, first Lookup, more ...Lookup) *Tensor {
+// of the lookups: [len(Index), Width] in memory of the pool, which may be nil.
+func Embed(pool *Pool, first Lookup, more ...Lookup) mat.Tensor {
 	lookups := append([]Lookup{first}, more...)
 	checkLookups("Embed", lookups, len(first.Index), first.Width)
-	y := pool.tensor(len(first.Index), first.Width)
-	for i, r := range first.Index {
-		first.Table.Widen(y.data[i*first.Width:][:first.Width], r*first.Width)
-	}
-	addLookups(y, more)
-	return y
+	return run(&embedding{pool: pool, lookups: lookups})
 }
 
 // AddEmbed returns x [R, d] plus the rows that each lookup names, added in the
 // order of the lookups.
 func AddEmbed(x mat.Tensor, lookups ...Lookup) mat.Tensor {
 	checkLookups("AddEmbed", lookups, Rows(x), Cols(x))
-	return run(&embedding{x, lookups})
+	return run(&embedding{x: x, lookups: lookups})
 }
 
 type embedding struct {
-	x       mat.Tensor
+	x       mat.Tensor // nil: the first lookup's rows
+	pool    *Pool      // where x is nil
 	lookups []Lookup
 }
 
-func (o *embedding) operands() []mat.Tensor { return []mat.Tensor{o.x} }
+func (o *embedding) operands() []mat.Tensor {
+	var operands []mat.Tensor
+	if o.x != nil {
+		operands = append(operands, o.x)
+	}
+	for _, l := range o.lookups {
+		if l.Trained != nil {
+			operands = append(operands, l.Trained)
+		}
+	}
+	return operands
+}
 
 func (o *embedding) forward(m *memory) *Tensor {
-	y := m.like(o.x, Data(o.x))
-	addLookups(y, o.lookups)
+	if o.x != nil {
+		y := m.like(o.x, Data(o.x))
+		addLookups(y, o.lookups)
+		return y
+	}
+	m.pool = o.pool
+	first := o.lookups[0]
+	y := m.take(len(first.Index), first.Width)
+	for i, r := range first.Index {
+		first.Table.Widen(y.data[i*first.Width:][:first.Width], r*first.Width)
+	}
+	addLookups(y, o.lookups[1:])
 	return y
 }
 
 func (o *embedding) backward(m *memory, gradient []float32) {
-	m.accumulate(o.x, m.like(o.x, gradient))
+	if o.x != nil && o.x.RequiresGrad() {
+		m.accumulate(o.x, m.like(o.x, gradient))
+	}
+	for _, l := range o.lookups {
+		if l.Trained != nil && l.Trained.RequiresGrad() {
+			m.accumulate(l.Trained, l.gradient(m, gradient))
+		}
+	}
+}
+
+// gradient adds the rows of the result's gradient to those of the table that they came
+// from, in order. Rows that were not looked up get zeros, as in torch.
+func (l Lookup) gradient(m *memory, gradient []float32) *Tensor {
+	total := m.zeros(Rows(l.Trained), l.Width)
+	for i, r := range l.Index {
+		addTo(total.data[r*l.Width:][:l.Width], gradient[i*l.Width:][:l.Width])
+	}
+	return total
 }
 
 func addLookups(y *Tensor, lookups []Lookup) {
@@ -62,6 +101,9 @@ func checkLookups(op string, lookups []Lookup, rows, width int) {
 	for n, l := range lookups {
 		if l.Width != width || l.Width < 1 || l.Table.Len()%l.Width != 0 {
 			fail(op, "table %d has %d values in rows of %d, want rows of %d", n, l.Table.Len(), l.Width, width)
+		}
+		if l.Trained != nil && (Cols(l.Trained) != l.Width || l.Trained.Size() != l.Table.Len()) {
+			fail(op, "table %d has %d values in rows of %d, its parameter is %v", n, l.Table.Len(), l.Width, l.Trained.Shape())
 		}
 		if len(l.Index) != rows {
 			fail(op, "table %d is asked for %d rows, want %d", n, len(l.Index), rows)

@@ -22,6 +22,9 @@ func TestShapeErrors(t *testing.T) {
 	wrong.HiddenBias = p(8, 1)
 	nan := float32(math.NaN())
 
+	table := func(index ...int) kernel.Lookup {
+		return kernel.Lookup{Table: kernel.Values{Float32: f(4)}, Width: 2, Index: index}
+	}
 	tests := []struct {
 		name, op, says string
 		call           func()
@@ -40,6 +43,8 @@ func TestShapeErrors(t *testing.T) {
 		{"pick", "LogProbabilities", "sum 0 picks [0, 3] of groups [2, 3]", func() { kernel.LogProbabilities(x(4, 3), 2, [][]kernel.Pick{{{Col: 3}}}) }},
 		{"residual", "AddLayerNorm", "the residual [3 4]", func() { kernel.AddLayerNorm(x(4, 3), x(3, 4), f(3), f(3), 1) }},
 		{"gamma", "AddLayerNorm", "gamma has 4 values", func() { kernel.AddLayerNorm(x(4, 3), nil, f(4), f(3), 1) }},
+		{"trained gamma", "AddLayerNormParam", "gamma has 4 values", func() { kernel.AddLayerNormParam(x(4, 3), nil, p(1, 4), p(1, 3), 1) }},
+		{"no linears", "LinearParam", "no parts", func() { kernel.LinearParams(x(4, 3)) }},
 		{"beta", "AddLayerNorm", "beta 2", func() { kernel.AddLayerNorm(x(4, 3), nil, f(3), f(2), 1) }},
 		{"rms gamma", "RMSNorm", "gamma has 4 values", func() { kernel.RMSNorm(x(4, 3), f(4), 1) }},
 		{"norm of heads", "QKNorm", "not heads of one size for 2 heads", func() { kernel.QKNorm(x(4, 9), 2, 1, f(3), f(3), 1) }},
@@ -76,10 +81,13 @@ func TestShapeErrors(t *testing.T) {
 		{"unknown task", "TaskPrompts", "task 1 is 2, want different ones below 2", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 3), []int{0, 2}) }},
 		{"task twice", "TaskPrompts", "task 1 is 0", func() { kernel.TaskPrompts(x(2, 3), x(4, 1), x(2, 3), []int{0, 0}) }},
 		{"embed rows", "Embed", "asked for 1 rows, want 2", func() {
-			kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0, 1}}, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}})
+			kernel.Embed(nil, table(0, 1), table(0))
 		}},
-		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{2}}) }},
-		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), kernel.Lookup{kernel.Values{Float32: f(4)}, 2, []int{0}}) }},
+		{"embed index", "Embed", "index 0 is row 2 of 2", func() { kernel.Embed(nil, table(2)) }},
+		{"embed width", "AddEmbed", "rows of 3", func() { kernel.AddEmbed(x(1, 3), table(0)) }},
+		{"embed parameter", "Embed", "its parameter is [3 2]", func() {
+			kernel.Embed(nil, kernel.Lookup{Table: kernel.Values{Float32: f(4)}, Width: 2, Index: []int{0}, Trained: p(3, 2)})
+		}},
 		{"heads", "Attention", "not heads of one size for 2 heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 2}) }},
 		{"no heads", "Attention", "heads", func() { kernel.Attention(x(4, 9), span, nil, kernel.AttentionOptions{Heads: 0}) }},
 		{"key heads", "Attention", "3 heads and 2 key heads", func() {

@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"github.com/nlpodyssey/spago/mat"
-	"github.com/nlpodyssey/spago/nn"
-)
+import "github.com/nlpodyssey/spago/mat"
 
 // Linear returns x·Wᵀ + bias, [R, out], for x [R, in], plus the deltas; bias has out
 // values, or is nil. Weight and bias are frozen.
@@ -65,59 +62,5 @@ func (o *linear) backward(m *memory, gradient []float32) {
 	}
 	if gx != nil {
 		m.accumulate(o.x, gx)
-	}
-}
-
-// LinearParam returns x·wᵀ + b, [R, out], for x [R, in] with a trained weight w
-// [out, in] and a trained bias b [1, out] or nil.
-func LinearParam(x mat.Tensor, w, b *nn.Param) mat.Tensor {
-	if Cols(x) != Cols(w) {
-		fail("LinearParam", "x is %v, w is %v", x.Shape(), w.Shape())
-	}
-	if b != nil && (Rows(b) != 1 || Cols(b) != Rows(w)) {
-		fail("LinearParam", "b is %v, want [1 %d]", b.Shape(), Rows(w))
-	}
-	return run(&linearParam{x, w, b})
-}
-
-type linearParam struct {
-	x    mat.Tensor
-	w, b *nn.Param
-}
-
-func (o *linearParam) operands() []mat.Tensor {
-	if o.b == nil {
-		return []mat.Tensor{o.x, o.w}
-	}
-	return []mat.Tensor{o.x, o.w, o.b}
-}
-
-func (o *linearParam) forward(m *memory) *Tensor {
-	if o.w.RequiresGrad() {
-		m.keep(o.x)
-	}
-	y := m.take(Rows(o.x), Rows(o.w))
-	var bias []float32
-	if o.b != nil {
-		bias = Data(o.b)
-	}
-	multiplyNT(y.view(), viewOf(o.x), viewOf(o.w), bias)
-	return y
-}
-
-func (o *linearParam) backward(m *memory, gradient []float32) {
-	gy := view{gradient, Rows(o.x), Rows(o.w), Rows(o.w)}
-	if o.x.RequiresGrad() {
-		gx := m.take(Rows(o.x), Cols(o.x))
-		multiplyNN(gx.view(), gy, viewOf(o.w))
-		m.accumulate(o.x, gx)
-	}
-	if o.w.RequiresGrad() {
-		gw := m.take(Rows(o.w), Cols(o.w))
-		multiplyTN(gw.view(), gy, viewOf(o.x), false)
-		m.accumulate(o.w, gw)
-	}
-	if o.b != nil && o.b.RequiresGrad() {
-		m.accumulate(o.b, m.like(o.b, columnSums(gy)))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
 
 	"github.com/gopeft/gopeft/internal/simd"
 )
@@ -12,29 +13,44 @@ import (
 // with frozen gamma and beta [d]; residual may be nil. The variance is the biased
 // one, eps is added to it: torch.nn.LayerNorm.
 func AddLayerNorm(x, residual mat.Tensor, gamma, beta []float32, eps float32) mat.Tensor {
+	checkLayerNorm("AddLayerNorm", x, residual, gamma, beta)
+	return run(&layerNorm{x: x, residual: residual, gamma: gamma, beta: beta, eps: eps})
+}
+
+// AddLayerNormParam is [AddLayerNorm] with trained gamma and beta, [1, d].
+func AddLayerNormParam(x, residual mat.Tensor, gamma, beta *nn.Param, eps float32) mat.Tensor {
+	checkLayerNorm("AddLayerNormParam", x, residual, Data(gamma), Data(beta))
+	return run(&layerNorm{x: x, residual: residual, gamma: Data(gamma), beta: Data(beta), eps: eps, trained: []*nn.Param{gamma, beta}})
+}
+
+func checkLayerNorm(op string, x, residual mat.Tensor, gamma, beta []float32) {
 	d := Cols(x)
 	if residual != nil && !slices.Equal(x.Shape(), residual.Shape()) {
-		fail("AddLayerNorm", "x is %v, the residual %v", x.Shape(), residual.Shape())
+		fail(op, "x is %v, the residual %v", x.Shape(), residual.Shape())
 	}
 	if len(gamma) != d || len(beta) != d || d == 0 {
-		fail("AddLayerNorm", "x is %v, gamma has %d values and beta %d", x.Shape(), len(gamma), len(beta))
+		fail(op, "x is %v, gamma has %d values and beta %d", x.Shape(), len(gamma), len(beta))
 	}
-	return run(&layerNorm{x: x, residual: residual, gamma: gamma, beta: beta, eps: eps})
 }
 
 type layerNorm struct {
 	x, residual mat.Tensor
 	gamma, beta []float32
 	eps         float32
-	normal      *Tensor // the rows before gamma and beta, kept for the gradient
-	inverse     *Tensor // 1/deviation of each row
+	trained     []*nn.Param // gamma and beta; nil: they are frozen
+	normal      *Tensor     // the rows before gamma and beta, kept for the gradient
+	inverse     *Tensor     // 1/deviation of each row
 }
 
 func (o *layerNorm) operands() []mat.Tensor {
-	if o.residual == nil {
-		return []mat.Tensor{o.x}
+	operands := []mat.Tensor{o.x}
+	if o.residual != nil {
+		operands = append(operands, o.residual)
 	}
-	return []mat.Tensor{o.x, o.residual}
+	for _, p := range o.trained {
+		operands = append(operands, p)
+	}
+	return operands
 }
 
 func (o *layerNorm) forward(m *memory) *Tensor {
@@ -71,6 +87,9 @@ func (o *layerNorm) forward(m *memory) *Tensor {
 
 func (o *layerNorm) backward(m *memory, gradient []float32) {
 	rows, d := Rows(o.x), Cols(o.x)
+	if o.trained != nil {
+		o.parameterGradients(m, view{gradient, rows, d, d})
+	}
 	gx := m.take(rows, d)
 	eachRow(rows, d, func(from, to int) {
 		for r := from; r < to; r++ {
@@ -85,4 +104,14 @@ func (o *layerNorm) backward(m *memory, gradient []float32) {
 		return
 	}
 	gx.release()
+}
+
+func (o *layerNorm) parameterGradients(m *memory, gy view) {
+	gamma, beta := o.trained[0], o.trained[1]
+	if gamma.RequiresGrad() {
+		m.accumulate(gamma, m.like(gamma, columnProducts(gy, o.normal.view())))
+	}
+	if beta.RequiresGrad() {
+		m.accumulate(beta, m.like(beta, columnSums(gy)))
+	}
 }

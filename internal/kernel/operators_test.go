@@ -53,6 +53,29 @@ func TestLinearParam(t *testing.T) {
 	t.Run("no bias", operatorCase{inputs: inputs[:2], params: true, build: build, reference: reference}.run)
 }
 
+func TestLinearParams(t *testing.T) {
+	param := func(x mat.Tensor) *nn.Param { return x.(*nn.Param) }
+	for _, rows := range []int{1, 40} {
+		operatorCase{
+			params: true,
+			inputs: []input{random("x", rows, 5), random("w", 6, 5), random("b", 1, 6), random("v", 3, 5), random("u", 70, 5), random("c", 1, 70)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				return kernel.LinearParams(x[0], kernel.LinearPart{Weight: param(x[1]), Bias: param(x[2])},
+					kernel.LinearPart{Weight: param(x[3])}, kernel.LinearPart{Weight: param(x[4]), Bias: param(x[5])})
+			},
+			reference: func(x [][]float64) (y []float64) {
+				first, second, third := product(x[0], x[1], rows, 6, 5), product(x[0], x[3], rows, 3, 5), product(x[0], x[4], rows, 70, 5)
+				addRow(first, x[2])
+				addRow(third, x[5])
+				for r := range rows {
+					y = append(append(append(y, first[r*6:][:6]...), second[r*3:][:3]...), third[r*70:][:70]...)
+				}
+				return y
+			},
+		}.run(t)
+	}
+}
+
 // What three layers read goes down a chain, and gets the sum of their gradients.
 func TestTee(t *testing.T) {
 	operatorCase{
@@ -93,6 +116,19 @@ func TestAddLayerNorm(t *testing.T) {
 			return h
 		},
 	}
+	trained := c
+	trained.params, trained.inputs = true, []input{random("x", 6, d), random("gamma", 1, d), random("beta", 1, d)}
+	trained.build = func(x []mat.Tensor) mat.Tensor {
+		return kernel.AddLayerNormParam(x[0], nil, x[1].(*nn.Param), x[2].(*nn.Param), eps)
+	}
+	trained.reference = func(x [][]float64) []float64 {
+		h := append([]float64(nil), x[0]...)
+		for r := 0; r < len(h); r += d {
+			normalise(h[r:][:d], x[1], x[2], eps)
+		}
+		return h
+	}
+	t.Run("trained", trained.run)
 	c.inputs = []input{random("x", 6, d), random("residual", 6, d)}
 	t.Run("residual", c.run)
 	c.inputs = c.inputs[:1]
@@ -289,9 +325,45 @@ func TestTaskPrompts(t *testing.T) {
 	}.run(t)
 }
 
+func TestEmbedTrained(t *testing.T) {
+	const d = 4
+	words, types := []int{4, 0, 4, 2}, []int{1, 1, 1, 0}
+	lookup := func(x mat.Tensor, index []int) kernel.Lookup {
+		return kernel.Lookup{Table: kernel.Values{Float32: kernel.Data(x)}, Width: d, Index: index, Trained: x.(*nn.Param)}
+	}
+	t.Run("Embed", operatorCase{
+		params: true,
+		inputs: []input{random("x", 4, d), random("words", 5, d), random("types", 2, d)},
+		build: func(x []mat.Tensor) mat.Tensor {
+			return kernel.Add(x[0], kernel.Embed(nil, lookup(x[1], words), lookup(x[2], types)))
+		},
+		reference: func(x [][]float64) []float64 {
+			y := append([]float64(nil), x[0]...)
+			for i := range words {
+				addRow(y[i*d:][:d], x[1][words[i]*d:][:d])
+				addRow(y[i*d:][:d], x[2][types[i]*d:][:d])
+			}
+			return y
+		},
+	}.run)
+	t.Run("AddEmbed", operatorCase{
+		params: true,
+		inputs: []input{random("x", 4, d), random("types", 2, d)},
+		build:  func(x []mat.Tensor) mat.Tensor { return kernel.AddEmbed(x[0], lookup(x[1], types)) },
+		reference: func(x [][]float64) []float64 {
+			y := append([]float64(nil), x[0]...)
+			for i, r := range types {
+				addRow(y[i*d:][:d], x[1][r*d:][:d])
+			}
+			return y
+		},
+	}.run)
+}
+
 func TestEmbed(t *testing.T) {
 	words, types := numtest.Normal(1, 5*3, 1), numtest.Normal(2, 2*3, 1)
-	got := kernel.Embed(nil, kernel.Lookup{kernel.Values{Float32: words}, 3, []int{4, 0, 4}}, kernel.Lookup{kernel.Values{Float32: types}, 3, []int{1, 1, 0}})
+	got := kernel.Embed(nil, kernel.Lookup{Table: kernel.Values{Float32: words}, Width: 3, Index: []int{4, 0, 4}},
+		kernel.Lookup{Table: kernel.Values{Float32: types}, Width: 3, Index: []int{1, 1, 0}})
 	var want []float32
 	for i, w := range []int{4, 0, 4} {
 		for c := range 3 {
