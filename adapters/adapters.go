@@ -74,7 +74,7 @@ type Init struct {
 // a given size that does not fit the base is a [MismatchError].
 func New(base *models.Model, cfg hfio.AdapterConfig, init Init) (_ *PeftModel, err error) {
 	defer models.Guard(&err)
-	m, err := methodOf(cfg.PeftType)
+	m, err := methodFor(cfg.PeftType, base)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func Load(fsys fs.FS, base *models.Model) (*PeftModel, error) {
 // it needs: the file may be closed afterwards.
 func FromFile(file *hfio.Adapter, base *models.Model) (_ *PeftModel, err error) {
 	defer models.Guard(&err)
-	m, err := methodOf(file.Config.PeftType)
+	m, err := methodFor(file.Config.PeftType, base)
 	if err != nil {
 		return nil, err
 	}

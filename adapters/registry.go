@@ -57,6 +57,14 @@ func methodOf(peftType hfio.PeftType) (method, error) {
 	return method{}, fmt.Errorf("%w: peft_type is %q, want one of %s", ErrUnknownMethod, peftType, strings.Join(known, ", "))
 }
 
+// methodFor returns the method of an adapter on a base, which must be frozen.
+func methodFor(peftType hfio.PeftType, base *models.Model) (method, error) {
+	if base.Params != nil {
+		return method{}, fmt.Errorf("%w: the base was opened to be trained itself, want a frozen one", ErrConfig)
+	}
+	return methodOf(peftType)
+}
+
 // isDelta tells whether what a method trains is added to layers.
 func isDelta(peftType hfio.PeftType) bool {
 	m, err := methodOf(peftType)

@@ -19,7 +19,7 @@ const modulePrefix = "prompt_encoder."
 // it may be of another moment, or absent.
 func Resume(file *hfio.Adapter, base *models.Model, params []hfio.Tensor) (_ *PeftModel, err error) {
 	defer models.Guard(&err)
-	m, err := methodOf(file.Config.PeftType)
+	m, err := methodFor(file.Config.PeftType, base)
 	if err != nil {
 		return nil, err
 	}

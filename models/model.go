@@ -1,6 +1,8 @@
 package models
 
 import (
+	"fmt"
+
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/gopeft/gopeft/hfio"
@@ -21,6 +23,12 @@ type Model struct {
 	// stands before their names in transformers' model of the task.
 	Linears []layer.LinearModule
 	Prefix  string
+	// Tensors are what the model was read from, without what Head.Params holds, under the
+	// names that transformers saves them by.
+	Tensors []hfio.Tensor
+	// Params are all weights, in the order of the model, where they are trained; nil: the
+	// backbone is frozen.
+	Params []NamedParam
 }
 
 // Forward runs a batch without an adapter (unless its sequences bring prompts) and
@@ -28,6 +36,9 @@ type Model struct {
 // the head reads.
 func (m *Model) Forward(batch Batch) (logits mat.Tensor, out Output, err error) {
 	defer Guard(&err)
+	if m.Params != nil && PromptsOf(batch) != nil {
+		return nil, out, fmt.Errorf("%w: it adds to layers that are trained themselves", ErrPrompt)
+	}
 	out, err = m.Backbone.Forward(batch.For(m.Head))
 	if err != nil || m.Head == nil {
 		return nil, out, err

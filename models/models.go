@@ -150,11 +150,9 @@ type Backbone interface {
 	Forward(Batch) (Output, error)
 }
 
-// NamedParam is a trained parameter under the name that PEFT gives it.
-type NamedParam struct {
-	Name  string
-	Param *nn.Param
-}
+// NamedParam is a trained parameter under the name that PEFT gives it, or transformers
+// where all weights are trained.
+type NamedParam = layer.Param
 
 // Head turns hidden states into scores.
 type Head interface {

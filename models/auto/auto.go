@@ -49,6 +49,9 @@ type OpenOptions struct {
 	// weights, to bfloat16, forward and backward: faster, and with half the memory for
 	// weights. Sums, and everything else, stay float32. "" is F32.
 	DType hfio.DType
+	// Train makes every weight a parameter of its own copy, for models.Model.Params: the
+	// models of such a base train the same backbone, so it should have one. It goes with F32 only.
+	Train bool
 	Files *hfio.OpenOptions
 }
 
@@ -60,9 +63,10 @@ var precisions = map[hfio.DType]kernel.Precision{hfio.F32: kernel.Float32, hfio.
 type Base struct {
 	checkpoint   *hfio.Checkpoint
 	dtype        hfio.DType
+	train        bool
 	architecture models.Architecture
 	backbone     models.HeadedBackbone
-	linears      []layer.LinearModule // of the backbone
+	read         *layer.Weights // what the backbone was read through
 }
 
 // Open loads a model directory without a head.
@@ -74,18 +78,21 @@ func Open(fsys fs.FS, opts *OpenOptions) (*Base, error) {
 	if _, known := precisions[dtype]; !known {
 		return nil, fmt.Errorf("%w: found %s, want %s or %s", ErrDType, dtype, hfio.F32, hfio.BF16)
 	}
+	if opts.Train && dtype != hfio.F32 {
+		return nil, fmt.Errorf("%w: found %s, want %s: all weights are trained in it", ErrDType, dtype, hfio.F32)
+	}
 	checkpoint, err := hfio.OpenModel(fsys, opts.Files)
 	if err != nil {
 		return nil, err
 	}
-	b, err := open(checkpoint, dtype)
+	b, err := open(checkpoint, dtype, opts.Train)
 	if err != nil {
 		return nil, errors.Join(err, checkpoint.Close())
 	}
 	return b, nil
 }
 
-func open(checkpoint *hfio.Checkpoint, dtype hfio.DType) (*Base, error) {
+func open(checkpoint *hfio.Checkpoint, dtype hfio.DType, train bool) (*Base, error) {
 	config := checkpoint.Config
 	architecture, known := architectures[config.ModelType]
 	if !known {
@@ -95,18 +102,22 @@ func open(checkpoint *hfio.Checkpoint, dtype hfio.DType) (*Base, error) {
 			Err: fmt.Errorf("%w: found %q, want one of: %s", models.ErrUnknownArchitecture, config.ModelType, names),
 		}
 	}
-	b := &Base{checkpoint: checkpoint, dtype: dtype, architecture: architecture}
-	weights := b.weights()
-	backbone, err := architecture.New(config, weights)
-	if err = errors.Join(err, weights.Err()); err != nil {
+	b := &Base{checkpoint: checkpoint, dtype: dtype, train: train, architecture: architecture}
+	b.read = b.weights()
+	backbone, err := architecture.New(config, b.read)
+	if err = errors.Join(err, b.read.Err()); err != nil {
 		return nil, err
 	}
-	b.backbone, b.linears = backbone, weights.Linears()
+	b.backbone = backbone
 	return b, nil
 }
 
 func (b *Base) weights() *layer.Weights {
-	return layer.NewWeights(b.checkpoint, precisions[b.dtype], b.architecture.Prefix, b.architecture.Renamed...)
+	w := layer.NewWeights(b.checkpoint, precisions[b.dtype], b.architecture.Prefix, b.architecture.Renamed...)
+	if b.train {
+		w.Train()
+	}
+	return w
 }
 
 // Config returns the model's config.json.
@@ -146,12 +157,38 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 	m := &models.Model{
 		Config: config, Task: spec.Task, Backbone: b.backbone, Head: head,
 		Labels: spec.Labels, ProblemType: spec.ProblemType, NewHead: isNew, DType: b.dtype,
-		Linears: slices.Concat(b.linears, weights.Linears()),
+		Linears: slices.Concat(b.read.Linears(), weights.Linears()),
 	}
 	if head != nil {
 		m.Prefix = b.architecture.Prefix
 	}
+	b.describe(m, weights)
 	return m, nil
+}
+
+// describe lists what the model was read from, and what is trained of it.
+func (b *Base) describe(m *models.Model, ofHead *layer.Weights) {
+	var own []models.NamedParam
+	if m.Head != nil {
+		own = m.Head.Params()
+	}
+	read := b.read.Read()
+	maps.Copy(read, ofHead.Read())
+	for _, p := range own {
+		delete(read, p.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(read)) {
+		t := read[name]
+		t.Name = m.Prefix + name
+		m.Tensors = append(m.Tensors, t)
+	}
+	if !b.train {
+		return
+	}
+	for _, p := range slices.Concat(b.read.Params(), ofHead.Params()) {
+		m.Params = append(m.Params, models.NamedParam{Name: m.Prefix + p.Name, Param: p.Param})
+	}
+	m.Params = append(m.Params, own...)
 }
 
 // ownTask returns the task of the class that config.json names.

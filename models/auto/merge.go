@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,39 +20,18 @@ import (
 // Source: peft 0.21.2, tuners/lora/layer.py, merge; names as transformers saves them.
 func (b *Base) Merge(m *models.Model, head []hfio.Tensor, deltas map[string]layer.Delta) (hfio.ModelConfig, []hfio.Tensor, error) {
 	tensors := slices.Clone(head)
-	read, err := b.tensorsOf(m)
-	if err != nil {
-		return hfio.ModelConfig{}, nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(read)) {
-		if slices.ContainsFunc(head, func(t hfio.Tensor) bool { return t.Name == name }) {
-			continue
-		}
-		t := read[name]
-		if delta, ok := deltas[strings.TrimSuffix(name, ".weight")]; ok {
+	for _, t := range m.Tensors {
+		name := strings.TrimSuffix(strings.TrimPrefix(t.Name, m.Prefix), ".weight")
+		if delta, ok := deltas[name]; ok {
+			var err error
 			if t, err = merged(t, delta); err != nil {
 				return hfio.ModelConfig{}, nil, err
 			}
 		}
-		t.Name = m.Prefix + name
 		tensors = append(tensors, t)
 	}
-	config, err := b.configOf(m)
+	config, err := b.configOf(m, nil)
 	return config, tensors, err
-}
-
-// tensorsOf returns what the model reads of the checkpoint, by the names of today below
-// the backbone.
-func (b *Base) tensorsOf(m *models.Model) (map[string]hfio.Tensor, error) {
-	weights := b.weights()
-	backbone, err := b.architecture.New(b.checkpoint.Config, weights)
-	if err == nil && m.Head != nil {
-		_, _, err = backbone.NewHead(weights, models.HeadSpec{Task: m.Task, Labels: m.Labels, ProblemType: m.ProblemType, Rand: rand.New(rand.NewPCG(0, 0))})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return weights.Read(), weights.Err()
 }
 
 // merged adds a delta to a weight.
@@ -81,9 +59,21 @@ func merged(t hfio.Tensor, d layer.Delta) (hfio.Tensor, error) {
 	return hfio.NewFloat32(t.Name, t.Shape, values).Convert(dtype)
 }
 
-// configOf is config.json for the model's task and labels.
-func (b *Base) configOf(m *models.Model) (hfio.ModelConfig, error) {
+// TrainedConfig returns config.json for what a model becomes whose weights are trained, in
+// float32, with its task and labels.
+func (b *Base) TrainedConfig(m *models.Model) (hfio.ModelConfig, error) {
+	const float32Name = "float32" // torch's
+	values := map[string]any{"dtype": float32Name}
+	if older := "torch_dtype"; b.checkpoint.Config.Reader().StringOr(older, "") != "" {
+		values[older] = float32Name
+	}
+	return b.configOf(m, values)
+}
+
+// configOf is config.json with the model's task and labels, and with other values.
+func (b *Base) configOf(m *models.Model, more map[string]any) (hfio.ModelConfig, error) {
 	values := map[string]any{}
+	maps.Copy(values, more)
 	for _, class := range slices.Sorted(maps.Keys(b.architecture.Tasks)) {
 		if b.architecture.Tasks[class] == m.Task {
 			values["architectures"] = []string{class}

@@ -31,7 +31,7 @@ func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
 	if err := m.Config.CheckIDs(ids); err != nil {
 		return nil, err
 	}
-	return kernel.Embed(nil, kernel.Lookup{Table: m.Embeddings.Word, Width: m.Embeddings.Width, Index: ids}), nil
+	return kernel.Embed(nil, m.Embeddings.Word.FrozenRows(ids)), nil
 }
 
 // Forward returns the last layer's hidden states.

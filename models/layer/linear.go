@@ -10,11 +10,12 @@ import (
 	"github.com/gopeft/gopeft/internal/kernel"
 )
 
-// Linear is a frozen torch Linear: x·Wᵀ + b. It may stand for several of one input.
+// Linear is a torch Linear: x·Wᵀ + b. It may stand for several of one input.
 type Linear struct {
-	weight *kernel.Weight
-	bias   []float32 // nil: none
-	parts  []linearPart
+	weight  *kernel.Weight
+	bias    []float32 // nil: none
+	parts   []linearPart
+	trained []kernel.LinearPart // in place of weight and bias; nil: they are frozen
 }
 
 // linearPart is a linear that a Linear stands for: its path, and the first of its outputs.
@@ -53,13 +54,16 @@ type Part struct {
 // Beside reads linears of one input as one, whose outputs stand beside each other in the
 // order of the parts. Without bias they have none.
 func (w *Weights) Beside(in int, bias bool, parts ...Part) *Linear {
+	if w.state.trains {
+		return w.trainedBeside(in, bias, parts)
+	}
 	l, weights, complete := &Linear{}, make([]kernel.Values, len(parts)), true
 	column := 0
 	for i, p := range parts {
-		weights[i] = w.Stored(p.Name+".weight", p.Out, in)
+		weights[i] = w.stored(p.Name+".weight", p.Out, in)
 		complete = complete && weights[i].Len() > 0
 		if bias {
-			values := w.Values(p.Name+".bias", p.Out)
+			values := w.values(p.Name+".bias", p.Out)
 			l.bias, complete = append(l.bias, values...), complete && values != nil
 		}
 		module := w.path + p.Name
@@ -73,24 +77,53 @@ func (w *Weights) Beside(in int, bias bool, parts ...Part) *Linear {
 	return l
 }
 
-// Forward returns [R, out] of x [R, in], with what the deltas add, which may be nil.
+// trainedBeside is Beside for training all weights.
+func (w *Weights) trainedBeside(in int, bias bool, parts []Part) *Linear {
+	l, complete := &Linear{}, true
+	for _, p := range parts {
+		part := kernel.LinearPart{Weight: w.param(p.Name+".weight", p.Out, in)}
+		if bias {
+			part.Bias = w.param(p.Name+".bias", p.Out)
+		}
+		complete = complete && part.Weight != nil && (part.Bias != nil || !bias)
+		l.trained = append(l.trained, part)
+	}
+	if !complete {
+		return nil
+	}
+	return l
+}
+
+// Forward returns [R, out] of x [R, in], with what the deltas add, which may be nil. There are
+// none where the weights themselves are trained.
 func (l *Linear) Forward(x mat.Tensor, deltas *Deltas) mat.Tensor {
+	if l.trained != nil {
+		return kernel.LinearParams(x, l.trained...)
+	}
 	return kernel.Linear(x, l.weight, l.bias, deltas.of(l)...)
 }
 
-// Norm is a frozen LayerNorm.
+// Norm is a LayerNorm.
 type Norm struct {
 	gamma, beta []float32
 	eps         float32
+
+	trainedGamma, trainedBeta *nn.Param // in place of gamma and beta; nil: they are frozen
 }
 
 // Norm reads name.weight and name.bias, [d] each.
 func (w *Weights) Norm(name string, d int, eps float32) *Norm {
-	return &Norm{w.Values(name+".weight", d), w.Values(name+".bias", d), eps}
+	if w.state.trains {
+		return &Norm{eps: eps, trainedGamma: w.param(name+".weight", d), trainedBeta: w.param(name+".bias", d)}
+	}
+	return &Norm{gamma: w.values(name+".weight", d), beta: w.values(name+".bias", d), eps: eps}
 }
 
 // Forward normalises the rows of x + residual, [R, d]; the residual may be nil.
 func (n *Norm) Forward(x, residual mat.Tensor) mat.Tensor {
+	if n.trainedGamma != nil {
+		return kernel.AddLayerNormParam(x, residual, n.trainedGamma, n.trainedBeta, n.eps)
+	}
 	return kernel.AddLayerNorm(x, residual, n.gamma, n.beta, n.eps)
 }
 
@@ -131,7 +164,7 @@ type TrainedLinear struct {
 
 // TrainedLinear reads a copy of name.weight and name.bias.
 func (w *Weights) TrainedLinear(name string, out, in int) *TrainedLinear {
-	weight, bias := w.Values(name+".weight", out, in), w.Values(name+".bias", out)
+	weight, bias := w.values(name+".weight", out, in), w.values(name+".bias", out)
 	if weight == nil || bias == nil {
 		return nil
 	}

@@ -30,6 +30,8 @@ type weightsState struct {
 	renamed    [][2]string
 	read       map[string]hfio.Tensor // by the name of today
 	linears    []LinearModule
+	trains     bool
+	params     []Param
 	problems   []error
 }
 
@@ -83,6 +85,11 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 // not be written: it may lie in the file. A missing or misshaped one is noted and gives
 // no values.
 func (w *Weights) Stored(name string, shape ...int) kernel.Values {
+	w.untrained(name)
+	return w.stored(name, shape...)
+}
+
+func (w *Weights) stored(name string, shape ...int) kernel.Values {
 	t, ok := w.tensor(name, shape)
 	words, inPlace := t.Words()
 	switch {
@@ -98,6 +105,11 @@ func (w *Weights) Stored(name string, shape ...int) kernel.Values {
 
 // Values is Stored as float32.
 func (w *Weights) Values(name string, shape ...int) []float32 {
+	w.untrained(name)
+	return w.values(name, shape...)
+}
+
+func (w *Weights) values(name string, shape ...int) []float32 {
 	t, ok := w.tensor(name, shape)
 	if !ok {
 		return nil

@@ -33,9 +33,9 @@ func Begin(batch models.Batch) (*Pass, error) {
 	return p, nil
 }
 
-// Words returns the rows of the batch, [R, width]: the word embeddings of its tokens
-// [vocab, width], and the prompts before them or among them.
-func (p *Pass) Words(table kernel.Values, width int) mat.Tensor {
+// Words returns the rows of the batch, [R, width]: the word embeddings of its tokens,
+// and the prompts before them or among them.
+func (p *Pass) Words(table *layer.Embedding) mat.Tensor {
 	var ids []int
 	tokens := make([]kernel.Span, len(p.Spans)) // where the sequences lie without prompts
 	insertions := make([]kernel.Insertion, len(p.Spans))
@@ -47,7 +47,7 @@ func (p *Pass) Words(table kernel.Values, width int) mat.Tensor {
 			insertions[i], prompted = kernel.Insertion{Prompt: s.Prompt.Input, At: s.Virtual}, true
 		}
 	}
-	x := mat.Tensor(kernel.Embed(p.Batch.Pool, kernel.Lookup{Table: table, Width: width, Index: ids})) // [ΣT, width]
+	x := kernel.Embed(p.Batch.Pool, table.Rows(ids)) // [ΣT, width]
 	if prompted {
 		x = kernel.Replace(x, kernel.InsertRows(x, tokens, insertions))
 	}

@@ -1,0 +1,37 @@
+package layer
+
+import (
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/internal/kernel"
+)
+
+// Embedding is a table of rows: of words, positions or token types.
+type Embedding struct {
+	Table   kernel.Values // [n, Width]
+	Width   int
+	trained *nn.Param // whose values Table is; nil: it is frozen
+}
+
+// Embedding reads name.weight [n, width].
+func (w *Weights) Embedding(name string, n, width int) *Embedding {
+	e := &Embedding{Width: width}
+	if !w.state.trains {
+		e.Table = w.Stored(name+".weight", n, width)
+		return e
+	}
+	if e.trained = w.param(name+".weight", n, width); e.trained != nil {
+		e.Table = kernel.Values{Float32: kernel.Data(e.trained)}
+	}
+	return e
+}
+
+// Rows names rows of the table, for the operators that look them up.
+func (e *Embedding) Rows(index []int) kernel.Lookup {
+	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index, Trained: e.trained}
+}
+
+// FrozenRows is Rows without a gradient.
+func (e *Embedding) FrozenRows(index []int) kernel.Lookup {
+	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index}
+}
