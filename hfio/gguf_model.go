@@ -35,7 +35,7 @@ func (c *Checkpoint) openGGUF(fsys fs.FS, name string, opts *OpenOptions) error 
 	if err != nil {
 		return err
 	}
-	c.files = append(c.files, file.Close)
+	c.hold(file.file, file.Close)
 	return c.readGGUF(file, fileName(fsys, name))
 }
 

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+
+	"github.com/edsrzf/mmap-go"
 )
 
 // The files of a model directory.
@@ -27,6 +29,7 @@ type Checkpoint struct {
 	aliases  map[string]string        // names that save_model dropped, to those it kept
 	restored map[string]func() Tensor // tensors whose file holds them in another form
 	files    []func() error
+	mapped   []mmap.MMap // the memory of files that are mapped
 }
 
 // OpenModel opens a model directory: config.json, and as weights the first of
@@ -78,7 +81,7 @@ func (c *Checkpoint) openSafeTensors(fsys fs.FS, name string, opts *OpenOptions)
 	if err != nil {
 		return nil, err
 	}
-	c.files = append(c.files, file.Close)
+	c.hold(file.file, file.Close)
 	// save_model of safetensors keeps one of several tensors that share memory and
 	// notes "dropped name: kept name" in the metadata.
 	for dropped, kept := range file.Metadata {
@@ -94,7 +97,7 @@ func (c *Checkpoint) openTorch(fsys fs.FS, name string, opts *OpenOptions) ([]Te
 	if err != nil {
 		return nil, err
 	}
-	c.files = append(c.files, file.Close)
+	c.hold(file.file, file.Close)
 	return file.Tensors, nil
 }
 
@@ -206,6 +209,6 @@ func (c *Checkpoint) Close() error {
 	for _, closeFile := range c.files {
 		found = append(found, closeFile())
 	}
-	c.files = nil
+	c.files, c.mapped = nil, nil
 	return errors.Join(found...)
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/gopeft/gopeft/internal/simd"
 )
@@ -11,10 +12,12 @@ import (
 type Values = simd.Values
 
 // Weight is a frozen weight of a torch Linear, [out, in], held in parts that lie one
-// under the other. It is packed for the forward pass at its first use and kept so. The
-// backward pass packs it per call into a pooled buffer; where it is rounded, which costs
-// more and gives half the bytes, it keeps that too. A Weight may be used by many
-// goroutines.
+// under the other. A product needs it packed. The first product of few rows in the
+// forward pass keeps what it packed for all that follow. Products of many rows, beside
+// which packing is little, and those of the backward pass pack into a pooled buffer: to
+// train with large batches takes no second copy of the weights. Where a weight is
+// rounded, which costs more and gives half the bytes, both passes keep it. A Weight may
+// be used by many goroutines.
 type Weight struct {
 	parts   []Values
 	out, in int
@@ -23,11 +26,15 @@ type Weight struct {
 	forward, backward packedOnce
 }
 
-// packedOnce is a matrix that is packed at its first use.
+// packedOnce is a matrix that is packed once and kept.
 type packedOnce struct {
 	once   sync.Once
+	done   atomic.Bool
 	matrix simd.Matrix
 }
+
+// manyRows is how many rows make packing a small part of a product: 1/16 and less.
+const manyRows = 1024
 
 // Precision says what a product with a weight multiplies. Sums are float32.
 type Precision int
@@ -65,25 +72,54 @@ func (w *Weight) In() int { return w.in }
 
 // multiply sets y [R, out] to x [R, in] times the transposed weight, plus bias, which may be nil.
 func (w *Weight) multiply(y, x view, bias []float32) {
-	w.forward.once.Do(func() { w.pack(&w.forward.matrix, true) })
-	w.product(&w.forward.matrix, y, x, bias)
+	if w.rounded || x.rows < manyRows || w.forward.done.Load() {
+		w.product(w.kept(&w.forward, true), y, x, bias)
+		return
+	}
+	w.productOnce(true, y, x, bias)
 }
 
 // multiplyBack sets gx [R, in] to gy [R, out] times the weight.
 func (w *Weight) multiplyBack(gx, gy view) {
 	if w.rounded {
-		w.backward.once.Do(func() { w.pack(&w.backward.matrix, false) })
-		w.product(&w.backward.matrix, gx, gy, nil)
+		w.product(w.kept(&w.backward, false), gx, gy, nil)
 		return
 	}
+	w.productOnce(false, gx, gy, nil)
+}
+
+// kept returns the packed weight that stays.
+func (w *Weight) kept(p *packedOnce, transposed bool) *simd.Matrix {
+	p.once.Do(func() {
+		w.pack(&p.matrix, transposed)
+		w.release()
+		p.done.Store(true)
+	})
+	return &p.matrix
+}
+
+// productOnce multiplies with the weight packed for this product alone.
+func (w *Weight) productOnce(transposed bool, dst, a view, bias []float32) {
 	right := matrices.Get().(*simd.Matrix)
 	defer matrices.Put(right)
-	w.pack(right, false)
-	w.product(right, gx, gy, nil)
+	w.pack(right, transposed)
+	if a.rows >= manyRows {
+		w.release()
+	}
+	w.product(right, dst, a, bias)
 }
 
 func (w *Weight) pack(into *simd.Matrix, transposed bool) {
 	into.PackValues(w.in, transposed, w.rounded, w.parts...)
+}
+
+// release lets the memory of the parts go, which are not read until the weight is packed again.
+func (w *Weight) release() {
+	for _, part := range w.parts {
+		if part.Release != nil {
+			part.Release()
+		}
+	}
 }
 
 func (w *Weight) product(right *simd.Matrix, dst, a view, bias []float32) {

@@ -101,3 +101,37 @@ func TestWeightWidths(t *testing.T) {
 		})
 	}
 }
+
+// Products of few rows keep what they packed, those of many rows and the backward pass pack anew. After either the
+// stored values are let go where they will not be read soon, and the numbers are the same.
+func TestWeightReleasesWhatItPacked(t *testing.T) {
+	const in, out, many = 24, 40, 1024
+	values, x, gradient := numtest.Normal(1, out*in, 1), numtest.Normal(2, many*in, 1), numtest.Normal(3, many*out, 1)
+	releases := 0
+	weight := func() *kernel.Weight {
+		releases = 0
+		return kernel.NewWeight(in, kernel.Float32, kernel.Values{Float32: values, Release: func() { releases++ }})
+	}
+	both := func(w *kernel.Weight, rows int) (y, gx []float32) {
+		return linearBoth(t, w, kernel.NewParam(rows, in, x[:rows*in]), nil, gradient[:rows*out])
+	}
+	w := weight()
+	fewY, fewGX := both(w, 3)
+	both(w, 3)
+	if releases != 1 {
+		t.Errorf("few rows, twice: %d releases, want the one after packing", releases)
+	}
+	keptY, keptGX := both(w, many)
+	if releases != 2 {
+		t.Errorf("then many rows: %d releases, want one more, after the backward pass", releases)
+	}
+	w = weight()
+	y, gx := both(w, many)
+	if releases != 2 {
+		t.Errorf("many rows: %d releases, want one after each pass", releases)
+	}
+	numtest.SameBits(t, y, keptY)
+	numtest.SameBits(t, gx, keptGX)
+	numtest.SameBits(t, y[:3*out], fewY)
+	numtest.SameBits(t, gx[:3*in], fewGX)
+}

@@ -38,82 +38,108 @@ func (b *Matrix) pack(f string, s source, transposed bool, format Format) {
 	b.resize(f, format, k, n)
 	Parallel(b.Panels(), packGrain/(k*b.width)+1, func(from, to int) {
 		for row := 0; row < k; row += blockHeight {
-			height := min(blockHeight, k-row)
-			for p := from; p < to; p++ {
-				panel, column := b.panel(row, height, p), p*b.width
-				width := min(b.width, n-column)
-				if width < b.width {
-					clear(panel)
+			for p := from; p < to; p += packTogether {
+				t := strip{row, min(blockHeight, k-row), p, min(p+packTogether, to)}
+				if last := t.to - 1; b.columns(last) < b.width {
+					clear(b.panel(t.row, t.height, last))
 				}
-				pack(b, s, panel, row, height, column, width)
+				pack(b, s, t)
 			}
 		}
 	})
 }
 
-// packer fills a panel with the matrix's rows [row, row+height) and columns [column, column+width).
-type packer func(b *Matrix, s source, panel []float32, row, height, column, width int)
+// strip is what is packed at once: rows [row, row+height) of the panels [from, to).
+type strip struct{ row, height, from, to int }
 
-func (b *Matrix) packFloat32(s source, panel []float32, row, height, column, width int) {
-	for i := range height {
-		part, at := s.row(row + i)
-		part.Widen(panel[i*b.width:][:width], at+column)
+// packTogether is how many panels are packed at once: where rows of the source are rows of the panels, long pieces of
+// a row are read, and no more pages written than the processor knows the addresses of.
+const packTogether = 16
+
+// columns is how many columns of the matrix are in panel p.
+func (b *Matrix) columns(p int) int { return min(b.width, b.n-p*b.width) }
+
+// packer fills the panels of a strip.
+type packer func(b *Matrix, s source, t strip)
+
+func (b *Matrix) packFloat32(s source, t strip) {
+	for i := range t.height {
+		part, at := s.row(t.row + i)
+		for p := t.from; p < t.to; p++ {
+			part.Widen(b.panel(t.row, t.height, p)[i*b.width:][:b.columns(p)], at+p*b.width)
+		}
 	}
 }
 
-func (b *Matrix) packFloat32Transposed(s source, panel []float32, row, height, column, width int) {
-	for j := 0; j < width; {
-		part, at := s.row(column + j)
-		rows := min(width-j, (part.Len()-at+s.stride-s.cols)/s.stride)
-		if part.Float32 == nil {
-			wide := make([]float32, rows*s.stride)
-			part.Widen(wide, at)
-			part, at = Values{Float32: wide}, 0
+func (b *Matrix) packFloat32Transposed(s source, t strip) {
+	for p := t.from; p < t.to; p++ {
+		panel, width := b.panel(t.row, t.height, p), b.columns(p)
+		for j := 0; j < width; {
+			part, at := s.row(p*b.width + j)
+			rows := min(width-j, (part.Len()-at+s.stride-s.cols)/s.stride)
+			if part.Float32 == nil {
+				wide := make([]float32, rows*s.stride)
+				part.Widen(wide, at)
+				part, at = Values{Float32: wide}, 0
+			}
+			transpose(panel[j:], b.width, part.Float32[at+t.row:], s.stride, rows, t.height)
+			j += rows
 		}
-		transpose(panel[j:], b.width, part.Float32[at+row:], s.stride, rows, height)
-		j += rows
 	}
 }
 
 // packPairs makes a row of pairs of two rows of bfloat16.
-func (b *Matrix) packPairs(s source, panel []float32, row, height, column, width int) {
+func (b *Matrix) packPairs(s source, t strip) {
 	var first, second [maxWidth]uint16
-	for i := 0; i < height; i += 2 {
-		part, at := s.row(row + i)
-		part.round(first[:width], at+column)
-		if i+1 < height {
-			part, at = s.row(row + i + 1)
-			part.round(second[:width], at+column)
-		} else {
-			clear(second[:])
+	for i := 0; i < t.height; i += 2 {
+		part, at := s.row(t.row + i)
+		next, nextAt := Values{}, 0
+		if i+1 < t.height {
+			next, nextAt = s.row(t.row + i + 1)
 		}
-		pairWords(bits(panel[i/2*b.width:][:width]), first[:width], second[:width])
+		for p := t.from; p < t.to; p++ {
+			width := b.columns(p)
+			part.round(first[:width], at+p*b.width)
+			if i+1 < t.height {
+				next.round(second[:width], nextAt+p*b.width)
+			}
+			pairWords(bits(b.panel(t.row, t.height, p)[i/2*b.width:][:width]), first[:width], second[:width])
+		}
+		clear(second[:])
 	}
 }
 
 // packPairsTransposed takes neighbouring values of a row as a pair, so that the transpose moves 32 bits at a time.
-func (b *Matrix) packPairsTransposed(s source, panel []float32, row, height, column, width int) {
-	steps := b.steps(height)
-	buffer := make([]float32, width*steps)
-	for j := range width {
-		part, at := s.row(column + j)
-		part.round(words(buffer[j*steps:][:steps])[:height], at+row)
-	}
-	transpose(panel, b.width, buffer, steps, width, steps)
-}
-
-func (b *Matrix) packFloat16(s source, panel []float32, row, height, column, width int) {
-	for i := range height {
-		part, at := s.row(row + i)
-		copy(words(panel)[i*b.width:], part.Float16[at+column:][:width])
+func (b *Matrix) packPairsTransposed(s source, t strip) {
+	steps := b.steps(t.height)
+	buffer := make([]float32, b.width*steps)
+	for p := t.from; p < t.to; p++ {
+		width := b.columns(p)
+		for j := range width {
+			part, at := s.row(p*b.width + j)
+			part.round(words(buffer[j*steps:][:steps])[:t.height], at+t.row)
+		}
+		transpose(b.panel(t.row, t.height, p), b.width, buffer, steps, width, steps)
 	}
 }
 
-func (b *Matrix) packFloat16Transposed(s source, panel []float32, row, height, column, width int) {
-	for j := range width {
-		part, at := s.row(column + j)
-		for i, v := range part.Float16[at+row:][:height] {
-			words(panel)[i*b.width+j] = v
+func (b *Matrix) packFloat16(s source, t strip) {
+	for i := range t.height {
+		part, at := s.row(t.row + i)
+		for p := t.from; p < t.to; p++ {
+			copy(words(b.panel(t.row, t.height, p))[i*b.width:], part.Float16[at+p*b.width:][:b.columns(p)])
+		}
+	}
+}
+
+func (b *Matrix) packFloat16Transposed(s source, t strip) {
+	for p := t.from; p < t.to; p++ {
+		panel := words(b.panel(t.row, t.height, p))
+		for j := range b.columns(p) {
+			part, at := s.row(p*b.width + j)
+			for i, v := range part.Float16[at+t.row:][:t.height] {
+				panel[i*b.width+j] = v
+			}
 		}
 	}
 }

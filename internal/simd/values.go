@@ -6,6 +6,9 @@ type Values struct {
 	Float32  []float32
 	BFloat16 []uint16
 	Float16  []uint16
+	// Release, if set, says that nobody reads the values for now: memory that a mapping
+	// takes can go. They can be read again at any time, also while it runs.
+	Release func()
 }
 
 // Len returns how many there are.

@@ -92,15 +92,19 @@ func (w *Weights) Stored(name string, shape ...int) kernel.Values {
 func (w *Weights) stored(name string, shape ...int) kernel.Values {
 	t, ok := w.tensor(name, shape)
 	words, inPlace := t.Words()
-	switch {
-	case !ok:
+	if !ok {
 		return kernel.Values{}
-	case inPlace && t.DType == hfio.BF16:
-		return kernel.Values{BFloat16: words}
-	case inPlace && t.DType == hfio.F16:
-		return kernel.Values{Float16: words}
 	}
-	return kernel.Values{Float32: w.float32s(name, t)}
+	values := kernel.Values{Release: func() { w.state.checkpoint.Release(t) }}
+	switch {
+	case inPlace && t.DType == hfio.BF16:
+		values.BFloat16 = words
+	case inPlace && t.DType == hfio.F16:
+		values.Float16 = words
+	default:
+		values.Float32 = w.float32s(name, t)
+	}
+	return values
 }
 
 // Values is Stored as float32.
