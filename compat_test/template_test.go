@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/predict"
 )
 
 // TestGoldenVerbalizer wants the scores of labels to be the means of transformers' log
@@ -76,6 +78,82 @@ func TestGoldenVerbalizer(t *testing.T) {
 	if task := verbalized.PeftTask(); task != models.FeatureExtraction || verbalized.Task != models.SeqCls || language.PeftTask() != models.MaskedLM {
 		t.Errorf("PEFT's task is %s, want %s", task, models.FeatureExtraction)
 	}
+}
+
+// templateFlags make adapters with templates on the embedded base: the paper's encoder with words of
+// one and of two tokens and plain words among the trained tokens, and free vectors with all tokens as labels.
+var templateFlags = map[string][]string{
+	"words": {
+		"--encoder-reparameterization-type", "LSTM", "--encoder-hidden-size", "16", "--max-length", "40",
+		"--template", "[P1][P2] {text} ({pair})? It is [P3] [MASK] [P1].", "--verbalizer", "animal=animal,wild dog;thing=thing",
+	},
+	"vocabulary": {"--peft-type", "PROMPT_TUNING", "--template", "{pair}: {text} [P1] a kind of[MASK]"},
+}
+
+// templateExample is a line of the training data, and of questions.
+type templateExample struct {
+	Text  string `json:"text"`
+	Pair  string `json:"pair"`
+	Label string `json:"label,omitempty"`
+}
+
+// TestLiveTemplate wants the answers of the Python file for users of PEFT: to texts that are cut, too.
+func TestLiveTemplate(t *testing.T) {
+	o := needOracle(t)
+	folder, base := t.TempDir(), "../models/embedded/model"
+	data, input := filepath.Join(folder, "train.jsonl"), filepath.Join(folder, "input.jsonl")
+	writeLines(t, data, []templateExample{{"a poodle", "it barks", "animal"}, {"a hammer", "it is of steel", "thing"}})
+	questions := []templateExample{
+		{Text: "a terrier", Pair: "it hunts"},
+		{Text: "a saw"},
+		{Text: "Ça coûte 3,50 € [MASK] {pair} [P1]\n 東京", Pair: "[SEP] un##known 🙂 "},
+		{Text: strings.Repeat("a long text ", 30), Pair: strings.Repeat("and its pair ", 9)},
+		{Text: strings.Repeat("a text that is much longer ", 60), Pair: "short"},
+	}
+	writeLines(t, input, questions)
+	opened, err := predict.OpenBase(hfio.Dir(base), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	for name, flags := range templateFlags {
+		t.Run(name, func(t *testing.T) {
+			dir, output := filepath.Join(t.TempDir(), "adapter"), filepath.Join(t.TempDir(), "output.jsonl")
+			gopeft(t, "train --num-train-epochs 3 --learning-rate 0.05", append(flags, "--base", base, "--data", data, "--output", dir)...)
+			o.call(t, "template", "--base", base, "--adapter", dir, "--input", input, "--output", output)
+			predictor, err := opened.Adapter(hfio.Dir(dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareTemplate(t, predictor, questions, output)
+		})
+	}
+}
+
+func compareTemplate(t *testing.T, predictor *predict.Predictor, questions []templateExample, output string) {
+	t.Helper()
+	texts := make([]predict.Text, len(questions))
+	for i, q := range questions {
+		texts[i] = predict.Text{Text: q.Text, Pair: q.Pair}
+	}
+	got, err := predictor.Classify(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worst := 0.0
+	for i, want := range readLines[struct {
+		Label         string
+		Probabilities []float64
+	}](t, output) {
+		if got[i].Label != want.Label {
+			t.Errorf("text %d: label %q, want %q", i, got[i].Label, want.Label)
+		}
+		worst = max(worst, closeTo(t, "the probabilities of "+questions[i].Text, got[i].Scores, want.Probabilities, outputRTol, outputATol))
+	}
+	if cut := got[len(got)-1]; !cut.Truncated || got[0].Truncated {
+		t.Errorf("the last text is cut: %v, the first: %v, want the last alone", cut.Truncated, got[0].Truncated)
+	}
+	t.Logf("probabilities: greatest difference %.2g", worst)
 }
 
 // logSoftmax is log softmax(x)[at].

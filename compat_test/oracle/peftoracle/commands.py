@@ -8,7 +8,7 @@ import warnings
 
 import transformers
 
-from . import adapters, bases, benching, encoders, forwards, goldens, initstats, models, selftest, stepping, training
+from . import adapters, bases, benching, encoders, forwards, goldens, initstats, models, selftest, stepping, templates, training
 
 METHODS = list(adapters.METHODS)
 
@@ -30,7 +30,7 @@ def call(*argv):
 def parser():
     top = argparse.ArgumentParser(prog="oracle.py", description="Hugging Face transformers and PEFT as gopeft's witness.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_make_base, add_make_adapter, add_forward, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_batch, add_selftest):
+    for add in (add_make_base, add_make_adapter, add_forward, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_batch, add_selftest):
         add(commands)
     return top
 
@@ -93,6 +93,15 @@ def add_forward(commands):
     command.add_argument("--dtype", choices=models.DTYPES, default="float32")
     command.add_argument("--autocast", action="store_true", help="compute under torch.autocast in bfloat16")
     command.add_argument("--keep-errors", action="store_true", help='a sequence that the model refuses gives {"error": text}')
+
+
+def add_template(commands):
+    command = new(commands, "template", templates.template, "what an adapter with a template answers to the lines of a JSONL file")
+    command.description, command.formatter_class = templates.__doc__, argparse.RawDescriptionHelpFormatter
+    for name in ("base", "adapter"):
+        command.add_argument("--" + name, required=True, metavar="DIR")
+    for name in ("input", "output"):
+        command.add_argument("--" + name, required=True, metavar="FILE")
 
 
 def add_resave(commands):
