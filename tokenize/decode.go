@@ -38,12 +38,18 @@ type Stream struct {
 // Stream begins a text.
 func (t *Tokenizer) Stream(skipSpecialTokens bool) *Stream {
 	s := &Stream{tokenizer: t, skipSpecial: skipSpecialTokens}
-	next := func(c chunk) { s.text.WriteString(c.text) }
-	if t.decoder == nil {
-		s.decoding = spaced.decode(next)
-	} else {
-		s.decoding = t.decoder.decode(next)
+	var next sink = func(c chunk) { s.text.WriteString(c.text) }
+	stages := make(decodings, 1, 2)
+	if t.cleanUp {
+		stages = append(stages, &cleaning{next: next})
+		next = stages[1].add
 	}
+	first := t.decoder
+	if first == nil {
+		first = spaced
+	}
+	stages[0] = first.decode(next)
+	s.decoding = stages
 	return s
 }
 

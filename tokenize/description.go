@@ -29,7 +29,7 @@ type Description struct {
 	PostProcessor string
 	Decoder       string
 
-	Tokens       []string    // by id
+	Tokens       []string    // by id; of BPE, "": none
 	Scores       []float64   // of Unigram, one a token
 	Merges       [][2]string // of BPE, the first learnt first
 	Unknown      string      // the token of unknown characters; "": none
@@ -66,6 +66,9 @@ func New(name string, d Description) (*Tokenizer, error) {
 func (d *Description) model(log *problems) model {
 	vocab := make(map[string]int, len(d.Tokens))
 	for id, token := range d.Tokens {
+		if token == "" && d.Scores == nil {
+			continue // an id without a token
+		}
 		if other, taken := vocab[token]; taken && d.Scores == nil {
 			log.add("tokens", fmt.Sprintf("%q at %d and %d", token, other, id), "one id a token")
 		}

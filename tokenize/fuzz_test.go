@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"unicode/utf8"
 
 	"github.com/gopeft/gopeft/tokenize"
@@ -58,6 +59,49 @@ func FuzzEncode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzPieces: no sentencepiece model panics, and what is accepted encodes and decodes.
+func FuzzPieces(f *testing.F) {
+	seeds(f, "FuzzPieces")
+	for _, name := range []string{"t5.model", "bpe.model"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "directories", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for class, file := range map[string]string{"T5": "spiece.model", "XLMRoberta": "sentencepiece.bpe.model", "Gemma": "tokenizer.model"} {
+			config := `{"tokenizer_class": "` + class + `Tokenizer", "extra_ids": 2}`
+			checkLoaded(t, fstest.MapFS{file: {Data: data}, "tokenizer_config.json": {Data: []byte(config)}})
+		}
+	})
+}
+
+// FuzzVocabulary: no vocab.json, merges.txt and config panic.
+func FuzzVocabulary(f *testing.F) {
+	seeds(f, "FuzzVocabulary")
+	f.Fuzz(func(t *testing.T, vocab, merges, config []byte) {
+		checkLoaded(t, fstest.MapFS{"vocab.json": {Data: vocab}, "merges.txt": {Data: merges}, "tokenizer_config.json": {Data: config}})
+	})
+}
+
+func checkLoaded(t *testing.T, directory fstest.MapFS) {
+	t.Helper()
+	tokenizer, err := tokenize.Load(directory)
+	if err != nil {
+		return
+	}
+	text := "Ab <s> é漢  word"
+	encoding, err := tokenizer.Encode(text, nil)
+	if err != nil {
+		return
+	}
+	checkEncoding(t, tokenizer, encoding, utf8.RuneCountInString(text), 0)
+	if _, err := tokenizer.Decode(encoding.IDs, true); err != nil {
+		t.Errorf("Decode(%v): %v", encoding.IDs, err)
+	}
 }
 
 func checkTruncated(t *testing.T, tokenizer *tokenize.Tokenizer, text, pair string, maxLength int) {

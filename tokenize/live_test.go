@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gopeft/gopeft/tokenize"
 )
@@ -40,6 +41,20 @@ func TestPublicFiles(t *testing.T) {
 			checkGolden(t, parse(t, file), want)
 		})
 	}
+}
+
+// A sentencepiece model alone makes what was made of it before.
+func TestPublicPieces(t *testing.T) {
+	folder := shared(t, "tokenizers")
+	model, err := os.ReadFile(filepath.Join(folder, "t5.spiece.model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokenizer, err := tokenize.Load(fstest.MapFS{"spiece.model": {Data: model}, "config.json": {Data: []byte(`{"model_type": "t5"}`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, tokenizer, reference(t, "tokenize_fixtures.py", filepath.Join(folder, "t5-orig.json"), filepath.Join(folder, "corpus.jsonl")))
 }
 
 func parse(t testing.TB, file string) *tokenize.Tokenizer {

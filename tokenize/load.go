@@ -7,9 +7,10 @@ import (
 	"slices"
 )
 
-// Load reads the tokenizer of a model directory: tokenizer.json, or else
-// vocab.txt, with the settings of tokenizer_config.json where there is one. An
-// error for a directory with neither wraps fs.ErrNotExist.
+// Load reads the tokenizer of a model directory: tokenizer.json, or else what was there
+// before it: vocab.txt, vocab.json with merges.txt, or a sentencepiece model, with the
+// settings of tokenizer_config.json where there is one. An error for a directory with none of
+// these wraps fs.ErrNotExist.
 //
 // As in transformers, do_lower_case, strip_accents and tokenize_chinese_chars of
 // tokenizer_config.json win over a BertNormalizer in tokenizer.json, unless the
@@ -18,7 +19,7 @@ import (
 func Load(fsys fs.FS) (*Tokenizer, error) {
 	data, err := fs.ReadFile(fsys, "tokenizer.json")
 	if errors.Is(err, fs.ErrNotExist) {
-		return loadVocabulary(fsys)
+		return loadDirectory(fsys)
 	}
 	if err != nil {
 		return nil, err
@@ -63,6 +64,7 @@ func (t *Tokenizer) applyConfig(fsys fs.FS) error {
 		t.normalizer = n.configured(config)
 		t.added.index(t.normalizer)
 	}
+	t.readCleanUp(config)
 	t.special = t.specialIDs(readRoles(config))
 	return log.err()
 }

@@ -120,6 +120,16 @@ var replacePatterns = map[string]finder{
 			}
 		}
 	},
+	`\s{2,}|[\n\r\t]`: func(s []byte) (int, int) {
+		for at := 0; at < len(s); {
+			r, size := utf8.DecodeRune(s[at:])
+			if end := at + run(s[at:], isWhite); end > at+size || r == '\n' || r == '\r' || r == '\t' {
+				return at, end
+			}
+			at += size
+		}
+		return len(s), len(s)
+	},
 	`\s+`: func(s []byte) (int, int) {
 		at := run(s, func(r rune) bool { return !isWhite(r) })
 		return at, at + run(s[at:], isWhite)

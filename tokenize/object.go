@@ -129,6 +129,13 @@ func (o *object) optionalBool(field string, otherwise bool) bool {
 	return o.bool(field)
 }
 
+func (o *object) optionalInt(field string, otherwise int) int {
+	if isNull(o.raw(field)) {
+		return otherwise
+	}
+	return o.int(field)
+}
+
 func (o *object) optionalString(field, otherwise string) string {
 	if isNull(o.raw(field)) {
 		return otherwise

@@ -3,6 +3,7 @@ package tokenize
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 )
 
 // Roles are the names of the special tokens, "" where there is none.
@@ -20,26 +21,34 @@ var bertRoles = Roles{Unk: "[UNK]", Sep: "[SEP]", Pad: "[PAD]", Cls: "[CLS]", Ma
 
 // updated returns the roles with those that the object names; null takes a role away.
 func (r Roles) updated(config *object) Roles {
-	for _, field := range []struct {
-		name string
-		role *string
-	}{
-		{"bos_token", &r.Bos},
-		{"eos_token", &r.Eos},
-		{"unk_token", &r.Unk},
-		{"sep_token", &r.Sep},
-		{"pad_token", &r.Pad},
-		{"cls_token", &r.Cls},
-		{"mask_token", &r.Mask},
-	} {
-		if config.has(field.name) {
-			*field.role = config.tokenName(field.name)
+	for i, role := range []*string{&r.Bos, &r.Eos, &r.Unk, &r.Sep, &r.Pad, &r.Cls, &r.Mask} {
+		if name := roleFields[i]; config.has(name) {
+			*role = config.tokenName(name)
 		}
 	}
 	return r
 }
 
-// inOrder returns the roles in the order in which transformers gives them ids.
+// roleFields are in the order in which transformers gives the roles ids.
+var roleFields = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+
+// roleTokens returns the roles that the config gives as whole tokens.
+func roleTokens(config *object) []AddedToken {
+	var tokens []AddedToken
+	for _, field := range roleFields {
+		if config.has(field) && strings.HasPrefix(string(config.fields[field]), "{") {
+			item := newObject(config.at(field), config.fields[field], config.log)
+			tokens = append(tokens, AddedToken{
+				Content: item.optionalString("content", ""), SingleWord: item.optionalBool("single_word", false),
+				LStrip: item.optionalBool("lstrip", false), RStrip: item.optionalBool("rstrip", false),
+				Normalized: item.optionalBool("normalized", false), Special: true,
+			})
+		}
+	}
+	return tokens
+}
+
+// inOrder returns the roles in the order of roleFields.
 func (r Roles) inOrder() []string {
 	return []string{r.Bos, r.Eos, r.Unk, r.Sep, r.Pad, r.Cls, r.Mask}
 }

@@ -4,7 +4,8 @@
 //
 // It reads WordPiece (BERT and its kin), byte-level BPE (GPT-2, RoBERTa, SmolLM, Llama 3, Qwen, Phi),
 // the BPE of sentencepiece (Llama 2, Mistral, Gemma) and Unigram (T5, XLM-R, ALBERT). Tokens that
-// come one by one are turned into text by a [Stream].
+// come one by one are turned into text by a [Stream]. Older directories are read without a
+// tokenizer.json: vocab.txt, vocab.json with merges.txt, and sentencepiece models.
 //
 // Ids, tokens, type ids, offsets and decoded text equal those of the Hugging
 // Face tokenizers library. A file that asks for something this package does not
@@ -28,6 +29,7 @@ type Tokenizer struct {
 	added        *addedTokens
 	template     *template // nil: sequences follow each other with nothing between
 	decoder      decoder   // nil: tokens joined by spaces
+	cleanUp      bool      // of the decoded text
 	special      SpecialIDs
 }
 

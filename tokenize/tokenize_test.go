@@ -2,10 +2,12 @@ package tokenize_test
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gopeft/gopeft/tokenize"
 )
@@ -19,7 +21,12 @@ func tinyFile(name string) string { return filepath.Join("testdata", name+".json
 
 func tinyGolden(t testing.TB, name string) []byte {
 	t.Helper()
-	file, err := os.Open(filepath.Join("testdata", name+".golden.jsonl.gz"))
+	return readGolden(t, filepath.Join("testdata", name+".golden.jsonl.gz"))
+}
+
+func readGolden(t testing.TB, path string) []byte {
+	t.Helper()
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,4 +62,46 @@ func TestDirectories(t *testing.T) {
 			checkGolden(t, tokenizer, tinyGolden(t, name))
 		})
 	}
+}
+
+// The directories are those of compat_test/oracle/tokenize_directories.py, read by
+// their classes in transformers for the goldens.
+func TestDirectoriesOfClasses(t *testing.T) {
+	folder := filepath.Join("testdata", "directories")
+	for name, directory := range directoriesOfClasses(t, folder) {
+		t.Run(name, func(t *testing.T) {
+			tokenizer, err := tokenize.Load(directory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkGolden(t, tokenizer, readGolden(t, filepath.Join(folder, name+".golden.jsonl.gz")))
+		})
+	}
+}
+
+func directoriesOfClasses(t *testing.T, folder string) map[string]fstest.MapFS {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(folder, "directories.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described map[string]struct {
+		Files  map[string]string
+		Config json.RawMessage
+	}
+	if err := json.Unmarshal(data, &described); err != nil {
+		t.Fatal(err)
+	}
+	directories := map[string]fstest.MapFS{}
+	for name, d := range described {
+		directories[name] = fstest.MapFS{"tokenizer_config.json": {Data: d.Config}}
+		for file, source := range d.Files {
+			content, err := os.ReadFile(filepath.Join(folder, source))
+			if err != nil {
+				t.Fatal(err)
+			}
+			directories[name][file] = &fstest.MapFile{Data: content}
+		}
+	}
+	return directories
 }

@@ -13,14 +13,7 @@ import (
 
 // loadVocabulary builds BERT's tokenizer around a vocab.txt, one token a line,
 // as BertTokenizer of transformers does.
-func loadVocabulary(fsys fs.FS) (*Tokenizer, error) {
-	data, err := fs.ReadFile(fsys, "vocab.txt")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no tokenizer.json and no vocab.txt: %w", fs.ErrNotExist)
-	}
-	if err != nil {
-		return nil, err
-	}
+func loadVocabulary(fsys fs.FS, data []byte) (*Tokenizer, error) {
 	vocab, tokens, err := readVocabulary(string(data))
 	if err != nil {
 		return nil, fmt.Errorf("vocab.txt: %w", err)
@@ -31,7 +24,7 @@ func loadVocabulary(fsys fs.FS) (*Tokenizer, error) {
 		return nil, err
 	}
 	names := readRoles(config)
-	listed, names, err := listedTokens(fsys, config, names, log)
+	listed, names, err := listedTokens(fsys, config, names, nil, log)
 	if err := errors.Join(err, log.err()); err != nil {
 		return nil, err
 	}
@@ -46,6 +39,7 @@ func loadVocabulary(fsys fs.FS) (*Tokenizer, error) {
 		log.add("cls_token, sep_token", "null", "two tokens: BERT's template needs them")
 	}
 	t.added = newAddedTokens(listed, t.model, t.normalizer)
+	t.readCleanUp(config)
 	t.special = t.specialIDs(names)
 	t.template = bertTemplate(t.named(names.Cls), t.named(names.Sep))
 	return t, log.err()
@@ -76,8 +70,8 @@ func readVocabulary(data string) (map[string]int, map[int]string, error) {
 }
 
 // listedTokens returns the added tokens in the order in which transformers
-// adds them: those with a number, the roles, the extra ones.
-func listedTokens(fsys fs.FS, config *object, names Roles, log *problems) ([]AddedToken, Roles, error) {
+// adds them: those with a number, the roles, the extra ones, those that the class gives.
+func listedTokens(fsys fs.FS, config *object, names Roles, given []AddedToken, log *problems) ([]AddedToken, Roles, error) {
 	var list []AddedToken
 	known := map[string]bool{"": true}
 	add := func(token AddedToken) {
@@ -107,8 +101,17 @@ func listedTokens(fsys fs.FS, config *object, names Roles, log *problems) ([]Add
 		}
 		add(token)
 	}
+	given = append(roleTokens(config), given...)
 	for _, name := range slices.Concat(names.inOrder(), extras) {
-		add(AddedToken{Content: name, Special: true})
+		token := AddedToken{Content: name}
+		if at := slices.IndexFunc(given, func(g AddedToken) bool { return g.Content == name }); at >= 0 {
+			token = given[at]
+		}
+		token.Special = true
+		add(token)
+	}
+	for _, token := range given {
+		add(token)
 	}
 	return list, names, nil
 }

@@ -19,30 +19,8 @@ func newWordPieceDecoder(prefix string, cleanup bool) decoder {
 			token = " " + token
 		}
 		if cleanup {
-			token = cleanUp(token)
+			token = cleanUp(token, wordPieceCleanUp)
 		}
 		return token
 	})
-}
-
-// englishCleanUp undoes, one after the other, the spaces that splitting English leaves behind.
-var englishCleanUp = [...][2]string{
-	{" .", "."},
-	{" ?", "?"},
-	{" !", "!"},
-	{" ,", ","},
-	{" ' ", "'"},
-	{" n't", "n't"},
-	{" 'm", "'m"},
-	{" do not", " don't"},
-	{" 's", "'s"},
-	{" 've", "'ve"},
-	{" 're", "'re"},
-}
-
-func cleanUp(s string) string {
-	for _, pair := range englishCleanUp {
-		s = strings.ReplaceAll(s, pair[0], pair[1])
-	}
-	return s
 }

@@ -2,7 +2,8 @@
 
     python compat_test/oracle/tokenize_fixtures.py TOKENIZER.json CORPUS.jsonl > GOLDEN.jsonl
 
-Instead of a tokenizer.json it takes a model directory, which BertTokenizer of transformers then reads.
+Instead of a tokenizer.json it takes a model directory, which is then read, and its ids decoded, by the class of
+transformers that its tokenizer_config.json names, or by BertTokenizer.
 A line of the corpus is {"text": ...} or {"words": [...]}, optionally with "pair", and
 optionally with "max_length", "strategy" and "stride", which the library's
 truncation gets. The line printed for it holds the input, the encoding with special tokens
@@ -42,16 +43,24 @@ def encode(tokenizer, line, special):
 
 
 def read(path):
+    """The tokenizer and its way to decode."""
     if not os.path.isdir(path):
-        return Tokenizer.from_file(path)
+        tokenizer = Tokenizer.from_file(path)
+        return tokenizer, tokenizer.decode
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
-    from transformers import BertTokenizer  # slow to import, and not needed for files
+    import transformers  # slow to import, and not needed for files
 
-    return BertTokenizer.from_pretrained(path).backend_tokenizer
+    config = os.path.join(path, "tokenizer_config.json")
+    name = "BertTokenizer"
+    if os.path.exists(config):
+        with open(config, encoding="utf-8") as file:
+            name = json.load(file).get("tokenizer_class", name)
+    tokenizer = getattr(transformers, name).from_pretrained(path)
+    return tokenizer.backend_tokenizer, tokenizer.decode
 
 
 def main(tokenizer_file, corpus):
-    tokenizer = read(tokenizer_file)
+    tokenizer, decode = read(tokenizer_file)
     tokenizer.no_padding()
     with open(corpus, encoding="utf-8") as lines:
         for line in map(json.loads, lines):
@@ -61,8 +70,8 @@ def main(tokenizer_file, corpus):
                 out[name] = None if encoding is None else plain(encoding)
                 if special and encoding is not None:
                     out["overflowing"] = [plain(window) for window in encoding.overflowing]
-                    out["decoded"] = tokenizer.decode(encoding.ids, skip_special_tokens=False)
-                    out["decoded_skip"] = tokenizer.decode(encoding.ids, skip_special_tokens=True)
+                    out["decoded"] = decode(encoding.ids, skip_special_tokens=False)
+                    out["decoded_skip"] = decode(encoding.ids, skip_special_tokens=True)
             print(json.dumps(out))
 
 
