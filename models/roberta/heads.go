@@ -34,7 +34,7 @@ func (m *Model) newMasked(w *layer.Weights) models.Head {
 		Activation: kernel.GELU,
 		Norm:       w.Norm("layer_norm", c.Hidden, c.NormEps),
 		Decoder: head.ReadDecoder(w, head.Decoder{
-			Words: m.Embeddings.Word, Vocab: c.Vocab, Width: c.Hidden, Tied: c.Tied, Name: "decoder", Bias: "bias",
+			Words: m.Embeddings.Word.Table, Vocab: c.Vocab, Width: c.Hidden, Tied: c.Tied, Name: "decoder", Bias: "bias",
 		}),
 	}
 }
