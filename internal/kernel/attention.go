@@ -138,6 +138,7 @@ type attention struct {
 	shared    operandSet // the distinct tensors of the pasts
 	sequences []attended
 	elements  int // probabilities of all sequences and heads
+	work      int // the same, but those of single queries count more
 
 	result *Tensor
 	// For every head and row what simd.SoftmaxRow returned, [H, R].
@@ -175,7 +176,12 @@ func (o *attention) add(s attended, p Past) {
 		s.past, s.pastKeys, s.pastValues = Rows(p.Keys), o.shared.add(p.Keys), o.shared.add(p.Values)
 	}
 	o.sequences = append(o.sequences, s)
-	o.elements += o.Heads * s.rows() * s.length()
+	n := o.Heads * s.rows() * s.length()
+	o.elements += n
+	if s.rows() == 1 {
+		n *= singleQueryCost
+	}
+	o.work += n
 }
 
 func (s attended) rows() int   { return s.span.Len() }

@@ -33,6 +33,7 @@ func BenchmarkAttention(b *testing.B) {
 		{"16x128,heads=12x32,past=20", shape(kernel.AttentionOptions{Heads: 12}, 32, 16, 128, 20)},
 		{"8x128,heads=12x64", shape(kernel.AttentionOptions{Heads: 12}, 64, 8, 128, 0)},
 		{"1x2048,heads=9of3x64,causal", shape(kernel.AttentionOptions{Heads: 9, KeyHeads: 3, Causal: true}, 64, 1, 2048, 0)},
+		{"1x1,heads=9of3x64,past=1000", shape(kernel.AttentionOptions{Heads: 9, KeyHeads: 3, Causal: true}, 64, 1, 1, 1000)},
 	} {
 		for _, backward := range []bool{false, true} {
 			name := bench.name + "/forward"

@@ -29,9 +29,16 @@ func (o *attention) forward(m *memory) *Tensor {
 	for _, x := range append(o.operands(), y, tops, inverse) {
 		m.keep(x)
 	}
+	// Of a sequence, a head and queries [from, to); the single query of a sequence goes by heads of the keys.
 	type task struct{ sequence, head, from, to int }
 	var tasks []task
 	for i, s := range o.sequences {
+		if s.rows() == 1 {
+			for key := range o.KeyHeads {
+				tasks = append(tasks, task{i, key, 0, 1})
+			}
+			continue
+		}
 		for h := range o.Heads {
 			for t := 0; t < s.rows(); t += taskRows {
 				tasks = append(tasks, task{i, h, t, min(t+taskRows, s.rows())})
@@ -44,6 +51,10 @@ func (o *attention) forward(m *memory) *Tensor {
 		for _, t := range tasks[from:to] {
 			s := o.sequences[t.sequence]
 			w.reset()
+			if s.rows() == 1 {
+				o.attendSingle(w, y.view(), s, t.head)
+				continue
+			}
 			o.head(s, t.head).attend(w, o.part(y.view(), s.span, t.head), t.from, t.to)
 		}
 	})
@@ -52,7 +63,7 @@ func (o *attention) forward(m *memory) *Tensor {
 
 // grain is how many of n pieces of equal work are worth a goroutine.
 func (o *attention) grain(n int) int {
-	return n*attentionGrain/max(1, 2*o.elements*o.size) + 1
+	return n*attentionGrain/max(1, 2*o.work*o.size) + 1
 }
 
 // attend computes the result y [T, k] of the queries [from, to).

@@ -258,6 +258,36 @@ func TestAttentionSequencesAreIndependent(t *testing.T) {
 	}
 }
 
+// The last row of a sequence alone, over the keys of the rows before it as a past, gets what it gets with them: text that
+// is generated token by token is that of a whole pass. TestAttention compares single rows with a reference.
+func TestAttentionSingleRows(t *testing.T) {
+	for _, o := range []kernel.AttentionOptions{
+		{Heads: 3, Causal: true},
+		{Heads: 6, KeyHeads: 2, Causal: true},
+		{Heads: 4, KeyHeads: 1, Causal: true, Bias: &kernel.RelativeBias{Values: numtest.Normal(5, 4*21, 1), Zero: 20}},
+	} {
+		const rows, size = 150, 20
+		groups := attentionShape{AttentionOptions: o}.keyHeads()
+		queries, keys := o.Heads*size, groups*size
+		qkv := kernel.New(rows, queries+2*keys, numtest.Normal(1, rows*(queries+2*keys), 1))
+		whole := kernel.Attention(qkv, spansOf(rows), nil, o)
+		past := kernel.Gather(qkv, sequence(rows-1))
+		single := kernel.Attention(kernel.Gather(qkv, []int{rows - 1}), spansOf(1), []kernel.Past{{
+			Keys: kernel.Columns(past, queries, queries+keys), Values: kernel.Columns(past, queries+keys, queries+2*keys),
+		}}, o)
+		numtest.SameBits(t, kernel.Data(single), kernel.Data(whole)[(rows-1)*queries:])
+	}
+}
+
+// sequence returns 0 to n-1.
+func sequence(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}
+
 // Outside witness: scaled_dot_product_attention of torch 2.15 gives 0 and no gradient for a row whose
 // scores are all -Inf.
 func TestAttentionMaskedRows(t *testing.T) {
