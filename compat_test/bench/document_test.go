@@ -45,6 +45,7 @@ func sample() *bench {
 	q.title, q.goal, q.bf16, q.operators = "another", 3, true, []operatorTime{{"attention forward", 1}}
 	b := &bench{prepared: []*prepared{p, &q}, settings: settings{rounds: 3}}
 	b.peak.Float32, b.peak.BFloat16 = 40e9, 80e9
+	b.peak.Read = 20e9
 	return b
 }
 
@@ -57,6 +58,7 @@ func TestDocument(t *testing.T) {
 		"| attention forward | – | 100.0 % |",
 		"| linear forward | 60.0 % | – |",
 		"40 GFLOPS in float32, 80 in bfloat16",
+		"20.0 GB/s read by all cores",
 		"| PASSIVE |",
 	} {
 		if !strings.Contains(got, want) {

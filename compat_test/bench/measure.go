@@ -58,6 +58,7 @@ func (b *bench) measure(ctx context.Context) error {
 func (b *bench) notePeak(ctx context.Context) error {
 	r, err := b.worker(ctx, "peak", job{Kind: peaking}, nil, b.self, workCommand)
 	b.peak.Float32, b.peak.BFloat16 = max(b.peak.Float32, r.Peak.Float32), max(b.peak.BFloat16, r.Peak.BFloat16)
+	b.peak.Read = max(b.peak.Read, r.Peak.Read)
 	return err
 }
 

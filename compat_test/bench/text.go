@@ -16,9 +16,10 @@ func (b *bench) document() string {
 	if b.peak.BFloat16 > 0 {
 		peaks += fmt.Sprintf(", %s in bfloat16", thousands(b.peak.BFloat16/1e9))
 	}
+	reading := fmt.Sprintf("%.1f GB/s", b.peak.Read/1e9)
 	replacer := strings.NewReplacer(
 		"{rounds}", fmt.Sprint(b.rounds), "{threads}", fmt.Sprint(threads()), "{virtual}", fmt.Sprint(virtualTokens),
-		"{machine}", describeMachine(), "{peaks}", peaks, "{versions}", b.versionList(), "{load}", load,
+		"{machine}", describeMachine(), "{peaks}", peaks, "{reading}", reading, "{versions}", b.versionList(), "{load}", load,
 		"{speed}", b.speedTable().String(), "{memory}", b.memoryTable().String(),
 		"{operators}", b.operatorTable().String(), "{check}", b.checkTable().String(),
 	)
@@ -53,6 +54,7 @@ backward, without the packing of operands and the copies (memmove) among them, w
 
 - {machine}
 - peak: {peaks}, by loops of multiply-adds in registers on all cores, the best of all rounds
+- memory: {reading} read by all cores
 - {versions}
 - load average: {load}
 - Python: all {threads} cores, scaled dot product attention (sdpa), bfloat16 by autocast; OMP_WAIT_POLICY left alone and PASSIVE, both in the first two rounds,

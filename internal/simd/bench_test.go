@@ -80,6 +80,31 @@ func BenchmarkMulHalf(b *testing.B) {
 	}
 }
 
+// Products of few rows, as when text is generated: the weights come from memory, here those of the head
+// of SmolLM2-135M. They are to be read as fast as BenchmarkPeak of package peak reads.
+func BenchmarkMulFewRows(b *testing.B) {
+	const k, n = 576, 49152
+	words := make([]uint16, k*n)
+	for _, c := range []struct {
+		values Values
+		bytes  int // of a value
+	}{{Values{Float32: normal(seeded(2), k*n)}, 4}, {Values{BFloat16: words}, 2}, {Values{Float16: words}, 2}} {
+		for _, m := range []int{1, 2, 4, 8, 16} {
+			b.Run(fmt.Sprintf("%v/%d", c.values.format(), m), func(b *testing.B) {
+				eachLevelBenchmark(b, func(b *testing.B) {
+					a, y := normal(seeded(1), m*k), make([]float32, m*n)
+					var right Matrix
+					right.PackValues(k, true, false, c.values)
+					for b.Loop() {
+						right.Mul(y, n, a, k, m, nil, false)
+					}
+					b.ReportMetric(float64(c.bytes)*k*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+				})
+			})
+		}
+	}
+}
+
 func BenchmarkMulPackTransposed(b *testing.B) {
 	benchmarkShapes(b, func(m, k, n int) func() {
 		a, w, c := normal(seeded(1), m*k), normal(seeded(2), k*n), make([]float32, m*n)

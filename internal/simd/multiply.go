@@ -13,6 +13,8 @@ const (
 	worth = 1 << 21
 	// fewRows: below it the columns of a product are divided, not its rows.
 	fewRows = 256
+	// readingRows: with fewer a product takes as long as with so many, that is as long as reading the right-hand side does.
+	readingRows = 16
 	// rowGrain is the least number of rows of a range, where there are many: each range reads all of the right-hand side.
 	rowGrain = 224
 	// setStride: rows that begin multiples of it apart share a set of the L1 cache, which has fewer places than a kernel has rows.
@@ -85,7 +87,7 @@ func (b *Matrix) divide(p product) {
 		return
 	}
 	if p.rows < fewRows {
-		perPanel := p.rows * b.k * b.width
+		perPanel := max(p.rows, readingRows) * b.k * b.width
 		Parallel(b.Panels(), worth/perPanel+1, func(from, to int) { b.multiply(p, from, to) })
 		return
 	}

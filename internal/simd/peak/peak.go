@@ -1,18 +1,19 @@
-// Package peak measures how many floating-point operations a second the processors can
-// do at most: multiplications and additions in registers, without any load or store.
-// Begin at [Measure]. Benchmarks state their share of it; the library does not use it.
+// Package peak measures what the processors can do at most: floating-point operations a
+// second, by multiplications and additions in registers, without any load or store, and
+// bytes a second that they read from memory. Begin at [Measure]. Benchmarks state their share of it; the library does not use it.
 package peak
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"time"
 )
 
-// Rate is operations a second of all GOMAXPROCS processors together, a
-// multiplication and an addition counted as two. 0 means that there is no loop for this
-// kind of number on this CPU.
-type Rate struct{ Float32, BFloat16 float64 }
+// Rate is of all GOMAXPROCS processors together: operations a second, a multiplication
+// and an addition counted as two, where 0 means that there is no loop for this kind of
+// number on this CPU; and bytes read a second.
+type Rate struct{ Float32, BFloat16, Read float64 }
 
 // loop multiplies and adds in registers.
 type loop struct {
@@ -23,23 +24,59 @@ type loop struct {
 // Measure runs the loops for about half a second each and returns the best rates.
 func Measure() Rate {
 	float32s, bfloat16s := loops()
-	return Rate{Float32: float32s.best(), BFloat16: bfloat16s.best()}
+	return Rate{Float32: float32s.best(), BFloat16: bfloat16s.best(), Read: read(256 << 20)}
 }
 
 func (l loop) best() (rate float64) {
 	if l.run == nil {
 		return 0
 	}
-	const runs, turns = 10, 1 << 22
+	const turns = 1 << 22
+	return float64(l.operations) * turns * float64(runtime.GOMAXPROCS(0)) / fastest(func(int) { l.run(turns) })
+}
+
+// fastest runs f a few times on all processors at once, with their numbers, and returns the shortest time in seconds.
+func fastest(f func(processor int)) float64 {
+	const runs = 10
+	best := math.Inf(1)
 	for range runs {
 		var wait sync.WaitGroup
 		started := time.Now()
-		for range runtime.GOMAXPROCS(0) {
-			wait.Go(func() { l.run(turns) })
+		for p := range runtime.GOMAXPROCS(0) {
+			wait.Go(func() { f(p) })
 		}
 		wait.Wait()
-		done := float64(l.operations) * turns * float64(runtime.GOMAXPROCS(0))
-		rate = max(rate, done/time.Since(started).Seconds())
+		best = min(best, time.Since(started).Seconds())
 	}
-	return rate
+	return best
+}
+
+// read measures reading, with so much memory that it is in no cache.
+func read(bytes int) (rate float64) {
+	words := make([]uint64, bytes/8)
+	for i := range words {
+		words[i] = uint64(i) // memory that was never written may be one page, over and over
+	}
+	processors := runtime.GOMAXPROCS(0)
+	sums := make([]uint64, processors)
+	seconds := fastest(func(p int) {
+		sums[p] = sum(words[p*len(words)/processors : (p+1)*len(words)/processors])
+	})
+	runtime.KeepAlive(sums)
+	return float64(bytes) / seconds
+}
+
+// sum adds words, eight at a time: much faster than they come from memory.
+func sum(words []uint64) uint64 {
+	var a, b, c, d uint64
+	for ; len(words) >= 8; words = words[8:] {
+		a += words[0] + words[4]
+		b += words[1] + words[5]
+		c += words[2] + words[6]
+		d += words[3] + words[7]
+	}
+	for _, w := range words {
+		a += w
+	}
+	return a + b + c + d
 }
