@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nlpodyssey/spago/ag"
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
@@ -126,6 +130,11 @@ func TestLiveTemplate(t *testing.T) {
 				t.Fatal(err)
 			}
 			compareTemplate(t, predictor, questions, output)
+			resaved := filepath.Join(t.TempDir(), "resaved")
+			o.call(t, "resave", "--base", base, "--adapter", dir, "--task", string(models.FeatureExtraction), "--out", resaved)
+			if readDir(t, dir)[hfio.AdapterWeightsFile] != readDir(t, resaved)[hfio.AdapterWeightsFile] {
+				t.Error("PEFT saved other weights than it loaded")
+			}
 		})
 	}
 }
@@ -154,6 +163,45 @@ func compareTemplate(t *testing.T, predictor *predict.Predictor, questions []tem
 		t.Errorf("the last text is cut: %v, the first: %v, want the last alone", cut.Truncated, got[0].Truncated)
 	}
 	t.Logf("probabilities: greatest difference %.2g", worst)
+}
+
+// TestTemplateGradient compares the gradients of what is trained, through the language model and
+// the words, with finite differences: one trained token stands twice, another behind the masks.
+func TestTemplateGradient(t *testing.T) {
+	language := openBase(t, filepath.Join(goldens, "MASKED_LM", "base"), models.HeadSpec{Task: models.MaskedLM}, 0)
+	model, err := language.Verbalize(&models.Verbalizer{Labels: []string{"a", "b"}, Words: [][][]int{{{7}, {8, 9}}, {{10}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := hfio.NewAdapterConfig(hfio.PromptTuning)
+	config.TaskType, config.NumVirtualTokens = hfio.FeatureExtraction, 3
+	m, err := adapters.New(model, config, adapters.Init{Rand: seeded(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := models.Batch{Sequences: []models.Sequence{
+		{IDs: []int{2, 4, 4, 11, 4, 4, 4, 3}, Virtual: []int{-1, 1, 0, -1, 1, -1, -1, -1}, Reads: []int{5, 6}},
+		{IDs: []int{2, 4, 4, 4, 4, 12, 13, 3}, Virtual: []int{-1, 0, -1, -1, 2, -1, -1, -1}, Reads: []int{2, 3}},
+	}}
+	loss := func() mat.Tensor {
+		logits, out, err := m.Forward(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, err := models.Loss(model.Task, model.ProblemType, logits, out, models.Labels{Classes: []int{1, 0}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loss
+	}
+	if err := ag.Backward(loss()); err != nil {
+		t.Fatal(err)
+	}
+	var variables []numtest.Variable
+	for _, p := range m.Trained() {
+		variables = append(variables, numtest.Variable{Name: p.Name, Value: models.Values(p.Param), Grad: models.Values(p.Param.Grad())})
+	}
+	numtest.Gradient(t, variables, func() float64 { return float64(models.Values(loss())[0]) }, &numtest.GradientOptions{ATol: 1e-4})
 }
 
 // logSoftmax is log softmax(x)[at].
