@@ -100,7 +100,7 @@ func (s *start) encoder(tokenizer *tokenize.Tokenizer, base models.Shape) (*temp
 	if s.template == nil {
 		return nil, nil
 	}
-	return s.template.Bind(tokenizer, s.verbalizer, base.Vocab)
+	return s.template.Bind(tokenizer, s.verbalizer, template.Language{Vocab: base.Vocab})
 }
 
 // describeTemplate says in gopeft.json what the adapter stands in.

@@ -25,7 +25,7 @@ func (b *Base) TemplateOf(info adapters.Info) (*template.Encoder, error) {
 	if info.Verbalizer != nil {
 		verbalizer = &template.Verbalizer{Labels: info.Labels, Words: info.Verbalizer}
 	}
-	encoder, err := parsed.Bind(b.tokenizer, verbalizer, b.Shape().Vocab)
+	encoder, err := parsed.Bind(b.tokenizer, verbalizer, template.Language{Vocab: b.Shape().Vocab})
 	if err != nil {
 		return nil, infoError("verbalizer", err)
 	}

@@ -85,7 +85,7 @@ func bind(t *testing.T, tokenizer *tokenize.Tokenizer, source, verbalizer string
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoder, err := parsed.Bind(tokenizer, v, tokenizer.VocabSize())
+	encoder, err := parsed.Bind(tokenizer, v, template.Language{Vocab: tokenizer.VocabSize()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +102,65 @@ func fields(values map[string]string) func(string) (string, error) {
 func TestEncodeIsTokenizing(t *testing.T) {
 	t.Run("WordPiece", func(t *testing.T) { compareWithSentences(t, wordPiece(t)) })
 	t.Run("byte level", func(t *testing.T) {
-		file, err := os.ReadFile("../../shared/tokenizers/roberta.json")
-		if err != nil {
-			t.Skipf("the public tokenizer files are not beside the repository: %v", err)
-		}
-		tokenizer, err := tokenize.Parse("roberta.json", file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		compareWithSentences(t, tokenizer)
+		compareWithSentences(t, public(t, "roberta.json"))
 	})
+}
+
+// public is a tokenizer of a well-known model.
+func public(t *testing.T, name string) *tokenize.Tokenizer {
+	t.Helper()
+	file, err := os.ReadFile("../../shared/tokenizers/" + name)
+	if err != nil {
+		t.Skipf("the public tokenizer files are not beside the repository: %v", err)
+	}
+	tokenizer, err := tokenize.Parse(name, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokenizer
+}
+
+// Before a causal model's answer stands the sentence up to the mask, and the answer's words
+// have the tokens of words behind a space.
+func TestEncodeCausal(t *testing.T) {
+	tokenizer := public(t, "gpt2.json")
+	causal := template.Language{Vocab: tokenizer.VocabSize(), Causal: true}
+	parsed, err := template.Parse("Review: {text} All in all it was [MASK]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoder, err := parsed.Bind(tokenizer, nil, causal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := encoder.Encode(fields(map[string]string{"text": "a moving film."}), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := tokenizer.Encode("Review: a moving film. All in all it was good", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := len(want.IDs) - 1
+	if !slices.Equal(in.IDs, want.IDs[:last]) || !slices.Equal(in.Reads, []int{last - 1}) {
+		t.Errorf("found %v, reads %v, want %v, the last", in.IDs, in.Reads, want.IDs[:last])
+	}
+	if class, err := encoder.Class("good"); err != nil || class != want.IDs[last] {
+		t.Errorf("class %d, %v, want the token %d", class, err, want.IDs[last])
+	}
+	_, err = parsed.Bind(tokenizer, &template.Verbalizer{Labels: []string{"a"}, Words: map[string][]string{"a": {"unspeakably"}}}, causal)
+	if err == nil || !strings.Contains(err.Error(), "tokens of it, want one: a causal") {
+		t.Errorf("found %v, want an error of several tokens", err)
+	}
+	if parsed, err = template.Parse("[MASK]: {text}"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parsed.Bind(tokenizer, nil, causal); err == nil || !strings.Contains(err.Error(), "want [MASK] at the end") {
+		t.Errorf("found %v, want an error of the mask's place", err)
+	}
+	if _, err := parsed.Bind(tokenizer, nil, template.Language{}); err == nil || !strings.Contains(err.Error(), "without a mask token") {
+		t.Errorf("found %v, want an error of the tokenizer", err)
+	}
 }
 
 func compareWithSentences(t *testing.T, tokenizer *tokenize.Tokenizer) {
@@ -205,14 +254,14 @@ func TestBindErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = parsed.Bind(gloss, &template.Verbalizer{Labels: []string{"a", "b"}, Words: map[string][]string{"a": {"\u200b", "€"}}}, gloss.VocabSize())
+	_, err = parsed.Bind(gloss, &template.Verbalizer{Labels: []string{"a", "b"}, Words: map[string][]string{"a": {"\u200b", "€"}}}, template.Language{})
 	for _, want := range []string{`word "\u200b" of label "a": found no token`, `word "€" of label "a": found the token of unknown words`, `found no word of label "b"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("found %v, want %q", err, want)
 		}
 	}
 	// Without a verbalizer a label is a token.
-	encoder, err := parsed.Bind(gloss, nil, gloss.VocabSize())
+	encoder, err := parsed.Bind(gloss, nil, template.Language{Vocab: gloss.VocabSize()})
 	if err != nil {
 		t.Fatal(err)
 	}
