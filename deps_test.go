@@ -20,6 +20,7 @@ var lattice = map[string][]string{
 	".":                    {},
 	"hfio":                 {},
 	"tokenize":             {},
+	"tokenize/chat":        {},
 	"template":             {"models", "tokenize"},
 	"internal/simd":        {},
 	"internal/simd/peak":   {},
@@ -54,6 +55,7 @@ var onlyIn = map[string][]string{
 	"github.com/urfave/cli":          {"cli"},
 	"gonum.org/v1/plot":              {"train/report"},
 	"github.com/parquet-go":          {"train"},
+	"github.com/ardanlabs/jinja":     {"tokenize/chat"},
 	"github.com/edsrzf/mmap-go":      {"hfio"},
 	"github.com/rivo/uniseg":         {"tokenize"},
 }
