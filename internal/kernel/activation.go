@@ -28,6 +28,24 @@ func Tanh(x mat.Tensor) mat.Tensor {
 	return run(&activation{x: x, f: simd.Tanh, df: simd.TanhGradient, fromResult: true})
 }
 
+// SoftCap returns cap·tanh(x/cap) of every element, for a cap above 0.
+func SoftCap(x mat.Tensor, cap float32) mat.Tensor {
+	if !(cap > 0) {
+		fail("SoftCap", "the cap is %v", cap)
+	}
+	return run(&activation{x: x, fromResult: true, f: func(y, x []float32) {
+		copy(y, x)
+		simd.Scale(1/cap, y)
+		simd.Tanh(y, y)
+		simd.Scale(cap, y)
+	}, df: func(gx, gy, y []float32) {
+		for i, v := range y {
+			v /= cap
+			gx[i] = gy[i] * (1 - v*v)
+		}
+	}})
+}
+
 // ReLU returns max(x, 0). Its derivative at 0 is 0, as in torch.
 func ReLU(x mat.Tensor) mat.Tensor {
 	return run(&activation{x: x, f: simd.ReLU, df: simd.ReLUGradient, fromResult: true})

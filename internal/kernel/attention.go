@@ -13,6 +13,8 @@ type AttentionOptions struct {
 	KeyHeads int           // G, heads of the keys and values, each of which serves H/G consecutive heads of the queries; 0 means H
 	Scale    float32       // of the scores; 0 means 1/√k
 	Causal   bool          // a row sees the past and its sequence's rows up to itself, not all of them
+	Window   int           // a row sees the keys that are less than so many positions from it; 0 means all
+	SoftCap  float32       // scaled scores become cap·tanh(score/cap); 0 means none
 	Bias     *RelativeBias // added to the scaled scores; nil means none
 	Drop     Mask          // of the probabilities after the softmax, as torch drops them
 }
@@ -64,8 +66,8 @@ func Attention(qkv mat.Tensor, spans []Span, past []Past, options AttentionOptio
 //
 // q is [R, H·k]. kv is [S, 2·G·k], in each row the keys of all key heads, then the
 // values, and rows says which of its rows are those that a sequence attends to, all
-// of them, behind its past. nil kv: there are the pasts alone. Causal and Bias are
-// not for it.
+// of them, behind its past. nil kv: there are the pasts alone. Causal, Window and Bias
+// are not for it.
 func CrossAttention(q mat.Tensor, spans []Span, kv mat.Tensor, rows []Span, past []Past, options AttentionOptions) mat.Tensor {
 	o := &attention{AttentionOptions: options, op: "CrossAttention", q: q, kv: kv}
 	o.completeHeads()
@@ -73,8 +75,8 @@ func CrossAttention(q mat.Tensor, spans []Span, kv mat.Tensor, rows []Span, past
 		fail(o.op, "the queries are %v, which is not heads of one size for %d heads", q.Shape(), o.Heads)
 	}
 	o.size = Cols(q) / o.Heads
-	if o.Causal || o.Bias != nil || kv == q {
-		fail(o.op, "it is causal, has a bias, or keys in the tensor of the queries")
+	if o.Causal || o.Window != 0 || o.Bias != nil || kv == q {
+		fail(o.op, "it is causal, has a window or a bias, or keys in the tensor of the queries")
 	}
 	o.complete()
 	checkSpans(o.op, spans, Rows(q))
@@ -107,6 +109,9 @@ func (o *attention) completeHeads() {
 func (o *attention) complete() {
 	if o.Scale == 0 {
 		o.Scale = float32(1 / math.Sqrt(float64(o.size)))
+	}
+	if o.Window < 0 || o.SoftCap < 0 || o.SoftCap > 0 && o.Bias != nil {
+		fail(o.op, "a window of %d and a cap of %v with a bias: %v", o.Window, o.SoftCap, o.Bias != nil)
 	}
 	if b := o.Bias; b != nil && (len(b.Values) == 0 || len(b.Values)%o.Heads != 0 || b.Zero < 0 || b.Zero >= len(b.Values)/o.Heads) {
 		fail(o.op, "a bias of %d values with distance 0 at %d for %d heads", len(b.Values), b.Zero, o.Heads)

@@ -33,16 +33,25 @@ func (h *headGradients) differentiate(w *workspace) {
 		return
 	}
 	h.spread(w)
+	if h.Window > 0 { // the tiles that meet a row first are not those that set it
+		h.to.queries.clear()
+		h.to.keys.own.clear()
+		h.to.values.own.clear()
+	}
 	width := divideUp(keys, divideUp(keys, tileKeys))
 	rows := rowsOfTile(h.queries.rows, 2*width)
 	t := &tileGradients{headGradients: h, keysT: w.take(h.size, width), valuesT: w.take(h.size, width)}
+	if h.SoftCap > 0 {
+		t.slopes = w.take(1, width).data
+	}
 	p, d := w.take(rows, width), w.take(rows, width)
 	for t.key = 0; t.key < keys; t.key += width {
 		last := min(t.key+width, keys)
 		h.keys.transposeTo(t.keysT, t.key, last)
 		h.values.transposeTo(t.valuesT, t.key, last)
-		for t.query = h.firstQuery(t.key); t.query < h.queries.rows; t.query += rows {
-			end := min(t.query+rows, h.queries.rows)
+		past := h.pastQueries(last)
+		for t.query = h.firstQuery(t.key); t.query < past; t.query += rows {
+			end := min(t.query+rows, past)
 			cols := min(h.visible(end), last) - t.key
 			t.p, t.d = p.part(end-t.query, cols), d.part(end-t.query, cols)
 			t.differentiate()
@@ -52,18 +61,30 @@ func (h *headGradients) differentiate(w *workspace) {
 
 // firstQuery is the first query that sees a key.
 func (h *head) firstQuery(key int) int {
-	if h.Causal {
+	switch {
+	case h.Causal:
 		return max(0, key-h.past)
+	case h.Window > 0:
+		return max(0, key-h.past+1-h.Window)
 	}
 	return 0
+}
+
+// pastQueries is the query behind those that see one of the keys before key.
+func (h *head) pastQueries(key int) int {
+	if h.Window > 0 {
+		return min(h.queries.rows, key-1+h.Window-h.past)
+	}
+	return h.queries.rows
 }
 
 // tileGradients are some queries of a head over some keys.
 type tileGradients struct {
 	*headGradients
-	query, key     int  // the first ones
-	keysT, valuesT view // [k, keys]
-	p, d           view // the probabilities, and the gradients of the scores
+	query, key     int       // the first ones
+	keysT, valuesT view      // [k, keys]
+	p, d           view      // the probabilities, and the gradients of the scores
+	slopes         []float32 // of capped scores, a row
 }
 
 func (t *tileGradients) differentiate() {
@@ -81,7 +102,7 @@ func (t *tileGradients) differentiate() {
 		t.add(t.to.keys, t.d, queries)
 	}
 	if own {
-		t.keys.multiplied(part(t.to.queries), t.d, t.key, t.key > 0)
+		t.keys.multiplied(part(t.to.queries), t.d, t.key, t.key > 0 || t.Window > 0)
 	}
 }
 
@@ -92,13 +113,30 @@ func (t *tileGradients) softmax() {
 	at := t.row(t.query)
 	for r := range t.p.rows {
 		query := t.query + r
-		p, d := t.seen(t.p.row(r), query, t.key), t.seen(t.d.row(r), query, t.key)
-		t.drop(d, query, t.key)
-		simd.SoftmaxBackwardRow(p, d, t.finish(p, query, t.key), t.tops[at+r], t.inverse[at+r], t.inner[at+r])
-		if t.bias != nil {
+		p, key := t.seen(t.p.row(r), query, t.key)
+		d, _ := t.seen(t.d.row(r), query, t.key)
+		t.drop(d, query, key)
+		scale := t.finish(p, query, key)
+		t.bend(p)
+		simd.SoftmaxBackwardRow(p, d, scale, t.tops[at+r], t.inverse[at+r], t.inner[at+r])
+		if scale != t.Scale {
 			simd.Scale(t.Scale, d)
 		}
-		t.drop(p, query, t.key)
+		if t.SoftCap > 0 {
+			simd.Mul(d, t.slopes[:len(d)])
+		}
+		t.drop(p, query, key)
+	}
+}
+
+// bend keeps the slopes of capped scores: 1 - (score/cap)².
+func (t *tileGradients) bend(scores []float32) {
+	if t.SoftCap == 0 {
+		return
+	}
+	for i, s := range scores {
+		x := s / t.SoftCap
+		t.slopes[i] = 1 - x*x
 	}
 }
 
@@ -108,10 +146,10 @@ func (t *tileGradients) softmax() {
 func (t *tileGradients) add(to joined, tile, right view) {
 	fresh := t.past // the first key that no query before saw
 	switch {
+	case t.Window > 0, !t.Causal && t.query > 0:
+		fresh = t.length()
 	case t.Causal:
 		fresh += t.query
-	case t.query > 0:
-		fresh = t.length()
 	}
 	for at, rows := range to.pieces(t.key, t.key+tile.cols) {
 		if rows.data == nil {

@@ -69,30 +69,31 @@ func (o *attention) grain(n int) int {
 // attend computes the result y [T, k] of the queries [from, to).
 func (h *head) attend(w *workspace, y view, from, to int) {
 	h.spread(w)
-	keys := h.visible(to)
-	rows := rowsOfTile(to-from, keys)
-	transposed, tile := w.take(h.size, keys), w.take(rows, keys)
-	h.keys.transposeTo(transposed, 0, keys)
+	begin, keys := h.firstKey(from), h.visible(to)
+	rows := rowsOfTile(to-from, keys-begin)
+	transposed, tile := w.take(h.size, keys-begin), w.take(rows, keys-begin)
+	h.keys.transposeTo(transposed, begin, keys)
 	for ; from < to; from += rows {
 		last := min(from+rows, to)
-		scores, out := tile.part(last-from, h.visible(last)), y.rowsFrom(from, last)
-		product(scores, h.queries.rowsFrom(from, last), false, transposed, false)
-		h.softmax(scores, from)
-		h.values.multiplied(out, scores, 0, false)
+		key, end := h.firstKey(from), h.visible(last)
+		scores, out := tile.part(last-from, end-key), y.rowsFrom(from, last)
+		product(scores, h.queries.rowsFrom(from, last), false, transposed.columns(key-begin, end-begin), false)
+		h.softmax(scores, from, key)
+		h.values.multiplied(out, scores, key, false)
 		for r, inverse := range h.inverse[h.row(from):h.row(last)] {
 			simd.Scale(inverse, out.row(r))
 		}
 	}
 }
 
-// softmax makes products of the queries from first on their probabilities, except for
-// the factors in h.inverse. Keys that a query does not see get 0.
-func (h *head) softmax(scores view, first int) {
+// softmax makes products of the queries from first on and the keys from key on
+// probabilities, except for the factors in h.inverse. Keys that a query does not see get 0.
+func (h *head) softmax(scores view, first, key int) {
 	at := h.row(first)
 	for r := range scores.rows {
-		row := h.seen(scores.row(r), first+r, 0)
-		scale := h.finish(row, first+r, 0)
+		row, seen := h.seen(scores.row(r), first+r, key)
+		scale := h.finish(row, first+r, seen)
 		h.tops[at+r], h.inverse[at+r] = simd.SoftmaxRow(row, scale)
-		h.drop(row, first+r, 0)
+		h.drop(row, first+r, seen)
 	}
 }

@@ -80,12 +80,28 @@ func (o *attention) part(v view, rows Span, head int) view {
 	return o.columns(v, head).rowsFrom(rows.Start, rows.End)
 }
 
-// visible is how many keys the rows before query see together.
-func (h *head) visible(query int) int {
+// sees returns the keys [from, to) that a query sees.
+func (h *head) sees(query int) (from, to int) {
+	to = h.length()
 	if h.Causal {
-		return h.past + query
+		to = h.past + query + 1
 	}
-	return h.length()
+	if h.Window > 0 {
+		from, to = max(0, h.past+query+1-h.Window), min(to, h.past+query+h.Window)
+	}
+	return from, to
+}
+
+// visible is the key behind those that the rows before query see.
+func (h *head) visible(query int) int {
+	_, to := h.sees(query - 1)
+	return to
+}
+
+// firstKey is the first key that the rows from query on see.
+func (h *head) firstKey(query int) int {
+	from, _ := h.sees(query)
+	return from
 }
 
 // spread lays out the bias of the head by distance, for the rows of the scores to be
@@ -105,23 +121,35 @@ func (h *head) spread(w *workspace) {
 // row is the index of a query in attention.tops and attention.inverse.
 func (h *head) row(query int) int { return h.number*Rows(h.q) + h.span.Start + query }
 
-// seen is the part of a row of a tile, from key on, that the query sees. It clears the others.
-func (h *head) seen(row []float32, query, key int) []float32 {
-	if !h.Causal {
-		return row
-	}
-	n := max(0, min(h.past+query+1-key, len(row)))
-	clear(row[n:])
-	return row[:n]
+// seen is the part of a row of a tile, from key on, that the query sees, and the number of
+// its first key. It clears the others.
+func (h *head) seen(row []float32, query, key int) (part []float32, first int) {
+	from, to := h.sees(query)
+	end := min(max(to-key, 0), len(row))
+	begin := min(max(from-key, 0), end)
+	clear(row[:begin])
+	clear(row[end:])
+	return row[begin:end], key + begin
 }
 
 // finish makes a row of products the scores of a query over the keys from key on, which
 // remain to be scaled by what it returns.
 func (h *head) finish(row []float32, query, key int) (scale float32) {
-	if h.bias == nil {
-		return h.Scale
+	switch {
+	case h.bias != nil:
+		return h.addBias(row, query, key)
+	case h.SoftCap > 0:
+		return h.cap(row)
 	}
-	return h.addBias(row, query, key)
+	return h.Scale
+}
+
+// cap bends scores so that they stay below the cap (Gemma 2, arXiv 2408.00118, section 2).
+func (h *head) cap(row []float32) (scale float32) {
+	simd.Scale(h.Scale/h.SoftCap, row)
+	simd.Tanh(row, row)
+	simd.Scale(h.SoftCap, row)
+	return 1
 }
 
 func (h *head) addBias(row []float32, query, key int) (scale float32) {

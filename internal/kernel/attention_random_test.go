@@ -37,7 +37,12 @@ func drawAttention(t *rapid.T) attentionShape {
 		}
 		return a
 	}
-	if rapid.Bool().Draw(t, "bias") {
+	if rapid.Bool().Draw(t, "window") {
+		a.Window = rapid.IntRange(1, 150).Draw(t, "width of the window")
+	}
+	if rapid.Bool().Draw(t, "cap") {
+		a.SoftCap = 2
+	} else if rapid.Bool().Draw(t, "bias") {
 		n := rapid.IntRange(1, 50).Draw(t, "distances")
 		a.Bias = &kernel.RelativeBias{Values: numtest.Normal(3, a.Heads*n, 1), Zero: rapid.IntRange(0, n-1).Draw(t, "zero")}
 	}
@@ -141,7 +146,8 @@ func (a attentionShape) differentiate(inputs []input) wide {
 			for r := span.Start; r < span.End; r++ {
 				query, dQuery := x[0][r*a.width()+h*a.size:][:a.size], out.gradients[0][r*a.width()+h*a.size:][:a.size]
 				dOut := weight[(r*a.Heads+h)*a.size:][:a.size]
-				p := softmax(a.scores(query, keys, h, len(keys)-span.End+r))
+				scores := a.scores(query, keys, h, len(keys)-span.End+r)
+				p := softmax(scores)
 				dP, inner := make([]float64, len(p)), 0.0
 				for j := range p {
 					add(dValues[j], p[j]*factors[j], dOut)
@@ -150,6 +156,10 @@ func (a attentionShape) differentiate(inputs []input) wide {
 				}
 				for j := range p {
 					dS := scale * p[j] * (dP[j] - inner)
+					if a.SoftCap > 0 && p[j] > 0 {
+						x := scores[j] / float64(a.SoftCap)
+						dS *= 1 - x*x
+					}
 					add(dQuery, dS, keys[j])
 					add(dKeys[j], dS, query)
 				}

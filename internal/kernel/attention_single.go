@@ -15,28 +15,30 @@ func (o *attention) attendSingle(w *workspace, y view, s attended, key int) {
 	// The heads lie side by side in a row: that is a matrix of a row each, [H/G, k].
 	perHead := func(v view) view { return view{v.data, group, o.size, o.size} }
 	h := o.head(s, first)
-	scores, out := w.take(group, s.length()), perHead(o.part(y, s.span, first))
-	h.keys.multiplyQueries(w, scores, perHead(h.queries))
+	from, to := h.sees(0)
+	scores, out := w.take(group, to-from), perHead(o.part(y, s.span, first))
+	h.keys.multiplyQueries(w, scores, perHead(h.queries), from)
 	for i := range group {
 		member := o.head(s, first+i)
 		member.spread(w)
-		member.softmax(scores.rowsFrom(i, i+1), 0)
+		member.softmax(scores.rowsFrom(i, i+1), 0, from)
 	}
-	h.values.multiplied(out, scores, 0, false)
+	h.values.multiplied(out, scores, from, false)
 	for i := range group {
 		simd.Scale(o.inverse[(first+i)*Rows(o.q)+s.span.Start], out.row(i))
 	}
 }
 
-// multiplyQueries sets scores [Q, S] to a few queries [Q, k] times the transposed rows.
-func (j joined) multiplyQueries(w *workspace, scores, queries view) {
+// multiplyQueries sets scores [Q, S] to a few queries [Q, k] times the transposed S rows
+// from on.
+func (j joined) multiplyQueries(w *workspace, scores, queries view, from int) {
 	columns, right := view{scores.data, scores.cols, 1, 1}, view{queries.data, queries.cols, 1, 1}
 	if queries.rows > 1 {
 		columns, right = w.take(scores.cols, queries.rows), w.take(queries.cols, queries.rows)
 		simd.Transpose(right.data, right.stride, queries.data, queries.stride, queries.rows, queries.cols)
 	}
-	for at, rows := range j.pieces(0, scores.cols) {
-		product(columns.rowsFrom(at, at+rows.rows), rows, false, right, false)
+	for at, rows := range j.pieces(from, from+scores.cols) {
+		product(columns.rowsFrom(at-from, at-from+rows.rows), rows, false, right, false)
 	}
 	if queries.rows > 1 {
 		simd.Transpose(scores.data, scores.stride, columns.data, columns.stride, columns.rows, columns.cols)

@@ -153,6 +153,12 @@ func (a attentionShape) scores(query []float64, keys [][]float64, h, position in
 			break
 		}
 		s := scale * numtest.Dot(query, key)
+		if a.SoftCap > 0 {
+			s = float64(a.SoftCap) * math.Tanh(s/float64(a.SoftCap))
+		}
+		if distance := j - position; a.Window > 0 && max(distance, -distance) >= a.Window {
+			s = math.Inf(-1)
+		}
 		if b := a.Bias; b != nil {
 			n := len(b.Values) / a.Heads
 			s += float64(b.Values[h*n+min(max(b.Zero+j-position, 0), n-1)])
@@ -207,6 +213,11 @@ func TestAttention(t *testing.T) {
 		{"cross, no queries or no own keys", attentionShape{options{Heads: 2}, 3, []int{2, 0, 2}, []int{-1, 0, 0}, []int{2}, []int{3, 2, 0}}},
 		{"cross, mixed pasts", attentionShape{options{Heads: 2, Scale: 1}, 3, []int{3, 1, 2}, []int{0, -1, 1}, []int{1, 3}, []int{2, 4, 1}}},
 		{"cross grouped dropout", attentionShape{options{Heads: 4, KeyHeads: 2, Drop: dropped}, 3, []int{3, 0, 2}, []int{0, -1, 0}, []int{2}, []int{2, 4, 1}}},
+		{"window", attentionShape{options{Heads: 2, Window: 2}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
+		{"causal window", attentionShape{options{Heads: 2, KeyHeads: 1, Causal: true, Window: 3, Drop: dropped}, 3, []int{5, 1, 3}, []int{0, -1, 0}, []int{2}, nil}},
+		{"narrow window", attentionShape{options{Heads: 1, Causal: true, Window: 1}, 3, []int{4, 2}, []int{0, -1}, []int{2}, nil}},
+		{"cap", attentionShape{options{Heads: 2, SoftCap: 1.5}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
+		{"causal window and cap", attentionShape{options{Heads: 2, Causal: true, Window: 2, SoftCap: 2, Scale: 0.7}, 3, []int{3, 1, 5}, []int{0, -1, 0}, []int{2}, nil}},
 	} {
 		t.Run(tt.name, tt.shape.testCase().run)
 	}

@@ -3,6 +3,8 @@ package kernel
 import (
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/internal/simd"
 )
 
 // Lookup names rows of an embedding table.
@@ -12,6 +14,15 @@ type Lookup struct {
 	Index []int // a row of Table for each row of the result
 	// Trained is the parameter whose values the table is, [n, Width]; nil: the table is frozen.
 	Trained *nn.Param
+	Scale   float32 // of the rows; 0 means 1
+}
+
+// row writes row r of the table to y.
+func (l Lookup) row(y []float32, r int) {
+	l.Table.Widen(y, r*l.Width)
+	if l.Scale != 0 {
+		simd.Scale(l.Scale, y)
+	}
 }
 
 // Embed returns the sum of the rows that each lookup names, added in the order
@@ -58,7 +69,7 @@ func (o *embedding) forward(m *memory) *Tensor {
 	first := o.lookups[0]
 	y := m.take(len(first.Index), first.Width)
 	for i, r := range first.Index {
-		first.Table.Widen(y.data[i*first.Width:][:first.Width], r*first.Width)
+		first.row(y.data[i*first.Width:][:first.Width], r)
 	}
 	addLookups(y, o.lookups[1:])
 	return y
@@ -82,6 +93,9 @@ func (l Lookup) gradient(m *memory, gradient []float32) *Tensor {
 	for i, r := range l.Index {
 		addTo(total.data[r*l.Width:][:l.Width], gradient[i*l.Width:][:l.Width])
 	}
+	if l.Scale != 0 {
+		simd.Scale(l.Scale, total.data)
+	}
 	return total
 }
 
@@ -89,7 +103,7 @@ func addLookups(y *Tensor, lookups []Lookup) {
 	row := make([]float32, Cols(y))
 	for _, l := range lookups {
 		for i, r := range l.Index {
-			l.Table.Widen(row, r*l.Width)
+			l.row(row, r)
 			addTo(y.data[i*l.Width:][:l.Width], row)
 		}
 	}

@@ -58,6 +58,10 @@ func TestShapeErrors(t *testing.T) {
 		{"rotated heads", "Rotary", "want 4 heads of 3", func() {
 			kernel.Rotary(x(1, 9), kernel.NewRotation([]int{0}, kernel.RotationOptions{Frequencies: f(1)}), 4, 3)
 		}},
+		{"other rotation", "Rotation", "2 other pairs, want 1", func() {
+			kernel.NewRotation(nil, kernel.RotationOptions{Frequencies: f(1)}).Append([]int{1}, kernel.RotationOptions{Frequencies: f(2)})
+		}},
+		{"no cap", "SoftCap", "the cap is 0", func() { kernel.SoftCap(x(2, 3), 0) }},
 		{"gate", "Gated", "not two halves", func() { kernel.GatedSiLU(x(2, 3)) }},
 		{"probability 1", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: 1}) }},
 		{"probability NaN", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: nan}) }},
@@ -105,6 +109,10 @@ func TestShapeErrors(t *testing.T) {
 		}},
 		{"bias", "Attention", "a bias of 4 values with distance 0 at 2 for 2 heads", func() {
 			kernel.Attention(x(4, 6), span, nil, kernel.AttentionOptions{Heads: 2, Bias: &kernel.RelativeBias{Values: f(4), Zero: 2}})
+		}},
+		{"window", "Attention", "a window of -1", func() { kernel.Attention(x(4, 6), span, nil, kernel.AttentionOptions{Heads: 2, Window: -1}) }},
+		{"cap and bias", "Attention", "a cap of 1 with a bias: true", func() {
+			kernel.Attention(x(4, 6), span, nil, kernel.AttentionOptions{Heads: 2, SoftCap: 1, Bias: &kernel.RelativeBias{Values: f(4)}})
 		}},
 		{"attention spans", "Attention", "cover 4 rows of 5", func() { kernel.Attention(x(5, 6), span, nil, kernel.AttentionOptions{Heads: 2}) }},
 		{"pasts", "Attention", "2 pasts for 1", func() { kernel.Attention(x(4, 6), span, make([]kernel.Past, 2), kernel.AttentionOptions{Heads: 2}) }},

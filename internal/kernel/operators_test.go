@@ -164,6 +164,7 @@ func TestActivations(t *testing.T) {
 		{"GELUTanh", kernel.GELUTanh, geluTanh},
 		{"SiLU", kernel.SiLU, silu},
 		{"Tanh", kernel.Tanh, math.Tanh},
+		{"SoftCap", func(x mat.Tensor) mat.Tensor { return kernel.SoftCap(x, 1.5) }, func(v float64) float64 { return 1.5 * math.Tanh(v/1.5) }},
 		{"ReLU", kernel.ReLU, func(v float64) float64 { return max(v, 0) }},
 	} {
 		t.Run(tt.name, operatorCase{
@@ -328,8 +329,9 @@ func TestTaskPrompts(t *testing.T) {
 func TestEmbedTrained(t *testing.T) {
 	const d = 4
 	words, types := []int{4, 0, 4, 2}, []int{1, 1, 1, 0}
+	scaled := func(v float64) float64 { return 1.5 * v }
 	lookup := func(x mat.Tensor, index []int) kernel.Lookup {
-		return kernel.Lookup{Table: kernel.Values{Float32: kernel.Data(x)}, Width: d, Index: index, Trained: x.(*nn.Param)}
+		return kernel.Lookup{Table: kernel.Values{Float32: kernel.Data(x)}, Width: d, Index: index, Trained: x.(*nn.Param), Scale: 1.5}
 	}
 	t.Run("Embed", operatorCase{
 		params: true,
@@ -340,8 +342,8 @@ func TestEmbedTrained(t *testing.T) {
 		reference: func(x [][]float64) []float64 {
 			y := append([]float64(nil), x[0]...)
 			for i := range words {
-				addRow(y[i*d:][:d], x[1][words[i]*d:][:d])
-				addRow(y[i*d:][:d], x[2][types[i]*d:][:d])
+				addRow(y[i*d:][:d], each(x[1][words[i]*d:][:d], scaled))
+				addRow(y[i*d:][:d], each(x[2][types[i]*d:][:d], scaled))
 			}
 			return y
 		},
@@ -353,7 +355,7 @@ func TestEmbedTrained(t *testing.T) {
 		reference: func(x [][]float64) []float64 {
 			y := append([]float64(nil), x[0]...)
 			for i, r := range types {
-				addRow(y[i*d:][:d], x[1][r*d:][:d])
+				addRow(y[i*d:][:d], each(x[1][r*d:][:d], scaled))
 			}
 			return y
 		},
@@ -371,6 +373,8 @@ func TestEmbed(t *testing.T) {
 		}
 	}
 	numtest.SameBits(t, kernel.Data(got), want)
+	scaled := kernel.Embed(nil, kernel.Lookup{Table: kernel.Values{Float32: words}, Width: 3, Index: []int{4}, Scale: 2})
+	numtest.SameBits(t, kernel.Data(scaled), []float32{2 * words[12], 2 * words[13], 2 * words[14]})
 	if got.RequiresGrad() {
 		t.Error("the rows of a frozen table require a gradient")
 	}

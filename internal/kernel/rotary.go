@@ -32,20 +32,29 @@ type RotationOptions struct {
 // transformers an angle is a product in float32.
 func NewRotation(positions []int, options RotationOptions) *Rotation {
 	r := &Rotation{pairs: len(options.Frequencies), neighbours: options.Neighbours}
+	r.Append(positions, options)
+	return r
+}
+
+// Append adds rows that are turned by as many other frequencies, and by another scale.
+func (r *Rotation) Append(positions []int, options RotationOptions) {
+	if len(options.Frequencies) != r.pairs || options.Neighbours != r.neighbours {
+		fail("Rotation", "%d other pairs, want %d of the same kind", len(options.Frequencies), r.pairs)
+	}
 	scale := float64(options.Scale)
 	if scale == 0 {
 		scale = 1
 	}
-	r.cos, r.sin = make([]float32, len(positions)*r.pairs), make([]float32, len(positions)*r.pairs)
+	cos, sin := make([]float32, len(positions)*r.pairs), make([]float32, len(positions)*r.pairs)
 	eachRow(len(positions), 16*r.pairs, func(from, to int) {
 		for row := from; row < to; row++ {
 			for i, frequency := range options.Frequencies {
-				sin, cos := math.Sincos(float64(float32(positions[row]) * frequency))
-				r.cos[row*r.pairs+i], r.sin[row*r.pairs+i] = float32(scale*cos), float32(scale*sin)
+				s, c := math.Sincos(float64(float32(positions[row]) * frequency))
+				cos[row*r.pairs+i], sin[row*r.pairs+i] = float32(scale*c), float32(scale*s)
 			}
 		}
 	})
-	return r
+	r.cos, r.sin = append(r.cos, cos...), append(r.sin, sin...)
 }
 
 // Rotary returns x [R, C] with the pairs of its first heads, of size columns each,
