@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
@@ -23,6 +24,9 @@ func (m *PeftModel) File() (_ *hfio.Adapter, err error) {
 		old := ownCopy(m.read.file)
 		file.Metadata, file.Format, file.Readme = old.Metadata, old.Format, old.Readme
 		file.Tensors = old.Tensors
+	}
+	if strings.HasPrefix(m.Base.Prefix, "model.") { // as PEFT tells a model of transformers
+		file.CardTags = []string{"transformers"}
 	}
 	promptErr := m.writeStored(file)
 	m.writeHead(file)

@@ -36,7 +36,8 @@ type Adapter struct {
 	Tensors  []Tensor
 	Metadata map[string]string // of the safetensors file; nil: none
 	Format   WeightsFormat
-	Readme   []byte // nil: none
+	Readme   []byte   // nil: none
+	CardTags []string // of the model card that is made where there is none: see [ModelCard]
 
 	// What gopeft keeps beside PEFT's files, opaque here; nil: none.
 	Info  []byte       // gopeft.json
@@ -177,7 +178,7 @@ func (a *Adapter) encode() (map[string][]byte, error) {
 	files[AdapterConfigFile], configErr = a.Config.Encode()
 	files[ReadmeFile] = a.Readme
 	if a.Readme == nil {
-		files[ReadmeFile] = ModelCard(a.Config)
+		files[ReadmeFile] = ModelCard(a.Config, a.CardTags...)
 	}
 	if a.Info != nil {
 		files[InfoFile] = a.Info

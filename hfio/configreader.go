@@ -132,6 +132,11 @@ func (r *ConfigReader) IntsOr(key string, def []int) []int {
 	return optional(r, key, def, "a list of integers", jsonInts)
 }
 
+// Floats returns a list of numbers that must be there.
+func (r *ConfigReader) Floats(keys ...string) []float64 {
+	return wanted(r, keys, "a list of numbers", jsonFloats)
+}
+
 // RawOr returns a value as JSON, or a default.
 func (r *ConfigReader) RawOr(key string, def json.RawMessage) json.RawMessage {
 	return optional(r, key, def, "a value", jsonRaw)
@@ -232,6 +237,8 @@ func jsonRaw(v *jsonValue) (json.RawMessage, bool) { return appendPythonJSON(nil
 func jsonStrings(v *jsonValue) ([]string, bool) { return jsonList(v, jsonText) }
 
 func jsonInts(v *jsonValue) ([]int, bool) { return jsonList(v, jsonInt) }
+
+func jsonFloats(v *jsonValue) ([]float64, bool) { return jsonList(v, jsonFloat) }
 
 func jsonList[T any](v *jsonValue, read func(*jsonValue) (T, bool)) ([]T, bool) {
 	if v.kind != jsonArray {
