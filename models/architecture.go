@@ -19,6 +19,8 @@ type HeadedBackbone interface {
 type Architecture struct {
 	// Prefix stands before the backbone's tensors in a checkpoint with a head.
 	Prefix string
+	// Prefixes are those of tasks whose class has another.
+	Prefixes map[Task]string
 	// Renamed pairs endings of tensor names with those of older checkpoints.
 	Renamed [][2]string
 	// Tasks gives the task of each class that config.json's architectures may name.

@@ -38,21 +38,28 @@ type Linear struct {
 }
 
 // Linear makes a layer [out, in].
-func (r *Reader) Linear(name string, out, in int) Linear {
+func (r *Reader) Linear(name string, out, in int) Linear { return r.linear(name, out, in, true) }
+
+func (r *Reader) linear(name string, out, in int, bias bool) Linear {
 	if r.spec.Rand == nil || r.weights.HasShape(name+".weight", out, in) {
-		return Linear{TrainedLinear: r.weights.TrainedLinear(name, out, in), name: name}
+		return Linear{TrainedLinear: r.weights.TrainedLinear(name, out, in, bias), name: name}
 	}
 	r.isNew = true
-	return Linear{TrainedLinear: layer.NewTrainedLinear(out, in, r.std, r.spec.Rand), name: name}
+	return Linear{TrainedLinear: layer.NewTrainedLinear(out, in, bias, r.std, r.spec.Rand), name: name}
 }
 
 // Scores makes the layer that gives a score a label.
-func (r *Reader) Scores(name string, in int) Linear {
+func (r *Reader) Scores(name string, in int) Linear { return r.scores(name, in, true) }
+
+// PlainScores is Scores without a bias.
+func (r *Reader) PlainScores(name string, in int) Linear { return r.scores(name, in, false) }
+
+func (r *Reader) scores(name string, in int, bias bool) Linear {
 	if len(r.spec.Labels) == 0 {
 		r.err = fmt.Errorf("%w: found none, want at least 1", models.ErrLabels)
 		return Linear{}
 	}
-	return r.Linear(name, len(r.spec.Labels), in)
+	return r.linear(name, len(r.spec.Labels), in, bias)
 }
 
 // Span makes the layer that gives the scores of an answer's start and end.
@@ -82,7 +89,10 @@ func (l Linear) clone() Linear { return Linear{TrainedLinear: l.Clone(), name: l
 func params(linears ...Linear) []models.NamedParam {
 	var all []models.NamedParam
 	for _, l := range linears {
-		all = append(all, models.NamedParam{Name: l.name + ".weight", Param: l.Weight}, models.NamedParam{Name: l.name + ".bias", Param: l.Bias})
+		all = append(all, models.NamedParam{Name: l.name + ".weight", Param: l.Weight})
+		if l.Bias != nil {
+			all = append(all, models.NamedParam{Name: l.name + ".bias", Param: l.Bias})
+		}
 	}
 	return all
 }

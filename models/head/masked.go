@@ -52,10 +52,7 @@ type Decoder struct {
 // Source: transformers 5.23, modeling_bert.py, BertForMaskedLM._tied_weights_keys;
 // modeling_utils.py, tie_weights: what the checkpoint holds itself is not tied.
 func ReadDecoder(w *layer.Weights, d Decoder) *layer.Linear {
-	weight, bias := d.Words, d.Name+".bias"
-	if !d.Tied || w.Has(d.Name+".weight") {
-		weight = w.Stored(d.Name+".weight", d.Vocab, d.Width)
-	}
+	weight, bias := d.weight(w), d.Name+".bias"
 	if d.Tied && d.Bias != "" && !w.Has(bias) {
 		bias = d.Bias
 	}
@@ -64,4 +61,12 @@ func ReadDecoder(w *layer.Weights, d Decoder) *layer.Linear {
 		return nil
 	}
 	return w.NewLinear(weight, values, d.Width)
+}
+
+// weight is the decoder's own weight, or the word embeddings.
+func (d Decoder) weight(w *layer.Weights) kernel.Values {
+	if !d.Tied || w.Has(d.Name+".weight") {
+		return w.Stored(d.Name+".weight", d.Vocab, d.Width)
+	}
+	return d.Words
 }

@@ -41,6 +41,16 @@ func GatedActivationOf(name string) (Activation, bool) {
 	return f, f != nil
 }
 
+// ReadGatedActivation returns the gate that a field of a config names, or the one named def.
+// It rejects a name that is not known.
+func ReadGatedActivation(r *hfio.ConfigReader, key, def string) Activation {
+	f, known := GatedActivationOf(r.StringOr(key, def))
+	if !known {
+		r.Reject(key, "gelu, gelu_fast, gelu_new, gelu_pytorch_tanh, silu or swish")
+	}
+	return f
+}
+
 // ReadActivation returns the function that a field of a config names, or the one named
 // def. It rejects a name that is not known.
 func ReadActivation(r *hfio.ConfigReader, key, def string) Activation {

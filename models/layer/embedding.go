@@ -10,6 +10,7 @@ import (
 type Embedding struct {
 	Table   kernel.Values // [n, Width]
 	Width   int
+	Scale   float32   // of the rows; 0 means 1
 	trained *nn.Param // whose values Table is; nil: it is frozen
 }
 
@@ -28,10 +29,10 @@ func (w *Weights) Embedding(name string, n, width int) *Embedding {
 
 // Rows names rows of the table, for the operators that look them up.
 func (e *Embedding) Rows(index []int) kernel.Lookup {
-	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index, Trained: e.trained}
+	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index, Trained: e.trained, Scale: e.Scale}
 }
 
 // FrozenRows is Rows without a gradient.
 func (e *Embedding) FrozenRows(index []int) kernel.Lookup {
-	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index}
+	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index, Scale: e.Scale}
 }

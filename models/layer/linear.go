@@ -159,33 +159,40 @@ func QKNorm(qkv mat.Tensor, heads, keyHeads int, query, key *RMSNorm) mat.Tensor
 type TrainedLinear struct {
 	nn.Module
 	Weight *nn.Param // [out, in]
-	Bias   *nn.Param // [1, out]
+	Bias   *nn.Param // [1, out]; nil: none
 }
 
-// TrainedLinear reads a copy of name.weight and name.bias.
-func (w *Weights) TrainedLinear(name string, out, in int) *TrainedLinear {
-	weight, bias := w.values(name+".weight", out, in), w.values(name+".bias", out)
-	if weight == nil || bias == nil {
+// TrainedLinear reads a copy of name.weight and, with a bias, of name.bias.
+func (w *Weights) TrainedLinear(name string, out, in int, bias bool) *TrainedLinear {
+	weight, values := w.values(name+".weight", out, in), []float32(nil)
+	if bias {
+		values = w.values(name+".bias", out)
+	}
+	if weight == nil || bias && values == nil {
 		return nil
 	}
-	return newTrainedLinear(out, in, weight, bias)
+	return newTrainedLinear(out, in, weight, values)
 }
 
 // NewTrainedLinear draws a new one as transformers does: weights from
-// N(0, std²), std being initializer_range, and a bias of zeros.
-func NewTrainedLinear(out, in int, std float64, random *rand.Rand) *TrainedLinear {
-	weight := make([]float32, out*in)
+// N(0, std²), std being initializer_range, and a bias of zeros if there is one.
+func NewTrainedLinear(out, in int, bias bool, std float64, random *rand.Rand) *TrainedLinear {
+	weight, values := make([]float32, out*in), []float32(nil)
 	for i := range weight {
 		weight[i] = float32(random.NormFloat64() * std)
 	}
-	return newTrainedLinear(out, in, weight, make([]float32, out))
+	if bias {
+		values = make([]float32, out)
+	}
+	return newTrainedLinear(out, in, weight, values)
 }
 
 func newTrainedLinear(out, in int, weight, bias []float32) *TrainedLinear {
-	return &TrainedLinear{
-		Weight: kernel.NewParam(out, in, slices.Clone(weight)),
-		Bias:   kernel.NewParam(1, out, slices.Clone(bias)),
+	l := &TrainedLinear{Weight: kernel.NewParam(out, in, slices.Clone(weight))}
+	if bias != nil {
+		l.Bias = kernel.NewParam(1, out, slices.Clone(bias))
 	}
+	return l
 }
 
 // Forward returns [R, out] of x [R, in].
@@ -195,5 +202,9 @@ func (l *TrainedLinear) Forward(x mat.Tensor) mat.Tensor {
 
 // Clone returns a copy that is trained by itself.
 func (l *TrainedLinear) Clone() *TrainedLinear {
-	return newTrainedLinear(kernel.Rows(l.Weight), kernel.Cols(l.Weight), kernel.Data(l.Weight), kernel.Data(l.Bias))
+	var bias []float32
+	if l.Bias != nil {
+		bias = kernel.Data(l.Bias)
+	}
+	return newTrainedLinear(kernel.Rows(l.Weight), kernel.Cols(l.Weight), kernel.Data(l.Weight), bias)
 }

@@ -26,7 +26,7 @@ type Weights struct {
 type weightsState struct {
 	checkpoint *hfio.Checkpoint
 	precision  kernel.Precision
-	prefix     string
+	prefixes   []string // "" first
 	renamed    [][2]string
 	read       map[string]hfio.Tensor // by the name of today
 	linears    []LinearModule
@@ -40,7 +40,12 @@ type weightsState struct {
 // holds its backbone so), then under the names that renamed gives: pairs of an
 // ending of today and one of older checkpoints.
 func NewWeights(checkpoint *hfio.Checkpoint, precision kernel.Precision, prefix string, renamed ...[2]string) *Weights {
-	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefix: prefix, renamed: renamed, read: map[string]hfio.Tensor{}}}
+	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefixes: []string{"", prefix}, renamed: renamed, read: map[string]hfio.Tensor{}}}
+}
+
+// AlsoUnder adds prefixes under which tensors are looked for.
+func (w *Weights) AlsoUnder(prefixes ...string) {
+	w.state.prefixes = append(w.state.prefixes, prefixes...)
 }
 
 // At returns the weights below a path, whose elements are joined with ".".
@@ -66,10 +71,10 @@ func (w *Weights) HasShape(name string, shape ...int) bool {
 
 func (w *Weights) find(name string) (hfio.Tensor, bool) {
 	s := w.state
-	names := []string{name, s.prefix + name}
+	names := s.under(name)
 	for _, pair := range s.renamed {
 		if stem, ok := strings.CutSuffix(name, pair[0]); ok {
-			names = append(names, stem+pair[1], s.prefix+stem+pair[1])
+			names = append(names, s.under(stem+pair[1])...)
 		}
 	}
 	for _, candidate := range names {
@@ -79,6 +84,15 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 		}
 	}
 	return hfio.Tensor{}, false
+}
+
+// under returns the names that a tensor can have.
+func (s *weightsState) under(name string) []string {
+	var names []string
+	for _, prefix := range s.prefixes {
+		names = append(names, prefix+name)
+	}
+	return names
 }
 
 // Stored returns a tensor of this shape in the width in which the file holds it. It must

@@ -87,13 +87,13 @@ func TestProblems(t *testing.T) {
 		hfio.Tensor{Name: "k.weight", Shape: []int{3, 2}}, hfio.Tensor{Name: "k.bias", Shape: []int{2}},
 	)
 	w := layer.NewWeights(c, kernel.Float32, "")
-	if w.Linear("q", 2, 3) == nil || w.TrainedLinear("q", 2, 3) == nil || w.Stacked(2, 3, "q", "q") == nil {
+	if w.Linear("q", 2, 3) == nil || w.TrainedLinear("q", 2, 3, true) == nil || w.Stacked(2, 3, "q", "q") == nil {
 		t.Error("a linear that is there is nil")
 	}
 	if err := w.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if w.Linear("k", 2, 3) != nil || w.Stacked(2, 3, "q", "v") != nil || w.TrainedLinear("o", 2, 3) != nil {
+	if w.Linear("k", 2, 3) != nil || w.Stacked(2, 3, "q", "v") != nil || w.TrainedLinear("o", 2, 3, true) != nil {
 		t.Error("a linear that is not there is not nil")
 	}
 	if w.Values("huge", math.MaxInt, math.MaxInt) != nil {
