@@ -17,17 +17,18 @@ const Ignored = kernel.Ignored
 type Labels struct {
 	Classes      []int       // SEQ_CLS: the class
 	Values       [][]float32 // SEQ_CLS: the values of a regression, or 0 and 1 for each of several labels
-	Tokens       [][]int     // TOKEN_CLS and MASKED_LM: the class of every row, [Ignored] for none
+	Tokens       [][]int     // TOKEN_CLS, MASKED_LM and CAUSAL_LM: the class of every row, [Ignored] for none
 	Starts, Ends []int       // QUESTION_ANS: rows of the answer, counted in the sequence's rows
 }
 
 // Loss returns the loss of a batch, a scalar, as transformers computes it
 // (loss/loss_utils.py and the models' forward): cross entropy, binary cross entropy
-// or mean squares for SEQ_CLS; cross entropy over all rows together for TOKEN_CLS
-// and MASKED_LM; the mean of the start's and the end's for QUESTION_ANS.
+// or mean squares for SEQ_CLS; cross entropy over all rows together for TOKEN_CLS,
+// MASKED_LM and CAUSAL_LM; the mean of the start's and the end's for QUESTION_ANS.
 //
 // As in PEFT nothing is shifted for virtual tokens: the labels of tokens are one a
-// row, those of virtual tokens included, and spans count the virtual tokens' rows.
+// row, those of virtual tokens included, and spans count the virtual tokens' rows. The
+// class of a row of CAUSAL_LM is the token that follows: [NextTokens] makes them of labels.
 func Loss(task Task, problemType string, logits mat.Tensor, out Output, labels Labels) (_ mat.Tensor, err error) {
 	defer Guard(&err)
 	if logits == nil {
@@ -36,7 +37,7 @@ func Loss(task Task, problemType string, logits mat.Tensor, out Output, labels L
 	switch task {
 	case SeqCls:
 		return sequenceLoss(problemType, logits, labels)
-	case TokenCls, MaskedLM:
+	case TokenCls, MaskedLM, CausalLM:
 		return tokenLoss(logits, out, labels.Tokens)
 	case QuestionAns:
 		if n := len(out.Spans); len(labels.Starts) != n || len(labels.Ends) != n {
@@ -45,6 +46,21 @@ func Loss(task Task, problemType string, logits mat.Tensor, out Output, labels L
 		return kernel.SpanCrossEntropy(logits, KernelSpans(out.Spans), labels.Starts, labels.Ends), nil
 	}
 	return nil, fmt.Errorf("%w: %s has no loss", ErrUnsupportedTask, task)
+}
+
+// NextTokens returns the tokens of a sequence whose rows predict a label that counts, as
+// Sequence.Reads takes them, and those labels, which are the classes of these rows. labels
+// has the label of each token, [Ignored] for none: as in transformers and PEFT the row of the
+// token before predicts it, and the first is predicted by the last virtual token before the
+// tokens if there is one.
+func NextTokens(labels []int, s Sequence) (reads, classes []int) {
+	reads = []int{}
+	for token, label := range labels {
+		if label != Ignored && (token > 0 || s.before() > 0) {
+			reads, classes = append(reads, token-1), append(classes, label)
+		}
+	}
+	return reads, classes
 }
 
 // sequenceLoss goes by the problem type; where there is none, one score is a

@@ -14,6 +14,7 @@ package models
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
@@ -74,8 +75,8 @@ type Sequence struct {
 	// Virtual says, for each token, which row of Prompt.Input takes its place, -1 for none:
 	// the virtual tokens of P-tuning stand among the others. nil: they stand before them.
 	Virtual []int
-	// Reads are the tokens whose rows alone the head reads, in ascending order; nil: as
-	// Batch.FirstRows says.
+	// Reads are the tokens whose rows alone the head reads, in ascending order; -1 is the last
+	// virtual token before them. nil: as Batch.FirstRows says.
 	Reads  []int
 	TaskID int // for an adapter of several tasks, from 0; models do not look at it
 }
@@ -100,11 +101,25 @@ type Batch struct {
 // For returns the batch as it is best computed for a head.
 func (b Batch) For(head Head) Batch {
 	_, b.FirstRows = head.(FirstRowReader)
+	reader, ok := head.(TokenReader)
+	if !ok {
+		return b
+	}
+	b.Sequences = slices.Clone(b.Sequences)
+	for i := range b.Sequences {
+		if s := &b.Sequences[i]; s.Reads == nil && len(s.IDs)+s.before() > 0 {
+			s.Reads = reader.Reads(*s)
+		}
+	}
 	return b
 }
 
 // FirstRowReader is a head that reads nothing but the first row of each sequence.
 type FirstRowReader interface{ ReadsFirstRows() }
+
+// TokenReader is a head that reads nothing but the rows of some tokens of each sequence:
+// Reads gives what Sequence.Reads takes.
+type TokenReader interface{ Reads(Sequence) []int }
 
 // Pool is memory that is used again from step to step.
 type Pool = kernel.Pool

@@ -9,12 +9,14 @@ import (
 // Task is what a model is used for, in PEFT's words where it has one.
 type Task string
 
-// The tasks of encoders.
+// The tasks.
 const (
 	SeqCls            = Task(hfio.SeqCls)
 	TokenCls          = Task(hfio.TokenCls)
 	QuestionAns       = Task(hfio.QuestionAns)
 	FeatureExtraction = Task(hfio.FeatureExtraction)
+	CausalLM          = Task(hfio.CausalLM)
+	Seq2SeqLM         = Task(hfio.Seq2SeqLM)
 	// MaskedLM is a base model's own task. PEFT has no adapters for it.
 	MaskedLM Task = "MASKED_LM"
 )

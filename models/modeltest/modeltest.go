@@ -5,6 +5,7 @@ package modeltest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -27,14 +28,20 @@ type Suite struct {
 	// Backward runs the backward pass: ag.Backward.
 	Backward func(...mat.Tensor) error
 	// Cache returns the keys and values that each layer computes while the backbone
-	// reads a sequence, [T, H·k], one a token.
+	// reads a sequence, [T, H·k], one a token. nil: those of a [models.Decoder].
 	Cache func(models.Sequence) ([]models.KV, error)
+	// Step is the distance of finite differences, 0 means 1/16. Norms without a mean bend more.
+	Step float64
 	// Weights are the frozen tensors that the backbone was read from, as it holds them.
 	Weights []hfio.Tensor
 }
 
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {
+	d, isDecoder := s.Backbone.(models.Decoder)
+	if isDecoder {
+		s.Cache = func(sequence models.Sequence) ([]models.KV, error) { return stepped(d, sequence) }
+	}
 	t.Run("Concurrent", s.concurrent) // first: weights are packed at their first use
 	t.Run("Shapes", s.shapes)
 	t.Run("RaggedEqualsAlone", s.raggedEqualsAlone)
@@ -49,6 +56,9 @@ func Run(t *testing.T, s Suite) {
 	t.Run("Dropout", s.dropout)
 	t.Run("Frozen", s.frozen)
 	t.Run("BadInput", s.badInput)
+	if isDecoder {
+		s.decoder(t, d)
+	}
 }
 
 func (s Suite) forward(t *testing.T, batch models.Batch) models.Output {
@@ -248,7 +258,8 @@ func (s Suite) gradients(t *testing.T) {
 				variables = append(variables, numtest.Variable{Name: fmt.Sprint(i), Value: kernel.Data(p), Grad: kernel.Data(p.Grad())})
 			}
 			// The loss is the mean over all hidden states: gradients of one element are small.
-			options := &numtest.GradientOptions{Step: 1.0 / 16, ATol: 2e-5}
+			step := cmp.Or(s.Step, 1.0/16)
+			options := &numtest.GradientOptions{Step: step, ATol: 2e-5 / 16 / step}
 			numtest.Gradient(t, variables, func() float64 {
 				return float64(models.Values(s.probe(s.forward(t, batch).Hidden))[0])
 			}, options)

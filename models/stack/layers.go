@@ -26,6 +26,9 @@ type Input struct {
 	Only  []int         // the rows that are wanted of the layer; nil: all
 	// Deltas are what adapters add to all rows, and Wanted to those of Only.
 	Deltas, Wanted *layer.Deltas
+
+	layer int
+	pass  *Pass
 }
 
 // Keep leaves the rows that are wanted of x.
@@ -36,13 +39,21 @@ func (in Input) Keep(x mat.Tensor) mat.Tensor {
 	return kernel.Gather(x, in.Only)
 }
 
+// Store puts the keys and values of all rows into the caches of a step: the last columns of
+// qkv [R, (H+2·G)·k], laid out as for [kernel.Attention] and as they are attended to.
+func (in Input) Store(qkv mat.Tensor) {
+	for i, c := range in.pass.caches {
+		c.Put(in.layer, in.pass.FirstPosition[i], qkv, in.Spans[i])
+	}
+}
+
 // Run puts x [R, d] through the layers. The last one leaves out rows that nobody reads.
 func (p *Pass) Run(x mat.Tensor, layers []Layer) models.Output {
 	spans := p.Spans
-	all := Input{Spans: models.KernelSpans(spans), Deltas: p.Deltas, Wanted: p.Deltas}
+	all := Input{Spans: models.KernelSpans(spans), Deltas: p.Deltas, Wanted: p.Deltas, pass: p}
 	for i, l := range layers {
 		forward, in := l.Prepare(p.Batch.Dropout), all
-		in.Past = p.past(i)
+		in.Past, in.layer = p.past(i), i
 		if i == len(layers)-1 {
 			if in.Only, spans = models.Wanted(p.Batch, spans); in.Only != nil {
 				in.Wanted = models.DeltasOf(p.prompts, spans, p.Batch.Dropout)
@@ -53,6 +64,9 @@ func (p *Pass) Run(x mat.Tensor, layers []Layer) models.Output {
 		} else {
 			x = kernel.Replace(x, forward(x, in))
 		}
+	}
+	for i, c := range p.caches {
+		c.Advance(p.FirstPosition[i] + all.Spans[i].Len())
 	}
 	return models.Output{Hidden: x, Spans: spans, Prompts: p.prompts}
 }
@@ -65,12 +79,17 @@ func checkpointed(x mat.Tensor, in Input, forward Forward) mat.Tensor {
 	})
 }
 
-// past returns the prefixes of the sequences in one layer; nil where there is none.
+// past returns what the sequences have before their rows in one layer; nil where there is
+// nothing.
 func (p *Pass) past(layer int) []kernel.Past {
 	past := make([]kernel.Past, len(p.Batch.Sequences))
 	any := false
 	for i, s := range p.Batch.Sequences {
-		if s.Prompt != nil && len(s.Prompt.Past) > 0 {
+		switch {
+		case p.caches != nil:
+			past[i] = kernel.Past(p.caches[i].First(layer, p.FirstPosition[i]))
+			any = any || p.FirstPosition[i] > 0
+		case s.Prompt != nil && len(s.Prompt.Past) > 0:
 			past[i] = kernel.Past(s.Prompt.Past[layer])
 			any = true
 		}

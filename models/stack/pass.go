@@ -20,6 +20,7 @@ type Pass struct {
 	FirstPosition []int         // of the first row of each sequence: a prefix is before it
 	Deltas        *layer.Deltas // what adapters add to all rows
 	prompts       []*models.Prompt
+	caches        []*models.Cache // nil: the sequences are whole
 }
 
 // Begin lays out a batch that the model has checked.
@@ -30,6 +31,22 @@ func Begin(batch models.Batch) (*Pass, error) {
 	}
 	p.Spans, p.FirstPosition = models.Layout(batch)
 	p.Deltas = models.DeltasOf(p.prompts, p.Spans, batch.Dropout)
+	return p, nil
+}
+
+// Step lays out a batch that the model has to read behind caches, and checks both. When
+// [Pass.Run] is over, the caches hold its rows.
+func Step(shape models.Shape, batch models.Batch, caches []*models.Cache) (*Pass, error) {
+	batch.Checkpointing = false
+	batch, first, err := shape.Behind(batch, caches)
+	if err != nil {
+		return nil, err
+	}
+	p, err := Begin(batch)
+	if err != nil {
+		return nil, err
+	}
+	p.FirstPosition, p.caches = first, caches
 	return p, nil
 }
 
