@@ -221,3 +221,19 @@ func loadAdapter(t testing.TB, dir string, base *models.Model) *adapters.PeftMod
 	}
 	return m
 }
+
+// TestGoldenDecoders compares the decoders alone.
+func TestGoldenDecoders(t *testing.T) {
+	folders, err := filepath.Glob(filepath.Join(goldens, "decoder-*"))
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("%d decoders, %v", len(folders), err)
+	}
+	c := taskCase{task: models.CausalLM}
+	for _, folder := range folders {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{}, 0)
+			compareForward(t, c.ask(base.Forward), readLines[example](t, filepath.Join(folder, "input.jsonl")),
+				readAnswers(t, filepath.Join(folder, "forward.jsonl")))
+		})
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -167,7 +168,11 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer, ro
 		got := answers(m.task, logits, out)[0]
 		worst = max(worst, compareAnswer(t, i, got, want[i], atol(i)))
 		if loss, ok := want[i]["loss"]; ok {
-			got, err := models.Loss(m.task, m.problemType, logits, out, labels(t, m, e))
+			wanted := labels(t, m, e)
+			if m.task == models.CausalLM {
+				wanted.Tokens = nextTokens(out, wanted.Tokens)
+			}
+			got, err := models.Loss(m.task, m.problemType, logits, out, wanted)
 			if err != nil {
 				t.Fatalf("loss of sequence %d: %v", i, err)
 			}
@@ -271,6 +276,24 @@ func labels(t testing.TB, m tuned, examples ...example) models.Labels {
 		}
 	}
 	return l
+}
+
+// withVirtual gives the virtual tokens' rows no class.
+func withVirtual(out models.Output, tokens [][]int) [][]int {
+	all := make([][]int, len(tokens))
+	for i := range tokens {
+		all[i] = append(slices.Repeat([]int{models.Ignored}, out.Spans[i].Prompt), tokens[i]...)
+	}
+	return all
+}
+
+// nextTokens gives every row, those of virtual tokens included, the label of the token after it.
+func nextTokens(out models.Output, tokens [][]int) [][]int {
+	all := withVirtual(out, tokens)
+	for i := range all {
+		all[i] = append(all[i][1:], models.Ignored)
+	}
+	return all
 }
 
 func decode[Value any](t testing.TB, raw json.RawMessage) Value {

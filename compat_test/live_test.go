@@ -68,6 +68,7 @@ type liveBase struct {
 	hidden       int    // d
 	architecture string // of transformers, for the null task
 	real         bool   // not a tiny one
+	decoder      bool   // it knows no token types
 }
 
 // TestLiveTiny compares everything on tiny random models, whose every weight matters.
@@ -376,9 +377,15 @@ func (c cell) withTasks(examples []example) []example {
 func drawExamples(c taskCase, base liveBase, random *rand.Rand, lengths ...int) []example {
 	list := make([]example, len(lengths))
 	for i, length := range lengths {
+		if c.task == models.CausalLM {
+			length = max(length, 2) // of one token there is no loss
+		}
 		e := example{IDs: make([]int, length), TypeIDs: make([]int, length)}
 		for j := range e.IDs {
 			e.IDs[j], e.TypeIDs[j] = random.IntN(base.vocab), random.IntN(2)
+		}
+		if base.decoder {
+			e.TypeIDs = nil
 		}
 		if c.task == models.QuestionAns {
 			start := random.IntN(length)
@@ -401,6 +408,15 @@ func drawLabels(c taskCase, base liveBase, random *rand.Rand, length int) json.R
 		value = []float64{float64(random.IntN(2)), float64(random.IntN(2)), 1}
 	case c.kind == models.Regression:
 		value = float64(random.IntN(200))/100 - 1
+	case c.task == models.CausalLM:
+		tokens := make([]int, length)
+		for i := range tokens {
+			tokens[i] = random.IntN(base.vocab)
+			if i%4 == 2 {
+				tokens[i] = models.Ignored
+			}
+		}
+		value = tokens
 	case c.task == models.TokenCls:
 		classes := make([]int, length)
 		for i := range classes[1:] { // the first has a class, so that there is a loss

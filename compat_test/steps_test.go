@@ -123,9 +123,10 @@ func gradients(t *testing.T, m *adapters.PeftModel, ask tuned, batch []example) 
 		return featureGradients(t, out, batch)
 	}
 	wanted := labels(t, ask, batch...)
-	for i := range wanted.Tokens { // the oracle too gives the virtual tokens' rows no class
-		virtual := slices.Repeat([]int{models.Ignored}, out.Spans[i].Prompt)
-		wanted.Tokens[i] = append(virtual, wanted.Tokens[i]...)
+	if ask.task == models.CausalLM {
+		wanted.Tokens = nextTokens(out, wanted.Tokens)
+	} else {
+		wanted.Tokens = withVirtual(out, wanted.Tokens) // as the oracle does
 	}
 	loss, err := models.Loss(ask.task, ask.problemType, logits, out, wanted)
 	if err != nil {

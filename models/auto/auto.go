@@ -16,6 +16,7 @@ import (
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/bert"
 	"github.com/gopeft/gopeft/models/layer"
+	"github.com/gopeft/gopeft/models/llama"
 	"github.com/gopeft/gopeft/models/roberta"
 )
 
@@ -23,7 +24,17 @@ import (
 var architectures = map[string]models.Architecture{
 	"bert":        bert.Architecture,
 	"camembert":   roberta.Architecture("Camembert"),
+	"gemma":       llama.Architecture("gemma"),
+	"gemma2":      llama.Architecture("gemma2"),
+	"gemma3_text": llama.Architecture("gemma3_text"),
+	"llama":       llama.Architecture("llama"),
+	"mistral":     llama.Architecture("mistral"),
+	"olmo2":       llama.Architecture("olmo2"),
+	"phi3":        llama.Architecture("phi3"),
+	"qwen2":       llama.Architecture("qwen2"),
+	"qwen3":       llama.Architecture("qwen3"),
 	"roberta":     roberta.Architecture("Roberta"),
+	"smollm3":     llama.Architecture("smollm3"),
 	"xlm-roberta": roberta.Architecture("XLMRoberta"),
 }
 
@@ -117,6 +128,7 @@ func (b *Base) weights() *layer.Weights {
 	if b.train {
 		w.Train()
 	}
+	w.AlsoUnder(slices.Sorted(maps.Values(b.architecture.Prefixes))...)
 	return w
 }
 
@@ -161,6 +173,9 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 	}
 	if head != nil {
 		m.Prefix = b.architecture.Prefix
+		if other, ok := b.architecture.Prefixes[spec.Task]; ok {
+			m.Prefix = other
+		}
 	}
 	b.describe(m, weights)
 	return m, nil

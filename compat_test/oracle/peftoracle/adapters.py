@@ -26,7 +26,7 @@ INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING")  # the me
 
 def runs(method, task):
     """PEFT gives task ids to the prompt in these tasks only."""
-    return method != "multitask" or task in ("SEQ_CLS", "TOKEN_CLS")
+    return method != "multitask" or task in ("SEQ_CLS", "TOKEN_CLS", "SEQ_2_SEQ_LM")
 
 
 def method_config(method, task, virtual_tokens, fields=None):

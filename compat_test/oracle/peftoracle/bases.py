@@ -39,21 +39,33 @@ def tiny_config(args):
 
 @torch.no_grad()
 def randomise(model):
-    """Linear weights N(0, 1/inputs), embeddings N(0, 0.5²), norm gains N(1, 0.2²), biases N(0, 0.2²)."""
+    """Linear weights N(0, 1/inputs), embeddings N(0, 0.5²), norm gains N(1, 0.2²), biases N(0, 0.2²).
+
+    Gemma's norms multiply by 1 + weight. T5 does not scale its scores: its queries' weights are smaller by the root of the head size, as it draws them itself.
+    """
     seen = set()
     for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
+        unscaled = getattr(module, "key_value_proj_dim", 1) ** -0.5
+        is_norm = type(module).__name__.endswith("Norm")
+        for name, parameter in [*module.named_parameters(recurse=False), *final_bias(module)]:
             if id(parameter) in seen:  # tied weights
                 continue
             seen.add(id(parameter))
-            if name == "bias" or parameter.dim() == 1 and not isinstance(module, torch.nn.LayerNorm):
+            if name in ("bias", "final_logits_bias") or parameter.dim() == 1 and not is_norm:
                 parameter.normal_(0, 0.2)
-            elif isinstance(module, torch.nn.LayerNorm):
-                parameter.normal_(1, 0.2)
+            elif is_norm:
+                parameter.normal_(0 if "Gemma" in type(module).__name__ else 1, 0.2)
             elif isinstance(module, torch.nn.Embedding):
                 parameter.normal_(0, 0.5)
             else:
                 parameter.normal_(0, parameter.shape[-1] ** -0.5)
+        if unscaled < 1:
+            module.q.weight.mul_(unscaled)
+
+
+def final_bias(module):
+    """BART's bias of the logits, which is no parameter."""
+    return [(name, buffer) for name, buffer in module.named_buffers(recurse=False) if name == "final_logits_bias"]
 
 
 def tiny_tokenizer(size, max_length):

@@ -1,8 +1,8 @@
 """forward: what transformers' or PEFT's model returns in evaluation for one unpadded sequence after the other.
 
 Input, one sequence a line: {"input_ids": [...]}, or {"text": ...} with optional pair, which the base's tokenizer encodes; with optional
-token_type_ids, position_ids, task_ids (an integer, for adapters of several tasks; default 0), labels (SEQ_CLS: an integer, a number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of
-the logits), start_positions and end_positions.
+token_type_ids, position_ids, decoder_input_ids, task_ids (an integer, for adapters of several tasks; default 0), labels (SEQ_CLS: an integer, a number, or a list of numbers; TOKEN_CLS, MASKED_LM: one integer per row of
+the logits; SEQ_2_SEQ_LM: one integer per token of the target, from which the decoder's ids are made where they are not given), start_positions and end_positions.
 Output, one line per sequence: transformers' names (logits, start_logits, end_logits, last_hidden_state, pooler_output, loss) and
 its shapes WITHOUT the batch dimension: SEQ_CLS logits are [labels], TOKEN_CLS logits [rows, labels]. The rows are PEFT's: with
 prompt tuning and P-tuning the virtual tokens' rows come first. Numbers are exact: the float32 value printed as a float64.
@@ -58,7 +58,7 @@ def tensors(task, example, model):
     """The keyword arguments of a batch of one."""
     length = len(example["input_ids"])
     inputs = {"attention_mask": torch.ones(1, length, dtype=torch.long)}
-    for name in ("input_ids", "token_type_ids", "position_ids", "start_positions", "end_positions"):
+    for name in ("input_ids", "token_type_ids", "position_ids", "decoder_input_ids", "start_positions", "end_positions"):
         if name in example:
             inputs[name] = torch.tensor([example[name]], dtype=torch.long)
     if is_multitask(model):

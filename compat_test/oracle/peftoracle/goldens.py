@@ -14,6 +14,8 @@
     DIR/CASE/METHOD/forward.jsonl    the outputs with the adapter
     DIR/CASE/METHOD/steps.safetensors    ten AdamW steps: weight decay 0.01, linear schedule with two steps of warm-up, clip 1
 
+    DIR/decoder-NAME/                base, input.jsonl and forward.jsonl, for CAUSAL_LM, of a decoder of each model_type
+
 MASKED_LM has no adapters. null has no batches and no steps: there the prompt is not used, so nothing trains it.
 """
 
@@ -35,6 +37,19 @@ CASES = {  # name: task, further arguments of make-base
     "MASKED_LM": ("MASKED_LM", []),
     "null": ("SEQ_CLS", []),
 }
+DECODERS = {  # model_type: further fields of config.json
+    "gemma": {"num_key_value_heads": 1, "head_dim": 8},
+    "gemma2": {"num_key_value_heads": 1, "head_dim": 8, "sliding_window": 3, "query_pre_attn_scalar": 10},
+    "gemma3_text": {"num_key_value_heads": 1, "head_dim": 8, "sliding_window": 3, "sliding_window_pattern": 2, "query_pre_attn_scalar": 10},
+    "llama": {"num_key_value_heads": 1},
+    "mistral": {"num_key_value_heads": 1, "sliding_window": 3},
+    "olmo2": {"num_key_value_heads": 1},
+    "phi3": {"num_key_value_heads": 1, "partial_rotary_factor": 0.7, "max_position_embeddings": 32, "original_max_position_embeddings": 8,
+             "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.5], "long_factor": [2.0, 4.0]}, "pad_token_id": 0, "eos_token_id": 1},
+    "qwen2": {"num_key_value_heads": 1, "use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1},
+    "qwen3": {"num_key_value_heads": 1, "head_dim": 8},
+    "smollm3": {"num_key_value_heads": 1, "no_rope_layer_interval": 2, "use_sliding_window": True, "sliding_window": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+}
 STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep end".split()
 FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 10}, "ptuning-lstm": {"encoder_hidden_size": 4}, "prefix-projection": {"encoder_hidden_size": 10},
           # A pattern, since PEFT writes a list of names in a random order; it names the pooler too, where there is one.
@@ -47,6 +62,8 @@ def goldens(args):
     out.mkdir(parents=True, exist_ok=True)
     for number, case in enumerate(CASES):
         make_case(args.call, out / case, case, seed=args.seed + number)
+    for number, name in enumerate(DECODERS):
+        make_decoder(args.call, out / f"decoder-{name}", name, seed=args.seed + 100 + number)
     (out / "versions.json").write_text(json.dumps(models.versions(), indent=2) + "\n")
 
 
@@ -62,6 +79,16 @@ def make_case(call, folder, case, seed):
     for method in methods_of(case):
         make_method(call, folder, folder / method, method, task, model)
         move_card(folder / method / "adapter" / "README.md", folder.parent / ("README-lora.md" if method == "lora" else "README.md"))
+
+
+def make_decoder(call, folder, name, seed):
+    """A decoder alone; its adapters are compared live."""
+    base, model = str(folder / "base"), ["--task", "CAUSAL_LM"]
+    call("make-base", base, *model, "--arch", name, "--seed", str(seed), *SIZES, "--set", json.dumps(DECODERS[name]))
+    rng = random.Random(seed)
+    lines = [[rng.randrange(VOCABULARY) for _ in range(length)] for length in (7, 2, 12)]
+    models.write_jsonl(folder / "input.jsonl", [{"input_ids": ids, "labels": ids} for ids in lines])
+    call("forward", "--base", base, *model, "--input", str(folder / "input.jsonl"), "--output", str(folder / "forward.jsonl"))
 
 
 def methods_of(case):

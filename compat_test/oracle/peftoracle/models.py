@@ -15,6 +15,8 @@ TASKS = {
     "QUESTION_ANS": transformers.AutoModelForQuestionAnswering,
     "FEATURE_EXTRACTION": transformers.AutoModel,
     "MASKED_LM": transformers.AutoModelForMaskedLM,
+    "CAUSAL_LM": transformers.AutoModelForCausalLM,
+    "SEQ_2_SEQ_LM": transformers.AutoModelForSeq2SeqLM,
 }
 HEADS = ("classifier", "score", "qa_outputs")  # what PEFT trains and saves beside the prompt
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -6,6 +6,8 @@ transformers lets the logits of pads compete in the softmax there:
   SEQ_CLS             mean over the sequences of the model's loss (cross entropy, mean squared error or binary cross entropy)
   TOKEN_CLS           mean over all labelled tokens of the batch (label -100: not labelled). Labels are given for the real
                       tokens; with input-level methods the oracle puts -100 before them for the virtual ones, as PEFT does not
+  CAUSAL_LM           mean over all labelled tokens of the batch that a row predicts: a first token only behind virtual ones
+  SEQ_2_SEQ_LM        mean over all labelled tokens of the batch
   QUESTION_ANS        mean over the sequences of (start loss + end loss) / 2; positions beyond the logits are an error
   FEATURE_EXTRACTION  no loss in transformers; here the mean squared difference between labels [hidden] and the mean of the
                       rows of last_hidden_state (virtual tokens' rows included), mean over the sequences
@@ -103,7 +105,7 @@ def gradient(parameter):
 
 def accumulate(model, task, batch):
     """Adds the gradients of the batch's loss and returns the loss."""
-    weights = [weight(task, example) for example in batch]
+    weights = [weight(model, task, example) for example in batch]
     total = 0.0
     for example, own in zip(batch, weights):
         loss = sequence_loss(model, task, example) * (own / sum(weights))
@@ -112,9 +114,11 @@ def accumulate(model, task, batch):
     return total
 
 
-def weight(task, example):
+def weight(model, task, example):
     """The number of terms that the mean of this sequence's loss runs over, where sequences differ in it."""
-    if task == "TOKEN_CLS":
+    if task == "CAUSAL_LM":  # a first token without virtual tokens before it is predicted by none
+        return sum(label != -100 for label in example["labels"][0 if virtual_tokens(model) else 1 :])
+    if task in ("TOKEN_CLS", "SEQ_2_SEQ_LM"):
         return sum(label != -100 for label in example["labels"])
     return 1
 
@@ -123,10 +127,15 @@ def sequence_loss(model, task, example):
     if task == "FEATURE_EXTRACTION":
         mean = model(**forwards.tensors(task, example, model)).last_hidden_state[0].mean(dim=0)
         return torch.nn.functional.mse_loss(mean, torch.tensor(example["labels"], dtype=mean.dtype))
-    config = model.peft_config["default"]
-    virtual = config.num_virtual_tokens if config.peft_type in adapters.INPUT_LEVEL else 0
+    virtual = virtual_tokens(model)
     if task == "TOKEN_CLS":
         example = {**example, "labels": [-100] * virtual + example["labels"]}
     if task == "QUESTION_ANS" and max(example["start_positions"], example["end_positions"]) >= virtual + len(example["input_ids"]):
         raise ValueError(f"span beyond the logits: {example}")
     return model(**forwards.tensors(task, example, model)).loss
+
+
+def virtual_tokens(model):
+    """The rows that the adapter puts before the tokens."""
+    config = model.peft_config["default"]
+    return config.num_virtual_tokens if config.peft_type in adapters.INPUT_LEVEL else 0

@@ -1,0 +1,80 @@
+package compat_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gopeft/gopeft/models"
+)
+
+// decoderBases are tiny decoders of every model_type, and of every way in which one can be
+// configured: fields of config.json beside the sizes.
+var decoderBases = []struct{ name, arch, set string }{
+	{"llama", "llama", `{"num_key_value_heads": 2}`},
+	{"llama-biases", "llama", `{"num_key_value_heads": 2, "head_dim": 10, "attention_bias": true, "mlp_bias": true, "tie_word_embeddings": true}`},
+	{"llama-linear", "llama", `{"rope_scaling": {"type": "linear", "factor": 3.0}}`},
+	{"llama-dynamic", "llama", `{"max_position_embeddings": 8, "rope_scaling": {"rope_type": "dynamic", "factor": 2.5}}`},
+	{"llama-yarn", "llama", `{"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 10}}`},
+	{"llama-llama3", "llama", `{"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}`},
+}
+
+// decoderCases are the tasks of decoders.
+var decoderCases = []taskCase{
+	{name: "CAUSAL_LM", task: models.CausalLM, steps: true},
+	{name: "SEQ_CLS", task: models.SeqCls, kind: models.SingleLabel, labels: 3, steps: true},
+	{name: "TOKEN_CLS", task: models.TokenCls, labels: 3, steps: true},
+	{name: "QUESTION_ANS", task: models.QuestionAns, labels: 2, steps: true},
+	{name: "FEATURE_EXTRACTION", task: models.FeatureExtraction},
+}
+
+var decoderVariants = []variant{
+	{name: "prompt", method: "prompt", always: true},
+	{name: "ptuning-lstm", method: "ptuning-lstm", fields: map[string]any{"encoder_hidden_size": 12}},
+	{name: "prefix", method: "prefix", always: true},
+	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}},
+	{name: "cartridge", method: "cartridge"},
+	{name: "lora", method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2}},
+}
+
+// TestLiveDecoder compares the decoders: every method in every task on the first, its answers
+// alone and under a prompt and a prefix on the others.
+func TestLiveDecoder(t *testing.T) {
+	o := needOracle(t)
+	for i, b := range decoderBases {
+		t.Run(b.name, func(t *testing.T) {
+			for _, c := range decoderCases[:1+(len(decoderCases)-1)*max(0, 1-i)] {
+				t.Run(c.name, func(t *testing.T) { decoderCase(t, o, c, b.arch, b.set, i == 0) })
+			}
+		})
+	}
+}
+
+func decoderCase(t *testing.T, o *oracle, c taskCase, arch, set string, whole bool) {
+	base := liveBase{dir: t.TempDir(), vocab: 40, hidden: 24, decoder: true}
+	sizes := strings.Fields("--layers 2 --hidden 24 --heads 4 --intermediate 40 --vocab 40 --max-positions 40")
+	more := []string{"--task", string(c.task), "--arch", arch, "--set", set, "--num-labels", strconv.Itoa(max(c.labels, 1))}
+	o.call(t, append(append([]string{"make-base", base.dir}, sizes...), more...)...)
+	c.steps = c.steps && whole
+	cell := cell{oracle: o, taskCase: c, base: base, folder: t.TempDir()}
+	examples := drawExamples(c, base, seeded(5), 9, 2, 14)
+	model := openBase(t, base.dir, models.HeadSpec{}, 0)
+	if model.Task != c.task {
+		t.Errorf("the config says %s, want %s", model.Task, c.task)
+	}
+	compareForward(t, c.ask(model.Forward), examples, cell.baseAnswers(t, examples))
+	for _, v := range decoderVariants {
+		if (whole || v.always) && c.takes(v.method) {
+			t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, v) })
+		}
+	}
+}
+
+// baseAnswers asks transformers of the base.
+func (c cell) baseAnswers(t *testing.T, examples []example) []answer {
+	t.Helper()
+	input, output := c.path("input.jsonl"), c.path("output.jsonl")
+	writeLines(t, input, examples)
+	c.oracle.call(t, append(c.arguments("forward", "--input", input, "--output", output), c.problem()...)...)
+	return readAnswers(t, output)
+}
