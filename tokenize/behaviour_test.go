@@ -163,8 +163,11 @@ func TestLongTextsTakeLinearTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokenizers := map[string]*tokenize.Tokenizer{"limit 100": parse(t, tinyFile("uncased")), "no limit": tokenizer}
+	for _, name := range []string{"bytes-llama3", "pieces-mistral", "pieces-gemma", "unigram-t5", "unigram-albert"} {
+		tokenizers[name] = parse(t, tinyFile(name))
+	}
 	for name, tokenizer := range tokenizers {
-		for _, unit := range []string{"a", "漢", "\u0301", "e\u0301\u0316", "[CLS]", "[", "ab ", "-", "\u200b"} {
+		for _, unit := range []string{"a", "▁", " ", "a▁ ", "\U0001F6A2", "漢", "\u0301", "e\u0301\u0316", "[CLS]", "[", "ab ", "-", "\u200b"} {
 			start := time.Now()
 			if _, err := tokenizer.Encode(strings.Repeat(unit, 20<<10/len(unit)), nil); err != nil {
 				t.Errorf("%s, %q: %v", name, unit, err)

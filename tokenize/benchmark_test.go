@@ -22,7 +22,7 @@ func BenchmarkEncode(b *testing.B) {
 		return
 	}
 	corpus := filepath.Join(folder, "corpus.jsonl")
-	for _, name := range []string{"bert-base-uncased", "gpt2", "qwen3"} {
+	for _, name := range []string{"bert-base-uncased", "gpt2", "qwen3", "t5-orig", "albert", "barthez", "mistral3"} {
 		for _, category := range []string{"english", "chinese", "accents", "code"} {
 			b.Run(name+"/"+category, func(b *testing.B) {
 				benchmarkEncode(b, filepath.Join(folder, name+".json"), corpus, category)

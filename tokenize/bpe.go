@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -16,8 +17,12 @@ type bpe struct {
 	fuseUnknown  bool  // neighbouring unknown characters are one token
 	byteFallback bool  // they are written as bytes, <0x41>, if there are tokens for these
 	ignoreMerges bool  // a word that is a token is not taken apart
+	spaceInside  bool  // a merge joins a space to what stands before it
 	cache        wordCache
 }
+
+// pieceSpace is how sentencepiece writes a space.
+const pieceSpace = "▁"
 
 // pair is two neighbouring tokens.
 type pair struct{ first, second int32 }
@@ -85,18 +90,53 @@ func (m *bpe) addMerge(rank int, parts [2]string) bool {
 	first, knownFirst := m.ids[parts[0]]
 	second, knownSecond := m.ids[parts[1]]
 	both, known := m.ids[parts[0]+parts[1]]
+	m.spaceInside = m.spaceInside || strings.HasPrefix(parts[1], pieceSpace) && !strings.HasSuffix(parts[0], pieceSpace)
 	m.merges[pair{int32(first), int32(second)}] = merge{int32(rank), int32(both)}
 	return knownFirst && knownSecond && known
 }
 
+// tokenize takes the words of a text that the pre-tokeniser has left whole one by one,
+// where no merge goes beyond a word: the result is the same.
 func (m *bpe) tokenize(pieces []piece, word []byte) ([]piece, error) {
-	return m.cache.tokenize(pieces, word, m.split)
+	if m.ignoreMerges {
+		if id, known := m.ids[string(word)]; known {
+			return append(pieces, piece{id: int32(id), end: int32(len(word))}), nil
+		}
+	}
+	if _, known := m.ids[pieceSpace]; m.spaceInside || !known {
+		return m.cache.tokenize(pieces, word, m.split)
+	}
+	at := int32(0)
+	for len(word) > 0 {
+		end, first := nextSpace(word), len(pieces)
+		var err error
+		if pieces, err = m.cache.tokenize(pieces, word[:end], m.split); err != nil {
+			return pieces, err
+		}
+		for i := first; i < len(pieces); i++ {
+			pieces[i].start, pieces[i].end = pieces[i].start+at, pieces[i].end+at
+		}
+		if len(pieces) > first {
+			at = pieces[len(pieces)-1].end
+		}
+		word = word[end:]
+	}
+	return pieces, nil
+}
+
+// nextSpace is where the first space stands that has something else before it, or the end.
+func nextSpace(word []byte) int {
+	at := 0
+	for bytes.HasPrefix(word[at:], []byte(pieceSpace)) {
+		at += len(pieceSpace)
+	}
+	if next := bytes.Index(word[at:], []byte(pieceSpace)); next > 0 {
+		return at + next
+	}
+	return len(word)
 }
 
 func (m *bpe) split(pieces []piece, word []byte) ([]piece, error) {
-	if id, known := m.ids[string(word)]; known && m.ignoreMerges {
-		return append(pieces, piece{id: int32(id), end: int32(len(word))}), nil
-	}
 	return m.join(m.characters(pieces, word), len(pieces)), nil
 }
 
@@ -125,8 +165,8 @@ func (m *bpe) characters(pieces []piece, word []byte) []piece {
 			continue
 		}
 		if m.byteFallback {
-			if bytes, known := m.bytesOf(character); known {
-				for _, id := range bytes {
+			if ids, known := m.bytesOf(character); known {
+				for _, id := range ids {
 					add(id, 1)
 				}
 				continue

@@ -164,8 +164,8 @@ func (m *unigram) appendUnknown(pieces []piece, p piece, run []byte) []piece {
 		p.id = int32(id)
 		return append(pieces, p)
 	}
-	if bytes, ok := m.bytesOf(run); ok && m.byteFallback {
-		for _, p.id = range bytes {
+	if ids, ok := m.bytesOf(run); ok && m.byteFallback {
+		for _, p.id = range ids {
 			pieces = append(pieces, p)
 		}
 		return pieces
