@@ -30,6 +30,7 @@ const allLinear = "all-linear"
 // Source: peft 0.21.2, utils/constants.py, TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.
 var defaultTargets = map[string][]string{
 	"bert":        {"query", "value"},
+	"electra":     {"query", "value"},
 	"roberta":     {"query", "value"},
 	"xlm-roberta": {"query", "value"},
 }

@@ -124,7 +124,7 @@ func shapeFindings(file *hfio.Adapter, base *models.Shape, m method) []Finding {
 	if len(found) == 0 {
 		found = append(found, unusedSizes(file.Config, *base, m)...)
 	}
-	return append(found, widthFinding(file.Config, *base, m)...)
+	return append(found, pythonFindings(file.Config, *base, m)...)
 }
 
 // configShape compares the prompt with sizes that the config itself gives.
@@ -158,16 +158,6 @@ func unusedSizes(cfg hfio.AdapterConfig, base models.Shape, m method) []Finding 
 	compare("num_attention_heads", cfg.NumAttentionHeads, base.Heads)
 	compare("num_layers", cfg.NumLayers, base.Layers)
 	return found
-}
-
-// widthFinding: PEFT fills token_dim with hidden_size even where the word
-// embeddings are narrower.
-func widthFinding(cfg hfio.AdapterConfig, base models.Shape, m method) []Finding {
-	if m.cached || cfg.TokenDim != 0 || inputWidth(base) == base.Hidden {
-		return nil
-	}
-	return []Finding{problem("token_dim", "null: Python PEFT takes hidden_size %d for it, but word embeddings are %d wide, and fails",
-		base.Hidden, inputWidth(base))}
 }
 
 // valueFindings looks for numbers that no computation survives.

@@ -17,6 +17,8 @@ func TestValidate(t *testing.T) {
 	narrow.Embedding = 8
 	grouped := shape
 	grouped.KVHeads = 1
+	uncached := shape
+	uncached.PEFT = models.PEFTLimits{NoPast: true, NoSizes: true}
 	none := func(*hfio.Adapter) {}
 	tests := []struct {
 		name     string
@@ -38,6 +40,8 @@ func TestValidate(t *testing.T) {
 		{"shape by base", "prefix-seq_cls", func(f *hfio.Adapter) { with(f, zeros("prompt_embeddings", 3, 60)) }, &shape, adapters.Error, "prompt_embeddings", "[3 64]"},
 		{"narrow embeddings", "prompt-seq_cls", none, &narrow, adapters.Error, "token_dim", "16 in the adapter, 8 in the base"},
 		{"narrow embeddings in Python", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.TokenDim = 0 }, &narrow, adapters.Error, "token_dim", "Python PEFT"},
+		{"no cache in Python", "prefix-seq_cls", none, &uncached, adapters.Error, "peft_type", "no past_key_values"},
+		{"no sizes in Python", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.NumAttentionHeads = 0 }, &uncached, adapters.Error, "num_attention_heads", "Python PEFT"},
 		{"old grouped prefix", "prefix-seq_cls", none, &grouped, adapters.Error, "prompt_embeddings", "PEFT 0.12"},
 		{"unused size", "prompt-seq_cls", func(f *hfio.Adapter) { f.Config.NumLayers = 7 }, &shape, adapters.Note, "num_layers", "does not use"},
 		{"text without tokenizer", "text-cut", func(f *hfio.Adapter) { f.Config.TokenizerNameOrPath = "" }, nil, adapters.Error, "prompt_tuning_init", "refuses"},

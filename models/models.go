@@ -152,6 +152,13 @@ type Shape struct {
 	Vocab        int
 	MaxPositions int // 0: unbounded
 	TypeVocab    int // token types; 0: the model knows none
+	PEFT         PEFTLimits
+}
+
+// PEFTLimits are what Python PEFT cannot do with an architecture, though gopeft can.
+type PEFTLimits struct {
+	NoPast  bool // a prompt in the cache: transformers' model takes no past_key_values
+	NoSizes bool // filling an adapter's sizes: config.json has names for them that PEFT does not know
 }
 
 // Backbone is a model without its head.

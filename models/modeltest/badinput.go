@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -16,6 +17,9 @@ func (s Suite) badInput(t *testing.T) {
 	if shape.MaxPositions > 0 {
 		s.longest(t, rows)
 		s.longest(t, prefix)
+	}
+	if shape.TypeVocab == 0 {
+		s.typesIgnored(t)
 	}
 	for name, c := range map[string]struct {
 		sequence models.Sequence
@@ -37,6 +41,9 @@ func (s Suite) badInput(t *testing.T) {
 		"reads not in order":    {models.Sequence{IDs: []int{1, 2}, Reads: []int{1, 0}}, models.ErrTokenID},
 		"a row more in a layer": {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual+1, 0)}, models.ErrPrompt},
 	} {
+		if name == "type too large" && shape.TypeVocab == 0 {
+			continue
+		}
 		_, err := s.Backbone.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{1}}, c.sequence, c.sequence}})
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: found %v, want %v", name, err, c.want)
@@ -49,6 +56,14 @@ func (s Suite) badInput(t *testing.T) {
 	if _, err := s.Backbone.Embed([]int{shape.Vocab}); !errors.Is(err, models.ErrTokenID) {
 		t.Errorf("Embed of a token too large: found %v, want ErrTokenID", err)
 	}
+}
+
+// typesIgnored wants token types to change nothing where the model knows none.
+func (s Suite) typesIgnored(t *testing.T) {
+	run := func(types []int) []float32 {
+		return models.Values(s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: []int{1, 2}, TypeIDs: types}}}).Hidden)
+	}
+	numtest.SameBits(t, run([]int{0, 1}), run(nil))
 }
 
 // longest wants a sequence that fills all positions to be read, and one token more to
