@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,9 +122,15 @@ func withField(t *testing.T, dir, field string, value any) fs.FS {
 // liveEncoder is an architecture with what PEFT does on it.
 type liveEncoder struct {
 	arch   string
-	fields string // of config.json, beyond the sizes
+	fields string         // of config.json, beyond the sizes
+	sizes  map[string]any // of a prompt of rows, where PEFT does not find the right ones
 	cells  map[models.Task][]string
+	// refused is what PEFT says to a method in SEQ_CLS, and the field that Validate names
+	// then, without sizes given by hand.
+	refused map[string][2]string
 }
+
+const noPast = "Model does not support past key values which are required for prefix tuning."
 
 var liveEncoders = []liveEncoder{
 	{arch: "roberta", fields: `{"pad_token_id": 1, "layer_norm_eps": 1e-5}`, cells: map[models.Task][]string{
@@ -132,6 +139,29 @@ var liveEncoders = []liveEncoder{
 		models.QuestionAns:       {"prompt", "cartridge"},
 		models.FeatureExtraction: {"prompt", "prefix"},
 	}},
+	{
+		arch: "albert", fields: `{"embedding_size": 16, "num_hidden_groups": 3, "classifier_dropout_prob": 0}`, sizes: map[string]any{"token_dim": 16},
+		cells: map[models.Task][]string{
+			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"ptuning-lstm"},
+		},
+		refused: map[string][2]string{"prefix": {noPast, "peft_type"}, "prompt": {"Sizes of tensors must match", "token_dim"}},
+	},
+	{arch: "albert", fields: `{"embedding_size": 24}`, cells: map[models.Task][]string{models.SeqCls: {"prompt"}}},
+	{
+		arch: "distilbert", fields: `{"hidden_dim": 40, "dropout": 0, "attention_dropout": 0, "qa_dropout": 0, "seq_classif_dropout": 0}`,
+		sizes: map[string]any{"token_dim": 24, "num_attention_heads": 3},
+		cells: map[models.Task][]string{
+			models.SeqCls: {"prompt"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"prompt"},
+		},
+		refused: map[string][2]string{"prefix": {"Please specify `token_dim`", "peft_type"}, "prompt": {"Please specify `token_dim`", "token_dim"}},
+	},
+	{
+		arch: "electra", fields: `{"embedding_size": 16}`, sizes: map[string]any{"token_dim": 16},
+		cells: map[models.Task][]string{
+			models.SeqCls: {"prompt", "prefix", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prefix"}, models.FeatureExtraction: {"cartridge"},
+		},
+		refused: map[string][2]string{"prompt": {"Sizes of tensors must match", "token_dim"}},
+	},
 	{arch: "xlm-roberta", cells: map[models.Task][]string{models.SeqCls: {"prefix"}, models.TokenCls: {"lora"}}},
 	{arch: "camembert", cells: map[models.Task][]string{models.SeqCls: {"prompt"}, models.QuestionAns: {"prefix"}}},
 }
@@ -143,6 +173,9 @@ func TestLiveEncoders(t *testing.T) {
 		t.Run(e.arch, func(t *testing.T) {
 			t.Run(string(models.MaskedLM), func(t *testing.T) { e.maskedWords(t, o) })
 			t.Run("LoRA's targets", func(t *testing.T) { e.defaultTargets(t, o) })
+			for method := range e.refused {
+				t.Run("refused "+method, func(t *testing.T) { e.refuses(t, o, method) })
+			}
 			for _, c := range cases {
 				methods := e.cells[c.task]
 				if c.name != string(c.task) || methods == nil {
@@ -153,7 +186,7 @@ func TestLiveEncoders(t *testing.T) {
 					for _, v := range variants {
 						for _, method := range methods {
 							if v.name == method {
-								t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, v) })
+								t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, e.sized(v)) })
 							}
 						}
 					}
@@ -173,6 +206,58 @@ func (e liveEncoder) base(t *testing.T, o *oracle, c taskCase) liveBase {
 	sizes := strings.Fields("--layers 3 --hidden 24 --heads 3 --intermediate 40 --vocab 90 --max-positions 40")
 	o.call(t, append(command, sizes...)...)
 	return base
+}
+
+// sized is the variant with the sizes that a prompt of rows needs.
+func (e liveEncoder) sized(v variant) variant {
+	if v.method == "prompt" || strings.HasPrefix(v.method, "ptuning") {
+		v.fields = maps.Clone(v.fields)
+		if v.fields == nil {
+			v.fields = map[string]any{}
+		}
+		maps.Copy(v.fields, e.sizes)
+	}
+	return v
+}
+
+// refuses wants PEFT to refuse a method, and Validate to say so of an adapter that gopeft
+// makes: it works here.
+func (e liveEncoder) refuses(t *testing.T, o *oracle, method string) {
+	c := taskCase{task: models.SeqCls, labels: 3}
+	base, dir := e.base(t, o, c), t.TempDir()
+	model := []string{"--base", base.dir, "--task", string(c.task)}
+	made, input := filepath.Join(dir, "made"), filepath.Join(dir, "input.jsonl")
+	writeLines(t, input, []example{{IDs: []int{3, 4}}})
+	refused := o.ask(t, append([]string{"make-adapter", "--method", method, "--out", made}, model...)...)
+	if refused == "" {
+		refused = o.ask(t, append([]string{"forward", "--adapter", made, "--input", input, "--output", filepath.Join(dir, "output.jsonl")}, model...)...)
+	}
+	if want := e.refused[method][0]; !strings.Contains(refused, want) {
+		t.Errorf("PEFT says %q, want %q", refused, want)
+	}
+	config := hfio.NewAdapterConfig(map[string]hfio.PeftType{"prompt": hfio.PromptTuning, "prefix": hfio.PrefixTuning}[method])
+	config.TaskType, config.NumVirtualTokens = hfio.SeqCls, virtualTokens
+	own := openBase(t, base.dir, models.HeadSpec{Task: c.task}, 0)
+	m, err := adapters.New(own, config, adapters.Init{Rand: seeded(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{3, 4}}}}); err != nil {
+		t.Errorf("gopeft: %v", err)
+	}
+	saved := filepath.Join(dir, "saved")
+	if err := adapters.Save(saved, m); err != nil {
+		t.Fatal(err)
+	}
+	file, shape := openAdapter(t, saved), own.Backbone.Shape()
+	file.Config.TokenDim = 0 // as PEFT would have to fill it
+	found := adapters.Validate(file, &shape)
+	isSaid := func(f adapters.Finding) bool {
+		return f.Severity == adapters.Error && f.Field == e.refused[method][1] && strings.Contains(f.Message, "Python PEFT")
+	}
+	if !slices.ContainsFunc(found, isSaid) {
+		t.Errorf("Validate() = %v, want an error of %s", found, e.refused[method][1])
+	}
 }
 
 func (e liveEncoder) maskedWords(t *testing.T, o *oracle) {

@@ -14,7 +14,10 @@ import (
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/albert"
 	"github.com/gopeft/gopeft/models/bert"
+	"github.com/gopeft/gopeft/models/distilbert"
+	"github.com/gopeft/gopeft/models/electra"
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/llama"
 	"github.com/gopeft/gopeft/models/roberta"
@@ -22,8 +25,11 @@ import (
 
 // architectures is the one table of them, by model_type.
 var architectures = map[string]models.Architecture{
+	"albert":      albert.Architecture,
 	"bert":        bert.Architecture,
 	"camembert":   roberta.Architecture("Camembert"),
+	"distilbert":  distilbert.Architecture,
+	"electra":     electra.Architecture,
 	"gemma":       llama.Architecture("gemma"),
 	"gemma2":      llama.Architecture("gemma2"),
 	"gemma3_text": llama.Architecture("gemma3_text"),

@@ -58,7 +58,7 @@ type Fields struct{ Layers, Heads, Hidden string }
 var BERTFields = Fields{"num_hidden_layers", "num_attention_heads", "hidden_size"}
 
 // Complete fills what follows from the sizes, and rejects what cannot be computed, and
-// more layers than the checkpoint has tensors.
+// more layers than there are tensors for.
 func (c Config) Complete(r *hfio.ConfigReader, names Fields, tensors int) Config {
 	if c.Layers > tensors {
 		r.Reject(names.Layers, fmt.Sprintf("no more than the %d tensors of the checkpoint", tensors))
