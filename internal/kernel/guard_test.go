@@ -97,6 +97,7 @@ func TestShapeErrors(t *testing.T) {
 		{"key heads", "Attention", "3 heads and 2 key heads", func() {
 			kernel.Attention(x(4, 14), span, nil, kernel.AttentionOptions{Heads: 3, KeyHeads: 2})
 		}},
+		{"factors", "ScaleSpans", "2 factors for 1 sequences", func() { kernel.ScaleSpans(x(4, 3), span, f(2)) }},
 		{"cross queries", "CrossAttention", "not heads of one size for 2 heads", func() { kernel.CrossAttention(x(4, 5), span, x(4, 6), span, nil, two) }},
 		{"cross keys", "CrossAttention", "keys and values are [4 6], want [S 8]", func() { kernel.CrossAttention(x(4, 4), span, x(4, 6), span, nil, two) }},
 		{"cross key spans", "CrossAttention", "cover 4 rows of 5", func() { kernel.CrossAttention(x(4, 4), span, x(5, 8), span, nil, two) }},

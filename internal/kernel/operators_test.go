@@ -76,6 +76,19 @@ func TestLinearParams(t *testing.T) {
 	}
 }
 
+func TestScaleSpans(t *testing.T) {
+	operatorCase{
+		inputs: []input{random("x", 5, 7)},
+		build: func(x []mat.Tensor) mat.Tensor {
+			return kernel.ScaleSpans(x[0], spansOf(2, 0, 3), []float32{-1.5, 9, 1})
+		},
+		reference: func(x [][]float64) []float64 {
+			y := each(x[0][:2*7], func(v float64) float64 { return -1.5 * v })
+			return append(y, x[0][2*7:]...)
+		},
+	}.run(t)
+}
+
 // What three layers read goes down a chain, and gets the sum of their gradients.
 func TestTee(t *testing.T) {
 	operatorCase{
