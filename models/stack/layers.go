@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"slices"
+
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/gopeft/gopeft/internal/kernel"
@@ -24,11 +26,21 @@ type Input struct {
 	Spans []kernel.Span
 	Past  []kernel.Past // what the sequences have before their rows; nil: nothing
 	Only  []int         // the rows that are wanted of the layer; nil: all
+	// WantedSpans are Spans without the rows that are not wanted.
+	WantedSpans []kernel.Span
 	// Deltas are what adapters add to all rows, and Wanted to those of Only.
 	Deltas, Wanted *layer.Deltas
+	Memory         Memory // of a decoder that has an encoder
 
 	layer int
 	pass  *Pass
+}
+
+// Memory is what the layers of a decoder attend to beside their own rows.
+type Memory struct {
+	Rows   mat.Tensor // the encoder's, [S, d]
+	Spans  []kernel.Span
+	Deltas *layer.Deltas // what adapters add to them
 }
 
 // Keep leaves the rows that are wanted of x.
@@ -50,13 +62,17 @@ func (in Input) Store(qkv mat.Tensor) {
 // Run puts x [R, d] through the layers. The last one leaves out rows that nobody reads.
 func (p *Pass) Run(x mat.Tensor, layers []Layer) models.Output {
 	spans := p.Spans
-	all := Input{Spans: models.KernelSpans(spans), Deltas: p.Deltas, Wanted: p.Deltas, pass: p}
+	all := Input{Spans: models.KernelSpans(spans), Deltas: p.Deltas, Wanted: p.Deltas, Memory: p.memoryInput(), pass: p}
+	all.WantedSpans = all.Spans
 	for i, l := range layers {
 		forward, in := l.Prepare(p.Batch.Dropout), all
 		in.Past, in.layer = p.past(i), i
+		if p.memory != nil && i < len(layers)-1 {
+			all.Memory.Rows = kernel.Tee(all.Memory.Rows) // of the next layer
+		}
 		if i == len(layers)-1 {
 			if in.Only, spans = models.Wanted(p.Batch, spans); in.Only != nil {
-				in.Wanted = models.DeltasOf(p.prompts, spans, p.Batch.Dropout)
+				in.Wanted, in.WantedSpans = models.DeltasOf(p.prompts, spans, p.Batch.Dropout), models.KernelSpans(spans)
 			}
 		}
 		if p.Batch.Checkpointing {
@@ -65,16 +81,40 @@ func (p *Pass) Run(x mat.Tensor, layers []Layer) models.Output {
 			x = kernel.Replace(x, forward(x, in))
 		}
 	}
+	if p.memory != nil {
+		kernel.Release(p.memory.Hidden)
+	}
 	for i, c := range p.caches {
 		c.Advance(p.FirstPosition[i] + all.Spans[i].Len())
 	}
 	return models.Output{Hidden: x, Spans: spans, Prompts: p.prompts}
 }
 
+// memoryInput is what the layers get of the memory, if there is one.
+func (p *Pass) memoryInput() Memory {
+	if p.memory == nil {
+		return Memory{}
+	}
+	deltas := models.DeltasOf(p.prompts, p.memory.Spans, p.Batch.Dropout)
+	return Memory{Rows: p.memory.Hidden, Spans: models.KernelSpans(p.memory.Spans), Deltas: deltas}
+}
+
+// checkpointed hands the memory's rows to the layer as one more past: they too are not made
+// by the layer itself.
 func checkpointed(x mat.Tensor, in Input, forward Forward) mat.Tensor {
-	return kernel.Checkpoint(x, in.Past, func(x mat.Tensor, past []kernel.Past) mat.Tensor {
+	past, memory := in.Past, in.Memory.Rows != nil
+	if memory {
+		past = append(slices.Clone(past), kernel.Past{Keys: in.Memory.Rows, Values: in.Memory.Rows})
+	}
+	return kernel.Checkpoint(x, past, func(x mat.Tensor, past []kernel.Past) mat.Tensor {
 		again := in
-		again.Past = past
+		if memory {
+			last := len(past) - 1
+			past, again.Memory.Rows = past[:last], past[last].Keys
+		}
+		if in.Past != nil {
+			again.Past = past
+		}
 		return forward(x, again)
 	})
 }

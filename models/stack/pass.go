@@ -21,6 +21,7 @@ type Pass struct {
 	Deltas        *layer.Deltas // what adapters add to all rows
 	prompts       []*models.Prompt
 	caches        []*models.Cache // nil: the sequences are whole
+	memory        *models.Output  // what a decoder attends to; nil: there is no encoder
 }
 
 // Begin lays out a batch that the model has checked.
@@ -95,3 +96,7 @@ func (p *Pass) Positions() []int {
 	}
 	return positions
 }
+
+// Attend gives the layers of a decoder what its encoder made of the same sequences. Run
+// releases it.
+func (p *Pass) Attend(encoded models.Output) { p.memory = &encoded }
