@@ -17,14 +17,14 @@ const Ignored = kernel.Ignored
 type Labels struct {
 	Classes      []int       // SEQ_CLS: the class
 	Values       [][]float32 // SEQ_CLS: the values of a regression, or 0 and 1 for each of several labels
-	Tokens       [][]int     // TOKEN_CLS, MASKED_LM and CAUSAL_LM: the class of every row, [Ignored] for none
+	Tokens       [][]int     // TOKEN_CLS, MASKED_LM, CAUSAL_LM and SEQ_2_SEQ_LM: the class of every row, [Ignored] for none
 	Starts, Ends []int       // QUESTION_ANS: rows of the answer, counted in the sequence's rows
 }
 
 // Loss returns the loss of a batch, a scalar, as transformers computes it
 // (loss/loss_utils.py and the models' forward): cross entropy, binary cross entropy
 // or mean squares for SEQ_CLS; cross entropy over all rows together for TOKEN_CLS,
-// MASKED_LM and CAUSAL_LM; the mean of the start's and the end's for QUESTION_ANS.
+// MASKED_LM, CAUSAL_LM and SEQ_2_SEQ_LM; the mean of the start's and the end's for QUESTION_ANS.
 //
 // As in PEFT nothing is shifted for virtual tokens: the labels of tokens are one a
 // row, those of virtual tokens included, and spans count the virtual tokens' rows. The
@@ -37,7 +37,7 @@ func Loss(task Task, problemType string, logits mat.Tensor, out Output, labels L
 	switch task {
 	case SeqCls:
 		return sequenceLoss(problemType, logits, labels)
-	case TokenCls, MaskedLM, CausalLM:
+	case TokenCls, MaskedLM, CausalLM, Seq2SeqLM:
 		return tokenLoss(logits, out, labels.Tokens)
 	case QuestionAns:
 		if n := len(out.Spans); len(labels.Starts) != n || len(labels.Ends) != n {

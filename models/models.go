@@ -45,7 +45,11 @@ type KV struct{ Keys, Values mat.Tensor }
 // through. The zero Prompt adds nothing.
 type Prompt struct {
 	Input mat.Tensor // [P, d] rows before the word embeddings; nil: none
-	Past  []KV       // one a layer: a cache that does not start empty; nil: none
+	// DecoderInput are rows before the decoder's word embeddings, [P, d]; nil: none.
+	DecoderInput mat.Tensor
+	// Past has one entry a layer, of the decoder where there is one: a cache that does not
+	// start empty; nil: none.
+	Past []KV
 	// Deltas are added to linear layers, by their path below the backbone; nil: none.
 	Deltas map[string]layer.Delta
 }
@@ -77,8 +81,11 @@ type Sequence struct {
 	Virtual []int
 	// Reads are the tokens whose rows alone the head reads, in ascending order; -1 is the last
 	// virtual token before them. nil: as Batch.FirstRows says.
-	Reads  []int
-	TaskID int // for an adapter of several tasks, from 0; models do not look at it
+	Reads []int
+	// DecoderIDs are what the decoder of an encoder-decoder reads; Reads are then of them. nil:
+	// IDs shifted to the right, as transformers' classifiers have it.
+	DecoderIDs []int
+	TaskID     int // for an adapter of several tasks, from 0; models do not look at it
 }
 
 // Batch is what a forward pass reads.
@@ -96,11 +103,14 @@ type Batch struct {
 	// nobody reads out of its last layer and of the Output, whose spans have those that are
 	// read.
 	FirstRows bool
+	// EncoderOnly: of an encoder-decoder the encoder's rows are read.
+	EncoderOnly bool
 }
 
 // For returns the batch as it is best computed for a head.
 func (b Batch) For(head Head) Batch {
 	_, b.FirstRows = head.(FirstRowReader)
+	_, b.EncoderOnly = head.(EncoderReader)
 	reader, ok := head.(TokenReader)
 	if !ok {
 		return b
@@ -113,6 +123,9 @@ func (b Batch) For(head Head) Batch {
 	}
 	return b
 }
+
+// EncoderReader is a head that reads the encoder's rows and not the decoder's.
+type EncoderReader interface{ ReadsEncoder() }
 
 // FirstRowReader is a head that reads nothing but the first row of each sequence.
 type FirstRowReader interface{ ReadsFirstRows() }
@@ -152,7 +165,10 @@ type Shape struct {
 	Vocab        int
 	MaxPositions int // 0: unbounded
 	TypeVocab    int // token types; 0: the model knows none
-	PEFT         PEFTLimits
+	// DecoderLayers and DecoderHeads are of the decoder that stands beside the encoder whose
+	// sizes the others are; 0: there is one stack.
+	DecoderLayers, DecoderHeads int
+	PEFT                        PEFTLimits
 }
 
 // PEFTLimits are what Python PEFT cannot do with an architecture, though gopeft can.

@@ -13,6 +13,7 @@ import (
 type LM struct {
 	nn.Module
 	Decoder *layer.Linear
+	Scale   float32 // of the rows before they are read; 0 means 1
 	Cap     float32 // of the scores: cap·tanh(score/cap); 0: none
 }
 
@@ -21,7 +22,12 @@ var _ models.Head = (*LM)(nil)
 // Forward returns [R, vocab].
 func (h *LM) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err error) {
 	defer models.Guard(&err)
-	y := h.Decoder.Forward(out.Hidden, nil)
+	x := out.Hidden
+	if h.Scale != 0 {
+		x = kernel.Scale(x, h.Scale)
+		defer kernel.Release(x)
+	}
+	y := h.Decoder.Forward(x, nil)
 	if h.Cap == 0 {
 		return y, nil
 	}

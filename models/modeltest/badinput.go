@@ -32,7 +32,7 @@ func (s Suite) badInput(t *testing.T) {
 		"too few types":         {models.Sequence{IDs: []int{1, 2}, TypeIDs: []int{0}}, models.ErrTokenID},
 		"narrow rows":           {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Input: kernel.New(1, shape.Embedding-1, nil)}}, models.ErrPrompt},
 		"a layer too few":       {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: prefix.Past[1:]}}, models.ErrPrompt},
-		"no keys and values":    {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: make([]models.KV, shape.Layers)}}, models.ErrPrompt},
+		"no keys and values":    {models.Sequence{IDs: []int{1}, Prompt: &models.Prompt{Past: make([]models.KV, s.pastLayers())}}, models.ErrPrompt},
 		"narrow keys":           {models.Sequence{IDs: []int{1}, Prompt: s.reshaped(virtual, -1)}, models.ErrPrompt},
 		"places of too few":     {models.Sequence{IDs: []int{1, 2}, Prompt: rows, Virtual: []int{0}}, models.ErrPrompt},
 		"no such virtual token": {models.Sequence{IDs: []int{1, 2}, Prompt: rows, Virtual: []int{-1, virtual}}, models.ErrPrompt},

@@ -14,8 +14,8 @@ import (
 // in another order.
 const stepRTol, stepATol = 2e-6, 2e-6
 
-// decoder are the checks of backbones that read piece by piece.
-func (s Suite) decoder(t *testing.T, d models.Decoder) {
+// steppedTests are the checks of backbones that read piece by piece.
+func (s Suite) steppedTests(t *testing.T, d models.Decoder) {
 	t.Run("Causal", func(t *testing.T) { s.causal(t) })
 	t.Run("Steps", func(t *testing.T) { s.steps(t, d) })
 	t.Run("StepReads", func(t *testing.T) { s.stepReads(t, d) })

@@ -29,14 +29,33 @@ func (s Suite) texts() [][]int {
 func (s Suite) input(seed uint64) (*models.Prompt, []*nn.Param) {
 	shape := s.Backbone.Shape()
 	p := kernel.NewParam(virtual, shape.Embedding, numtest.Normal(seed, virtual*shape.Embedding, 1))
-	return &models.Prompt{Input: p}, []*nn.Param{p}
+	if !s.decoder {
+		return &models.Prompt{Input: p}, []*nn.Param{p}
+	}
+	d := kernel.NewParam(virtual, shape.Embedding, numtest.Normal(seed+5, virtual*shape.Embedding, 1))
+	return &models.Prompt{Input: p, DecoderInput: d}, []*nn.Param{p, d}
+}
+
+// pastLayers is how many layers have a cache.
+func (s Suite) pastLayers() int {
+	shape := s.Backbone.Shape()
+	switch {
+	case s.noPast:
+		return 0
+	case shape.DecoderLayers > 0:
+		return shape.DecoderLayers
+	}
+	return shape.Layers
 }
 
 func (s Suite) prefix(seed uint64) (*models.Prompt, []*nn.Param) {
+	if s.noPast {
+		return s.input(seed)
+	}
 	shape := s.Backbone.Shape()
 	width := shape.KVHeads * shape.HeadDim
 	prompt, params := &models.Prompt{}, []*nn.Param(nil)
-	for l := range shape.Layers {
+	for l := range s.pastLayers() {
 		keys := kernel.NewParam(virtual, width, numtest.Normal(seed+uint64(2*l), virtual*width, 1))
 		values := kernel.NewParam(virtual, width, numtest.Normal(seed+uint64(2*l+1), virtual*width, 1))
 		prompt.Past = append(prompt.Past, models.KV{Keys: keys, Values: values})
@@ -47,8 +66,12 @@ func (s Suite) prefix(seed uint64) (*models.Prompt, []*nn.Param) {
 
 func (s Suite) both(seed uint64) (*models.Prompt, []*nn.Param) {
 	rows, first := s.input(seed)
+	if s.noPast {
+		return rows, first
+	}
 	prefix, second := s.prefix(seed + 1)
-	return &models.Prompt{Input: rows.Input, Past: prefix.Past}, append(first, second...)
+	rows.Past = prefix.Past
+	return rows, append(first, second...)
 }
 
 // mixed is a batch of several texts with no prompt, rows and a prefix.
