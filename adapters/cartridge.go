@@ -21,6 +21,7 @@ type Cartridge struct {
 
 	frozen mat.Tensor // [F, 2·L·d]: the tokens before them
 	config hfio.AdapterConfig
+	pairs  []int // see prefixPairs
 }
 
 var _ Adapter = (*Cartridge)(nil)
@@ -49,11 +50,11 @@ func noteCartridge(cfg hfio.AdapterConfig) []Finding {
 }
 
 // newCartridge starts from N(0, 1). Source: peft 0.21.2, tuners/cartridge/model.py.
-func newCartridge(cfg hfio.AdapterConfig, _ *models.Model, init Init) (Adapter, error) {
-	return cartridge(cfg, normal(init.Rand, cfg.NumVirtualTokens*2*cfg.NumLayers*cfg.TokenDim)), nil
+func newCartridge(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error) {
+	return cartridge(cfg, base, normal(init.Rand, cfg.NumVirtualTokens*2*cfg.NumLayers*cfg.TokenDim)), nil
 }
 
-func restoreCartridge(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapter, _ *encoderTensors) (Adapter, error) {
+func restoreCartridge(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter, _ *encoderTensors) (Adapter, error) {
 	if found := noteCartridge(cfg); len(found) > 0 && found[0].Severity == Error {
 		return nil, fieldError(found[0].Field, "%s", found[0].Message)
 	}
@@ -61,22 +62,23 @@ func restoreCartridge(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapte
 	if err != nil {
 		return nil, err
 	}
-	return cartridge(cfg, prompt), nil
+	return cartridge(cfg, base, prompt), nil
 }
 
-func cartridge(cfg hfio.AdapterConfig, values []float32) *Cartridge {
+func cartridge(cfg hfio.AdapterConfig, base *models.Model, values []float32) *Cartridge {
 	width := len(values) / cfg.NumVirtualTokens
 	at := cfg.NumFrozenTokens * width
 	return &Cartridge{
 		Embedding: kernel.NewParam(cfg.NumVirtualTokens-cfg.NumFrozenTokens, width, slices.Clone(values[at:])),
 		frozen:    kernel.New(cfg.NumFrozenTokens, width, slices.Clone(values[:at])),
 		config:    cfg,
+		pairs:     prefixPairs(cfg, base.Backbone.Shape()),
 	}
 }
 
 // Prompt cuts the tokens into the layers' keys and values, [P, d] each.
 func (a *Cartridge) Prompt(_ *layer.Dropout, pool *models.Pool) (*models.Prompt, error) {
-	return cachedPrompt(a.embeddings(pool), a.config.NumLayers), nil
+	return cachedPrompt(a.embeddings(pool), a.config.NumLayers, a.pairs), nil
 }
 
 // embeddings returns all tokens, [P, 2·L·d], in the layout of a prefix.

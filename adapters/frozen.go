@@ -58,6 +58,9 @@ func frozenPrompt(p *models.Prompt) *models.Prompt {
 	if p.Input != nil {
 		copied.Input = frozen(p.Input)
 	}
+	if p.DecoderInput != nil {
+		copied.DecoderInput = frozen(p.DecoderInput)
+	}
 	for _, kv := range p.Past {
 		copied.Past = append(copied.Past, models.KV{Keys: frozen(kv.Keys), Values: frozen(kv.Values)})
 	}

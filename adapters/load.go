@@ -15,6 +15,7 @@ import (
 // all in which it does not fit the base.
 func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model, m method) error {
 	found := append(fileProblems(file), moreProblems(file, cfg, m)...)
+	found = append(found, seq2seqErrors(cfg, base.Backbone.Shape(), m)...)
 	differences := misfits(cfg, base, m)
 	sameTask := !slices.ContainsFunc(differences, func(d Mismatch) bool { return d.Field == "task_type" })
 	if m.delta {

@@ -29,9 +29,12 @@ const allLinear = "all-linear"
 // defaultTargets are PEFT's for target_modules null.
 // Source: peft 0.21.2, utils/constants.py, TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.
 var defaultTargets = map[string][]string{
+	"bart":        {"q_proj", "v_proj"},
 	"bert":        {"query", "value"},
 	"electra":     {"query", "value"},
+	"mt5":         {"q", "v"},
 	"roberta":     {"query", "value"},
+	"t5":          {"q", "v"},
 	"xlm-roberta": {"query", "value"},
 }
 

@@ -78,7 +78,11 @@ func sizeMisfits(cfg hfio.AdapterConfig, base models.Shape, m method) []Mismatch
 	if m.cached {
 		compare("token_dim", cfg.TokenDim, cacheWidth(base))
 		compare("num_attention_heads", cfg.NumAttentionHeads, cacheHeads(base))
-		compare("num_layers", cfg.NumLayers, base.Layers)
+		if base.DecoderLayers > 0 {
+			found = append(found, decoderMisfits(cfg, base)...)
+		} else {
+			compare("num_layers", cfg.NumLayers, base.Layers)
+		}
 	} else {
 		compare("token_dim", cfg.TokenDim, inputWidth(base))
 	}
@@ -93,7 +97,9 @@ func sizeMisfits(cfg hfio.AdapterConfig, base models.Shape, m method) []Mismatch
 
 // promptMisfit compares the stored prompt with the shape that the base needs.
 func promptMisfit(cfg hfio.AdapterConfig, base models.Shape, m method, stored []int) []Mismatch {
-	cfg.NumLayers, cfg.TokenDim = base.Layers, inputWidth(base)
+	if cfg.TokenDim = inputWidth(base); base.DecoderLayers == 0 {
+		cfg.NumLayers = base.Layers
+	}
 	if m.cached {
 		cfg.TokenDim = cacheWidth(base)
 	}

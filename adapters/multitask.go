@@ -160,17 +160,17 @@ func (a *Multitask) Prompt(dropout *layer.Dropout, pool *models.Pool) (*models.P
 	return prompts[0], nil
 }
 
-// Prompts returns the rows of each of some different tasks, [P, d].
+// Prompts returns the rows of each of some different tasks, [P, d], and the decoder's.
 func (a *Multitask) Prompts(tasks []int, _ *layer.Dropout, pool *models.Pool) ([]*models.Prompt, error) {
 	all := kernel.TaskPrompts(kernel.WithPool(a.Embedding, pool), a.Cols, a.Rows, tasks)
 	rows := kernel.Rows(a.Embedding)
 	prompts := make([]*models.Prompt, len(tasks))
 	for i := range prompts {
-		index := make([]int, rows)
-		for row := range index {
-			index[row] = i*rows + row
+		first, decoder, end := i*rows, i*rows+min(rows, a.config.NumVirtualTokens), (i+1)*rows
+		prompts[i] = &models.Prompt{Input: kernel.Gather(all, numbers(first, decoder))}
+		if decoder < end {
+			prompts[i].DecoderInput = kernel.Gather(all, numbers(decoder, end))
 		}
-		prompts[i] = &models.Prompt{Input: kernel.Gather(all, index)}
 	}
 	return prompts, nil
 }

@@ -45,6 +45,7 @@ func checkNew(cfg hfio.AdapterConfig, base *models.Model, init Init, m method) e
 	add(n < 1 || n > maxVirtualTokens, fieldError("num_virtual_tokens", "%d, want 1 to %d", n, maxVirtualTokens))
 	h := cfg.EncoderHiddenSize
 	add(h < 1 || h > maxEncoderHidden, fieldError("encoder_hidden_size", "%d, want 1 to %d", h, maxEncoderHidden))
+	found = append(found, seq2seqErrors(cfg, base.Backbone.Shape(), m)...)
 	found = append(found, m.check(cfg, base, init)...)
 	found = append(found, foreignModules(cfg, base.Head)...)
 	return errors.Join(found...)

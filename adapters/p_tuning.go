@@ -131,7 +131,7 @@ func mlpName(i int) string { return fmt.Sprintf("mlp_head.%d", 2*i) }
 
 // Prompt computes the rows, [P, d]. Dropout is between the LSTM's layers only.
 func (a *PTuning) Prompt(dropout *layer.Dropout, pool *models.Pool) (*models.Prompt, error) {
-	return &models.Prompt{Input: a.embeddings(dropout, pool)}, nil
+	return &models.Prompt{Input: inputRows(a.embeddings(dropout, pool), a.config)}, nil
 }
 
 func (a *PTuning) embeddings(dropout *layer.Dropout, pool *models.Pool) mat.Tensor {

@@ -20,6 +20,7 @@ type PrefixTuning struct {
 	Transform *projection // nil: none, or the file did not keep it
 
 	config hfio.AdapterConfig
+	pairs  []int // see prefixPairs
 }
 
 // projection is Linear(d, h), tanh, Linear(h, 2·L·d).
@@ -54,8 +55,8 @@ func notePrefixTuning(cfg hfio.AdapterConfig) []Finding {
 // newPrefixTuning starts from N(0, 1), under a projection from torch's Linear. The
 // init "zero" sets the embedding, or the projection's last layer, to 0.
 // Source: peft 0.21.2, tuners/prefix_tuning/model.py.
-func newPrefixTuning(cfg hfio.AdapterConfig, _ *models.Model, init Init) (Adapter, error) {
-	a := &PrefixTuning{config: cfg}
+func newPrefixTuning(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error) {
+	a := &PrefixTuning{config: cfg, pairs: prefixPairs(cfg, base.Backbone.Shape())}
 	width := 2 * cfg.NumLayers * cfg.TokenDim
 	if !cfg.PrefixProjection {
 		a.Embedding = kernel.NewParam(cfg.NumVirtualTokens, width, normal(init.Rand, cfg.NumVirtualTokens*width))
@@ -79,12 +80,12 @@ func (a *PrefixTuning) zero(p *nn.Param) {
 	}
 }
 
-func restorePrefixTuning(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Adapter, encoder *encoderTensors) (Adapter, error) {
+func restorePrefixTuning(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter, encoder *encoderTensors) (Adapter, error) {
 	prompt, err := readPrompt(file)
 	if err != nil {
 		return nil, err
 	}
-	a := &PrefixTuning{config: cfg}
+	a := &PrefixTuning{config: cfg, pairs: prefixPairs(cfg, base.Backbone.Shape())}
 	if !cfg.PrefixProjection || encoder == nil {
 		a.Embedding = kernel.NewParam(cfg.NumVirtualTokens, len(prompt)/cfg.NumVirtualTokens, prompt)
 		a.Embedding.SetRequiresGrad(!cfg.PrefixProjection)
@@ -101,7 +102,7 @@ func restorePrefixTuning(cfg hfio.AdapterConfig, _ *models.Model, file *hfio.Ada
 
 // Prompt cuts the flat prefix into the layers' keys and values, [P, d] each.
 func (a *PrefixTuning) Prompt(_ *layer.Dropout, pool *models.Pool) (*models.Prompt, error) {
-	return cachedPrompt(a.embeddings(pool), a.config.NumLayers), nil
+	return cachedPrompt(a.embeddings(pool), a.config.NumLayers, a.pairs), nil
 }
 
 // embeddings returns the flat prefix [P, 2·L·d]: the keys of layer 0, its values,
@@ -116,17 +117,20 @@ func (a *PrefixTuning) embeddings(pool *models.Pool) mat.Tensor {
 	return kernel.Replace(hidden, a.Transform.Out.forward(hidden))
 }
 
-// cachedPrompt cuts a flat prefix [P, 2·L·d] into keys and values.
+// cachedPrompt cuts a flat prefix [P, 2·L·d] into the pairs of keys and values that the
+// layers get.
 // Source: peft 0.21.2, peft_model.py, get_prompt: a row is [layer][key, value][head][head size].
-func cachedPrompt(flat mat.Tensor, layers int) *models.Prompt {
+func cachedPrompt(flat mat.Tensor, layers int, pairs []int) *models.Prompt {
 	width := kernel.Cols(flat) / (2 * layers)
-	past := make([]models.KV, layers)
-	for i := range past {
-		at := 2 * i * width
-		past[i] = models.KV{
-			Keys:   kernel.Columns(flat, at, at+width),
-			Values: kernel.Columns(flat, at+width, at+2*width),
+	cut, past := make([]models.KV, layers), make([]models.KV, len(pairs))
+	for i, pair := range pairs {
+		if at := 2 * pair * width; cut[pair].Keys == nil {
+			cut[pair] = models.KV{
+				Keys:   kernel.Columns(flat, at, at+width),
+				Values: kernel.Columns(flat, at+width, at+2*width),
+			}
 		}
+		past[i] = cut[pair]
 	}
 	return &models.Prompt{Past: past}
 }

@@ -115,9 +115,9 @@ func promptTuning(cfg hfio.AdapterConfig, values []float32) *PromptTuning {
 	return &PromptTuning{Embedding: kernel.NewParam(len(values)/cfg.TokenDim, cfg.TokenDim, values), config: cfg}
 }
 
-// Prompt returns the rows as they are, [P, d].
+// Prompt returns the rows as they are, [P, d]; those of a decoder have no effect.
 func (a *PromptTuning) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, error) {
-	return &models.Prompt{Input: a.Embedding}, nil
+	return &models.Prompt{Input: inputRows(a.Embedding, a.config)}, nil
 }
 
 // Config returns the config with every size filled in.

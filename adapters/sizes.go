@@ -71,7 +71,10 @@ func cacheWidth(base models.Shape) int {
 
 // cacheHeads counts the heads of one layer's keys.
 func cacheHeads(base models.Shape) int {
-	if base.KVHeads > 0 {
+	switch {
+	case base.DecoderHeads > 0:
+		return base.DecoderHeads
+	case base.KVHeads > 0:
 		return base.KVHeads
 	}
 	return base.Heads

@@ -115,7 +115,7 @@ func shapeFindings(file *hfio.Adapter, base *models.Shape, m method) []Finding {
 	}
 	cfg := fillSizes(file.Config, *base, m)
 	var found []Finding
-	for _, err := range moreProblems(file, cfg, m) {
+	for _, err := range append(moreProblems(file, cfg, m), seq2seqErrors(cfg, *base, m)...) {
 		found = append(found, errorFinding(err))
 	}
 	for _, d := range append(sizeMisfits(cfg, *base, m), promptMisfit(cfg, *base, m, stored.Shape)...) {
