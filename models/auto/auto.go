@@ -15,17 +15,20 @@ import (
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/albert"
+	"github.com/gopeft/gopeft/models/bart"
 	"github.com/gopeft/gopeft/models/bert"
 	"github.com/gopeft/gopeft/models/distilbert"
 	"github.com/gopeft/gopeft/models/electra"
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/llama"
 	"github.com/gopeft/gopeft/models/roberta"
+	"github.com/gopeft/gopeft/models/t5"
 )
 
 // architectures is the one table of them, by model_type.
 var architectures = map[string]models.Architecture{
 	"albert":      albert.Architecture,
+	"bart":        bart.Architecture,
 	"bert":        bert.Architecture,
 	"camembert":   roberta.Architecture("Camembert"),
 	"distilbert":  distilbert.Architecture,
@@ -34,13 +37,17 @@ var architectures = map[string]models.Architecture{
 	"gemma2":      llama.Architecture("gemma2"),
 	"gemma3_text": llama.Architecture("gemma3_text"),
 	"llama":       llama.Architecture("llama"),
+	"mbart":       bart.MBart,
 	"mistral":     llama.Architecture("mistral"),
+	"mt5":         t5.MT5,
 	"olmo2":       llama.Architecture("olmo2"),
+	"pegasus":     bart.Pegasus,
 	"phi3":        llama.Architecture("phi3"),
 	"qwen2":       llama.Architecture("qwen2"),
 	"qwen3":       llama.Architecture("qwen3"),
 	"roberta":     roberta.Architecture("Roberta"),
 	"smollm3":     llama.Architecture("smollm3"),
+	"t5":          t5.Architecture,
 	"xlm-roberta": roberta.Architecture("XLMRoberta"),
 }
 

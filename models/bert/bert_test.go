@@ -195,7 +195,7 @@ func TestConfigProblems(t *testing.T) {
 		{`"layer_norm_eps": 1e-12`, `"layer_norm_eps": -1e-12`, `field "layer_norm_eps": found -1e-12, want a number of at least 0`},
 		{`"initializer_range": 0.02`, `"initializer_range": Infinity`, `field "initializer_range": found Infinity, want a number of at least 0`},
 		{`"num_hidden_layers": 2`, `"num_hidden_layers": 1000000000`, `field "num_hidden_layers": found 1000000000, want no more than the 41 tensors of the checkpoint`},
-		{`"model_type": "bert"`, `"model_type": "nobert"`, `field "model_type": unknown architecture: found "nobert", want one of: albert, bert, `},
+		{`"model_type": "bert"`, `"model_type": "nobert"`, `field "model_type": unknown architecture: found "nobert", want one of: `},
 	} {
 		_, _, err := auto.Load(golden(t, "SEQ_CLS", replace(c.old, c.new), nil), nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
