@@ -89,7 +89,7 @@ func TestEncoderDropout(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer base.Close()
-				logits, out, err := model.Forward(models.Batch{Sequences: sequences(first), Dropout: layer.NewDropout(1)})
+				logits, out, err := model.Forward(models.Batch{Sequences: tuned{}.sequences(first), Dropout: layer.NewDropout(1)})
 				if err != nil {
 					t.Fatal(err)
 				}

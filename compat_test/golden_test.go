@@ -23,6 +23,7 @@ type taskCase struct {
 	kind   string      // the problem type that the labels of SEQ_CLS make
 	labels int         // scores of the head
 	steps  bool        // an adapter of this case can be trained
+	shift  func(labels []int) []int
 }
 
 var cases = []taskCase{
@@ -39,11 +40,11 @@ var methods = []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefi
 
 // takes tells whether PEFT runs a method in the case: it gives task ids to the prompt in two tasks only.
 func (c taskCase) takes(method string) bool {
-	return method != "multitask" || c.name != "null" && (c.task == models.SeqCls || c.task == models.TokenCls)
+	return method != "multitask" || c.name != "null" && (c.task == models.SeqCls || c.task == models.TokenCls || c.task == models.Seq2SeqLM)
 }
 
 // ask is what compareForward needs of a model in this case. The loss goes by the base's problem type, as in transformers.
-func (c taskCase) ask(f forward) tuned { return tuned{forward: f, task: c.task, problemType: c.kind} }
+func (c taskCase) ask(f forward) tuned { return tuned{f, c.task, c.kind, c.shift} }
 
 // TestGoldenVersions wants goldens of the versions that the oracle is pinned to.
 func TestGoldenVersions(t *testing.T) {

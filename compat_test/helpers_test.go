@@ -54,6 +54,7 @@ type tuned struct {
 	forward     forward
 	task        models.Task
 	problemType string
+	shift       func(labels []int) []int // of an encoder-decoder: its decoder's ids
 }
 
 // readLines decodes a file of JSON lines.
@@ -161,7 +162,7 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer, ro
 	}
 	worst := 0.0
 	for i, e := range examples {
-		logits, out, err := m.forward(models.Batch{Sequences: sequences(e)})
+		logits, out, err := m.forward(models.Batch{Sequences: m.sequences(e)})
 		if err != nil {
 			t.Fatalf("sequence %d: %v", i, err)
 		}
@@ -169,8 +170,11 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer, ro
 		worst = max(worst, compareAnswer(t, i, got, want[i], atol(i)))
 		if loss, ok := want[i]["loss"]; ok {
 			wanted := labels(t, m, e)
-			if m.task == models.CausalLM {
+			switch m.task {
+			case models.CausalLM:
 				wanted.Tokens = nextTokens(out, wanted.Tokens)
+			case models.Seq2SeqLM:
+				wanted.Tokens = withVirtual(out, wanted.Tokens)
 			}
 			got, err := models.Loss(m.task, m.problemType, logits, out, wanted)
 			if err != nil {
@@ -179,7 +183,7 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer, ro
 			worst = max(worst, closeTo(t, "loss", models.Values(got), loss, outputRTol, atol(i)))
 		}
 	}
-	logits, out, err := m.forward(models.Batch{Sequences: sequences(examples...)})
+	logits, out, err := m.forward(models.Batch{Sequences: m.sequences(examples...)})
 	if err != nil {
 		t.Fatalf("all sequences in one batch: %v", err)
 	}
@@ -216,10 +220,13 @@ func closeTo[G, W numtest.Float](t *testing.T, name string, got []G, want []W, r
 	return worst
 }
 
-func sequences(examples ...example) []models.Sequence {
+func (m tuned) sequences(examples ...example) []models.Sequence {
 	list := make([]models.Sequence, len(examples))
 	for i, e := range examples {
 		list[i] = models.Sequence{IDs: e.IDs, TypeIDs: e.TypeIDs, TaskID: e.TaskID}
+		if m.task == models.Seq2SeqLM {
+			list[i].DecoderIDs = m.shift(e.targets())
+		}
 	}
 	return list
 }
@@ -257,6 +264,23 @@ func every(n int, values []float64) []float64 {
 	return kept
 }
 
+// targets are the labels of an encoder-decoder's language model.
+func (e example) targets() (ids []int) {
+	if err := json.Unmarshal(e.Labels, &ids); err != nil {
+		panic(err)
+	}
+	return ids
+}
+
+// withVirtual gives the virtual tokens' rows no class.
+func withVirtual(out models.Output, tokens [][]int) [][]int {
+	all := make([][]int, len(tokens))
+	for i := range tokens {
+		all[i] = append(slices.Repeat([]int{models.Ignored}, out.Spans[i].Prompt), tokens[i]...)
+	}
+	return all
+}
+
 // labels reads the labels of examples as the task needs them.
 func labels(t testing.TB, m tuned, examples ...example) models.Labels {
 	t.Helper()
@@ -276,15 +300,6 @@ func labels(t testing.TB, m tuned, examples ...example) models.Labels {
 		}
 	}
 	return l
-}
-
-// withVirtual gives the virtual tokens' rows no class.
-func withVirtual(out models.Output, tokens [][]int) [][]int {
-	all := make([][]int, len(tokens))
-	for i := range tokens {
-		all[i] = append(slices.Repeat([]int{models.Ignored}, out.Spans[i].Prompt), tokens[i]...)
-	}
-	return all
 }
 
 // nextTokens gives every row, those of virtual tokens included, the label of the token after it.

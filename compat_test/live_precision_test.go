@@ -32,7 +32,7 @@ func TestLiveBFloat16(t *testing.T) {
 			examples := drawExamples(c, cell.base, seeded(6), 40, 7, 90)
 			exact := cell.pythonAnswers(t, made, examples)
 			autocast := cell.pythonAnswers(t, made, examples, "--dtype", "float32", "--autocast")
-			logits, out, err := loadAdapter(t, made, model).Forward(models.Batch{Sequences: sequences(examples...)})
+			logits, out, err := loadAdapter(t, made, model).Forward(models.Batch{Sequences: tuned{}.sequences(examples...)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -384,7 +384,7 @@ func drawExamples(c taskCase, base liveBase, random *rand.Rand, lengths ...int) 
 		for j := range e.IDs {
 			e.IDs[j], e.TypeIDs[j] = random.IntN(base.vocab), random.IntN(2)
 		}
-		if base.decoder {
+		if base.decoder || c.task == models.Seq2SeqLM {
 			e.TypeIDs = nil
 		}
 		if c.task == models.QuestionAns {
@@ -417,6 +417,15 @@ func drawLabels(c taskCase, base liveBase, random *rand.Rand, length int) json.R
 			}
 		}
 		value = tokens
+	case c.task == models.Seq2SeqLM:
+		target := make([]int, 1+random.IntN(6))
+		for i := range target {
+			target[i] = random.IntN(base.vocab)
+		}
+		if len(target) > 2 {
+			target[1] = models.Ignored
+		}
+		value = target
 	case c.task == models.TokenCls:
 		classes := make([]int, length)
 		for i := range classes[1:] { // the first has a class, so that there is a loss

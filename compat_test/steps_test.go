@@ -115,7 +115,7 @@ func gradient(p models.NamedParam) []float32 {
 // gradients computes the loss of a batch and its gradients.
 func gradients(t *testing.T, m *adapters.PeftModel, ask tuned, batch []example) float64 {
 	t.Helper()
-	logits, out, err := ask.forward(models.Batch{Sequences: sequences(batch...)})
+	logits, out, err := ask.forward(models.Batch{Sequences: ask.sequences(batch...)})
 	if err != nil {
 		t.Fatal(err)
 	}

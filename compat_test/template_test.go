@@ -46,7 +46,7 @@ func TestGoldenVerbalizer(t *testing.T) {
 		if reads[0] == reads[1] {
 			reads[0]--
 		}
-		s := sequences(e)[0]
+		s := tuned{}.sequences(e)[0]
 		s.Reads = reads
 		pairs = append(pairs, s)
 		s.Reads = reads[:1]

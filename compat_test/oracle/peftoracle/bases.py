@@ -14,6 +14,8 @@ def make_base(args):
     config = tiny_config(args)
     model = models.model_class(args.task, args.architecture)
     model = model(config) if args.architecture else model.from_config(config)
+    if args.untied:
+        untie(model)
     randomise(model)
     model.to(models.DTYPES[args.dtype]).save_pretrained(args.dir)
     if args.tokenizer:
@@ -35,6 +37,12 @@ def tiny_config(args):
         label2id={name: i for i, name in enumerate(names)},
     )
     return transformers.AutoConfig.for_model(args.arch, **{**sizes, **args.set})
+
+
+def untie(model):
+    """Gives the head of a language model a weight of its own, which the file then holds."""
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.clone())
+    model.lm_head.weight.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import warnings
 
 import transformers
 
-from . import adapters, bases, benching, encoders, forwards, goldens, initstats, models, selftest, stepping, templates, training
+from . import adapters, bases, benching, encoders, forwards, goldens, initstats, models, selftest, seq2seq, stepping, templates, training
 
 METHODS = list(adapters.METHODS)
 
@@ -30,7 +30,7 @@ def call(*argv):
 def parser():
     top = argparse.ArgumentParser(prog="oracle.py", description="Hugging Face transformers and PEFT as gopeft's witness.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_make_base, add_make_adapter, add_forward, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_batch, add_selftest):
+    for add in (add_make_base, add_make_adapter, add_forward, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_seq2seq_goldens, add_batch, add_selftest):
         add(commands)
     return top
 
@@ -64,6 +64,7 @@ def add_make_base(commands):
     command.add_argument("--dropout", type=float, default=0.0)
     command.add_argument("--label-names", help="comma-separated, instead of LABEL_0, ...")
     command.add_argument("--dtype", choices=models.DTYPES, default="float32")
+    command.add_argument("--untied", action="store_true", help="the head of the language model has a weight of its own")
     command.add_argument("--tokenizer", action="store_true", help="add a small WordPiece tokenizer")
     command.add_argument("--set", type=json.loads, default={}, metavar="JSON", help="further fields of config.json, as an object")
 
@@ -182,6 +183,12 @@ def add_encoder_goldens(commands):
     command.description, command.formatter_class = encoders.__doc__, argparse.RawDescriptionHelpFormatter
     command.add_argument("dir", metavar="DIR")
     command.add_argument("--only", nargs="*", choices=encoders.ARCHITECTURES, help="these only")
+
+
+def add_seq2seq_goldens(commands):
+    command = new(commands, "seq2seq-goldens", seq2seq.seq2seq_goldens, "tiny encoder-decoders and adapters on them, with their expected numbers")
+    command.description, command.formatter_class = seq2seq.__doc__, argparse.RawDescriptionHelpFormatter
+    command.add_argument("dir", metavar="DIR")
 
 
 def add_batch(commands):

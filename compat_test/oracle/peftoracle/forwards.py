@@ -82,9 +82,9 @@ def label_type(task, labels, model):
 
 
 def values(output):
-    """The tensors of a model output as nested lists, without their batch dimension. Caches are left out."""
+    """The tensors of a model output as nested lists, without their batch dimension. Caches and what an encoder hands its decoder are left out."""
     return {
         name: (value if value.dim() == 0 else value[0]).double().tolist()
         for name, value in output.items()
-        if isinstance(value, torch.Tensor)
+        if isinstance(value, torch.Tensor) and name != "encoder_last_hidden_state"
     }
