@@ -13,8 +13,11 @@ const roundings = 8
 // relative to a value, or absolutely below 1. Rounding errors are independent, so they add
 // as squares: u·√(8·L) for the roundings of L layers. In float32 (u = 2⁻²⁴) the sums
 // round too, each of its up to K terms: another √K. In bfloat16 (u = 2⁻⁹) the
-// operands are rounded and the sums are not.
+// operands are rounded and the sums are not. Ids are equal or wrong.
 func (r row) tolerance(s sizes) float64 {
+	if r.kind == tokenizing {
+		return 0 // ids
+	}
 	depth := float64(roundings * s.Layers)
 	if r.bf16 {
 		return math.Ldexp(1, -9) * math.Sqrt(depth)

@@ -66,7 +66,7 @@ func (b *bench) share(p *prepared, s *side) string {
 	if p.bf16 {
 		most = b.peak.BFloat16
 	}
-	if most == 0 || p.byTime() {
+	if most == 0 || p.byTime() || p.kind == tokenizing {
 		return none
 	}
 	return fmt.Sprintf("%.0f %%", 100*median(s.rates)/most)

@@ -45,8 +45,9 @@ type dataLine struct {
 
 // example is a sequence with its class.
 type example struct {
-	IDs   []int `json:"input_ids"`
-	Class int   `json:"labels"`
+	IDs   []int  `json:"input_ids"`
+	Class int    `json:"labels"`
+	Text  string `json:"text,omitempty"` // that the ids are of
 }
 
 func writeJSON(path string, value any) error {

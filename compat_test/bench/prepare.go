@@ -92,7 +92,7 @@ func (b *bench) makeModels(ctx context.Context) error {
 		if !exists(filepath.Join(dir, "model.safetensors")) {
 			commands["1 "+p.base] = append([]string{"make-base", dir}, bases[p.base]...)
 		}
-		if !exists(adapter + ".safetensors") {
+		if p.kind != tokenizing && !exists(adapter+".safetensors") {
 			commands["2 "+adapter] = []string{
 				"make-adapter", "--base", dir, "--task", "SEQ_CLS", "--num-labels", "2", "--method", p.method,
 				"--n", fmt.Sprint(virtualTokens), "--out", adapter, "--state", adapter + ".safetensors",
@@ -187,7 +187,7 @@ func randomExamples(random *rand.Rand, count, tokens int) []example {
 			ids[t] = firstWord + random.IntN(vocabulary-firstWord)
 		}
 		ids[0], ids[tokens-1] = cls, sep
-		list[i] = example{ids, random.IntN(2)}
+		list[i] = example{IDs: ids, Class: random.IntN(2)}
 	}
 	return list
 }
@@ -215,7 +215,7 @@ func (b *bench) sentences(random *rand.Rand, count int) ([]example, error) {
 	}
 	list := make([]example, count)
 	for i, f := range features {
-		list[i] = example{f.IDs, f.Class}
+		list[i] = example{f.IDs, f.Class, chosen[i].Text}
 	}
 	return list, nil
 }

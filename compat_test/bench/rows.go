@@ -25,6 +25,8 @@ const (
 	forward  kind = "forward" // answers of a model that is loaded
 	starting kind = "start"   // a process that loads, answers and ends
 	peaking  kind = "peak"    // what the processors can do at most
+
+	tokenizing kind = "tokenize" // ids of texts, on one thread
 )
 
 // data says what the batches are.
@@ -40,6 +42,7 @@ var (
 	request  = data{batch: 1, tokens: 32, warm: 20, calls: 150}
 	large    = data{batch: 8, tokens: 128, warm: 1, calls: 2}
 	sentence = data{batch: 1, calls: 1}
+	texts    = data{batch: 16, warm: 4, calls: 40}
 )
 
 // quick makes a row short.
@@ -68,6 +71,7 @@ var rows = []row{
 	{name: "forward-bf16", title: "forward with a prefix, 16×128, bf16", kind: forward, method: "prefix", data: answers, bf16: true, goal: 1.2},
 	{name: "request", title: "one request of 32 tokens, model loaded", kind: forward, method: "prefix", data: request, goal: 3},
 	{name: "start", title: "process start to first answer", kind: starting, method: "prefix", data: sentence, goal: 30},
+	{name: "tokenize", title: "tokenize 16 sentences, one thread", kind: tokenizing, data: texts, goal: 1},
 	{name: "bert-train", title: "BERT-base shape, train prefix tuning, 8×128", kind: training, base: bertBase, method: "prefix", data: large, goal: 1.6, share: 0.7, memory: 1.0 / 3},
 	{name: "bert-forward", title: "BERT-base shape, forward with a prefix, 8×128", kind: forward, base: bertBase, method: "prefix", data: large, goal: 1.3},
 }

@@ -36,8 +36,8 @@ carry over to other machines of the kind better than figures do.
 tok/s counts the tokens of the texts: neither pads nor the {virtual} virtual tokens of each sequence. Training is a whole step: forward, backward, clipping,
 AdamW. All rows are of all-MiniLM-L6-v2 (22.7 million parameters) with a sequence classifier of two labels, except the BERT-base shape (random
 weights). 16×128: sixteen sequences of 128 tokens. 16 sentences: real film review sentences in their natural lengths, where Python pads each batch to its
-longest sentence, as its users do, and gopeft does not pad. A request is measured by itself, over and over; start to first answer is a process that
-imports, loads base and adapter and answers one sentence.
+longest sentence, as its users do, and gopeft does not pad. Such sentences are tokenized by gopeft and by the tokenizers library on one thread each.
+A request is measured by itself, over and over; start to first answer is a process that imports, loads base and adapter and answers one sentence.
 
 ## Memory
 

@@ -20,6 +20,7 @@ import (
 	"github.com/gopeft/gopeft/internal/simd/peak"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
+	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -30,7 +31,7 @@ func work(ctx context.Context, path string) error {
 		return err
 	}
 	does := map[kind]func(context.Context, job) (result, error){
-		training: trainSteps, forward: answerBatches, starting: startProcess, peaking: measurePeak,
+		training: trainSteps, forward: answerBatches, starting: startProcess, peaking: measurePeak, tokenizing: encodeTexts,
 	}[j.Kind]
 	if does == nil {
 		return fmt.Errorf("%s: no worker does %q", path, j.Kind)
@@ -189,6 +190,37 @@ func answerBatches(_ context.Context, j job) (result, error) {
 			r.Check = append(r.Check, float64(score))
 		}
 		pool.Reset()
+	}
+	return r, nil
+}
+
+// encodeTexts makes ids of the texts of every line of the data.
+func encodeTexts(_ context.Context, j job) (result, error) {
+	runtime.GOMAXPROCS(1)
+	var r result
+	lines, err := readBatches(j.Data)
+	if err != nil {
+		return r, err
+	}
+	tokenizer, err := tokenize.Load(hfio.Dir(j.Base))
+	if err != nil {
+		return r, err
+	}
+	for i, line := range lines {
+		began := time.Now()
+		for _, e := range line.Batch {
+			encoding, err := tokenizer.Encode(e.Text, nil)
+			if err != nil {
+				return r, err
+			}
+			for _, id := range encoding.IDs {
+				r.Check = append(r.Check, float64(id))
+			}
+		}
+		if i >= j.Warm {
+			r.Seconds = append(r.Seconds, time.Since(began).Seconds())
+			r.Tokens = append(r.Tokens, tokensOf(line.Batch))
+		}
 	}
 	return r, nil
 }

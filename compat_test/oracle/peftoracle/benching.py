@@ -7,6 +7,7 @@ scores, tokens and seconds of each timed call, the peak of memory.
 
 import contextlib
 import json
+import os
 import platform
 import re
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from . import adapters, models, stepping, training
 
@@ -25,7 +27,7 @@ def bench(args):
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(job["threads"])
     batches = [row["batch"] for row in models.read_jsonl(job["data"])]
-    result = {"train": train, "forward": answer}[job["kind"]](job, batches)
+    result = {"train": train, "forward": answer, "tokenize": tokenize}[job["kind"]](job, batches)
     print(json.dumps({**result, "peak_rss": peak_rss(), "versions": {"python": platform.python_version(), **models.versions()}}))
 
 
@@ -59,6 +61,18 @@ def answer(job, batches):
         del inputs["labels"]
         with precision(job):
             return model(**inputs).logits.float().flatten().tolist()
+
+    return timed(call, batches, job["warm"])
+
+
+def tokenize(job, batches):
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread
+    tokenizer = Tokenizer.from_file(str(Path(job["base"]) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def call(examples):
+        return [id for encoding in tokenizer.encode_batch([e["text"] for e in examples]) for id in encoding.ids]
 
     return timed(call, batches, job["warm"])
 
