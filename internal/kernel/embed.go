@@ -15,6 +15,7 @@ type Lookup struct {
 	// Trained is the parameter whose values the table is, [n, Width]; nil: the table is frozen.
 	Trained *nn.Param
 	Scale   float32 // of the rows; 0 means 1
+	Skipped int     // 1 + the row that gets no gradient, as torch's padding_idx; 0: every row does
 }
 
 // row writes row r of the table to y.
@@ -87,10 +88,13 @@ func (o *embedding) backward(m *memory, gradient []float32) {
 }
 
 // gradient adds the rows of the result's gradient to those of the table that they came
-// from, in order. Rows that were not looked up get zeros, as in torch.
+// from, in order. Rows that were not looked up, and the skipped one, get zeros, as in torch.
 func (l Lookup) gradient(m *memory, gradient []float32) *Tensor {
 	total := m.zeros(Rows(l.Trained), l.Width)
 	for i, r := range l.Index {
+		if r == l.Skipped-1 {
+			continue
+		}
 		addTo(total.data[r*l.Width:][:l.Width], gradient[i*l.Width:][:l.Width])
 	}
 	if l.Scale != 0 {

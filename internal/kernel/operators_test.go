@@ -6,6 +6,7 @@ import (
 
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/internal/numtest"
+	"github.com/nlpodyssey/spago/ag"
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
 )
@@ -361,6 +362,20 @@ func TestEmbedTrained(t *testing.T) {
 			return y
 		},
 	}.run)
+	t.Run("a skipped row", func(t *testing.T) {
+		table := kernel.NewParam(5, d, numtest.Normal(3, 5*d, 1))
+		skipping := lookup(table, words)
+		skipping.Scale, skipping.Skipped = 0, 1+4
+		y := kernel.Embed(nil, skipping)
+		y.AccGrad(kernel.New(len(words), d, numtest.Normal(4, len(words)*d, 1)))
+		if err := ag.Backward(y); err != nil {
+			t.Fatal(err)
+		}
+		want := make([]float32, 5*d)
+		copy(want, kernel.Data(y.Grad())[d:2*d])
+		copy(want[2*d:], kernel.Data(y.Grad())[3*d:])
+		numtest.SameBits(t, kernel.Data(table.Grad()), want)
+	})
 	t.Run("AddEmbed", operatorCase{
 		params: true,
 		inputs: []input{random("x", 4, d), random("types", 2, d)},

@@ -6,6 +6,7 @@ package encoder
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
@@ -23,6 +24,7 @@ type Config struct {
 	AttentionDropout  float32
 	ClassifierDropout float32
 	InitRange         float64
+	Padding           int  // pad_token_id, whose embedding is not trained; -1: none
 	Tied              bool // masked LM: word embeddings are the decoder's weight
 }
 
@@ -42,6 +44,11 @@ func (c Config) Read(r *hfio.ConfigReader) Config {
 	c.HiddenDropout = r.ProbabilityOr("hidden_dropout_prob", c.HiddenDropout)
 	c.AttentionDropout = r.ProbabilityOr("attention_probs_dropout_prob", c.AttentionDropout)
 	c.InitRange = r.NotNegativeOr("initializer_range", c.InitRange)
+	const padding = "pad_token_id"
+	c.Padding = r.IntOr(padding, c.Padding)
+	if slices.Contains(r.Keys(), padding) && !r.Has(padding) { // null
+		c.Padding = -1
+	}
 	c.Tied = r.BoolOr("tie_word_embeddings", true)
 	if c.Embedding == 0 {
 		c.Embedding = c.Hidden

@@ -25,6 +25,7 @@ func NewEmbeddings(c Config, w *layer.Weights) *Embeddings {
 		Norm:     w.Norm("LayerNorm", c.Embedding, c.NormEps),
 		Dropout:  c.HiddenDropout,
 	}
+	e.Word.Padding = c.Padding
 	if c.TypeVocab > 0 {
 		e.TokenType = w.Embedding("token_type_embeddings", c.TypeVocab, c.Embedding)
 	}

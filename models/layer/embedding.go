@@ -11,12 +11,13 @@ type Embedding struct {
 	Table   kernel.Values // [n, Width]
 	Width   int
 	Scale   float32   // of the rows; 0 means 1
+	Padding int       // the row that is not trained, torch's padding_idx; -1: none
 	trained *nn.Param // whose values Table is; nil: it is frozen
 }
 
 // Embedding reads name.weight [n, width].
 func (w *Weights) Embedding(name string, n, width int) *Embedding {
-	e := &Embedding{Width: width}
+	e := &Embedding{Width: width, Padding: -1}
 	if !w.state.trains {
 		e.Table = w.Stored(name+".weight", n, width)
 		return e
@@ -29,7 +30,9 @@ func (w *Weights) Embedding(name string, n, width int) *Embedding {
 
 // Rows names rows of the table, for the operators that look them up.
 func (e *Embedding) Rows(index []int) kernel.Lookup {
-	return kernel.Lookup{Table: e.Table, Width: e.Width, Index: index, Trained: e.trained, Scale: e.Scale}
+	return kernel.Lookup{
+		Table: e.Table, Width: e.Width, Index: index, Trained: e.trained, Scale: e.Scale, Skipped: e.Padding + 1,
+	}
 }
 
 // FrozenRows is Rows without a gradient.

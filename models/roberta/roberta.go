@@ -40,6 +40,7 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 	}
 	m := &Model{&encoder.Model{Config: c, Embeddings: encoder.NewEmbeddings(c, w.At("embeddings"))}, pad}
 	m.Positions = m.positions
+	m.Embeddings.Position.Padding = pad
 	m.Config.MaxPositions -= pad + 1 // the table's first rows are nobody's
 	for i := range c.Layers {
 		m.Layers = append(m.Layers, encoder.NewLayer(c, w.At("encoder", "layer", i), encoder.BERTNames))
@@ -60,7 +61,7 @@ func readConfig(file hfio.ModelConfig, tensors int) (c encoder.Config, pad int, 
 		Shape: models.Shape{
 			ModelType: file.ModelType, Layers: 12, Hidden: 768, Heads: 12, Vocab: vocabulary, MaxPositions: 512, TypeVocab: 2,
 		},
-		Intermediate: 3072, Act: "gelu", NormEps: 1e-12, HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02,
+		Intermediate: 3072, Act: "gelu", NormEps: 1e-12, HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02, Padding: 1,
 	}.Read(r).Complete(r, encoder.BERTFields, tensors)
 	c.ClassifierDropout = r.ProbabilityOr("classifier_dropout", c.HiddenDropout)
 	pad = r.IntOr("pad_token_id", 1)
