@@ -13,6 +13,8 @@ type AdamW struct {
 	Beta1, Beta2 float64
 	Epsilon      float64
 	WeightDecay  float64
+	// Decays tells which parameters WeightDecay is for; nil: all.
+	Decays func(models.NamedParam) bool
 
 	params  []models.NamedParam
 	moments []moments
@@ -35,10 +37,11 @@ func NewAdamW(params []models.NamedParam) *AdamW {
 // Step changes every parameter that has a gradient, and leaves the gradients.
 func (a *AdamW) Step(learningRate float64) {
 	a.step++
-	numbers := simd.AdamWNumbers{
-		LearningRate: learningRate, Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Epsilon, WeightDecay: a.WeightDecay, Step: a.step,
-	}
 	for i, p := range a.params {
+		numbers := simd.AdamWNumbers{LearningRate: learningRate, Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Epsilon, Step: a.step}
+		if a.Decays == nil || a.Decays(p) {
+			numbers.WeightDecay = a.WeightDecay
+		}
 		if p.Param.HasGrad() {
 			simd.AdamW(kernel.Data(p.Param), kernel.Data(p.Param.Grad()), a.moments[i].first, a.moments[i].second, numbers)
 		}

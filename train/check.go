@@ -5,23 +5,22 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/models"
 )
 
 // checkData finds out before the first step what a later one would fail of.
-func checkData(m *adapters.PeftModel, data Dataset) error {
+func checkData(m subject, data Dataset) error {
 	var found []error
 	if len(data.Train) == 0 {
 		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
 	}
-	room := m.Base.Backbone.Shape().MaxPositions
+	room := m.base().Backbone.Shape().MaxPositions
 	for _, set := range []struct {
 		name     string
 		features []Feature
 		measured bool
 	}{{"training", data.Train, false}, {"dev", data.Dev, true}} {
-		longest, prompt := 0, m.Config.NumVirtualTokens
+		longest, prompt := 0, m.virtualTokens()
 		for _, f := range set.features {
 			longest = max(longest, len(f.IDs))
 			if f.Virtual != nil {
@@ -32,7 +31,7 @@ func checkData(m *adapters.PeftModel, data Dataset) error {
 			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
 				models.ErrTooLong, set.name, longest, prompt, room))
 		}
-		found = append(found, checkFeatures(m.Base.Task, len(labelsFor(m)), set.name, set.features, set.measured))
+		found = append(found, checkFeatures(m.base().Task, len(m.labels()), set.name, set.features, set.measured))
 	}
 	return errors.Join(found...)
 }
@@ -130,12 +129,4 @@ func (c featureCheck) classes() string {
 		return "0 or more"
 	}
 	return fmt.Sprintf("0 to %d", c.outputs-1)
-}
-
-// labelsFor returns the names of a model's outputs; nil where it has none.
-func labelsFor(m *adapters.PeftModel) []string {
-	if m.Info.Labels != nil {
-		return m.Info.Labels
-	}
-	return m.Base.Labels
 }

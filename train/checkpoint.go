@@ -75,8 +75,17 @@ func (r *run) checkpoint() error {
 		return nil
 	}
 	if r.progress.BestStep == 0 {
-		return r.saveAdapter()
+		return r.save()
 	}
+	if err := r.writeState(); err != nil {
+		return err
+	}
+	r.emit(Event{Kind: CheckpointEvent, Dir: r.cfg.Dir})
+	return nil
+}
+
+// writeState writes the side file alone.
+func (r *run) writeState() error {
 	state, err := r.state()
 	if err != nil {
 		return err
@@ -85,31 +94,17 @@ func (r *run) checkpoint() error {
 	if err != nil {
 		return err
 	}
-	if err := hfio.WriteFile(filepath.Join(r.cfg.Dir, hfio.StateFile), data); err != nil {
-		return err
-	}
-	r.emit(Event{Kind: CheckpointEvent, Dir: r.cfg.Dir})
-	return nil
+	return hfio.WriteFile(filepath.Join(r.cfg.Dir, hfio.StateFile), data)
 }
 
-// saveAdapter writes the current adapter and the run's state. The weights come before
+// save writes what is trained as it is, and the run's state. The weights come before
 // the state: after a kill between the two, a run that goes on from the older state
 // comes to the same weights again.
-func (r *run) saveAdapter() error {
+func (r *run) save() error {
 	if r.cfg.Dir == "" {
 		return nil
 	}
-	file, err := r.m.File()
-	if err != nil {
-		return err
-	}
-	if r.saved, err = savedOf(file.State); err != nil {
-		return err
-	}
-	if file.State, err = r.state(); err != nil {
-		return err
-	}
-	if err := hfio.WriteAdapter(r.cfg.Dir, file); err != nil {
+	if err := r.m.save(r); err != nil {
 		return err
 	}
 	r.emit(Event{Kind: CheckpointEvent, Dir: r.cfg.Dir})

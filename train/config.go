@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -103,8 +102,8 @@ func Better(metric string, value, than float64) bool {
 }
 
 // filled returns the settings with the defaults in place of zeros.
-func (c Config) filled(m *adapters.PeftModel) Config {
-	recipe := Defaults(m.Config.PeftType)
+func (c Config) filled(m subject) Config {
+	recipe := m.recipe()
 	if c.MaxSteps == 0 {
 		c.Epochs = or(c.Epochs, defaultEpochs)
 	}
@@ -116,7 +115,7 @@ func (c Config) filled(m *adapters.PeftModel) Config {
 	c.WarmupRatio = max(0, or(c.WarmupRatio, recipe.WarmupRatio))
 	c.ClipNorm = max(0, or(c.ClipNorm, recipe.ClipNorm))
 	c.Beta1, c.Beta2, c.Epsilon = or(c.Beta1, 0.9), or(c.Beta2, 0.999), or(c.Epsilon, 1e-8)
-	c.Metric = or(c.Metric, DefaultMetric(m.Base))
+	c.Metric = or(c.Metric, DefaultMetric(m.base()))
 	return c
 }
 

@@ -25,20 +25,12 @@ type Evaluation struct {
 // Evaluate measures a model on labelled features, without dropout. The batch size has
 // no influence but rounding; 0 means 32.
 func Evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, batchSize int) (Evaluation, error) {
-	return evaluate(ctx, m, features, batchSize, models.NewPool())
+	return tuned{m}.evaluate(ctx, features, batchSize, models.NewPool())
 }
 
 // EvaluateBase measures a model without an adapter, as Evaluate does.
 func EvaluateBase(ctx context.Context, base *models.Model, features []Feature, batchSize int) (Evaluation, error) {
 	return measured{base, base.Labels, base.Forward}.evaluate(ctx, features, batchSize, models.NewPool())
-}
-
-func evaluate(ctx context.Context, m *adapters.PeftModel, features []Feature, batchSize int, pool *models.Pool) (Evaluation, error) {
-	frozen, err := m.Freeze()
-	if err != nil {
-		return Evaluation{}, err
-	}
-	return measured{m.Base, labelsFor(m), frozen.Forward}.evaluate(ctx, features, batchSize, pool)
 }
 
 // measured is what answers: a base, and what runs it.

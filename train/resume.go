@@ -153,21 +153,16 @@ func (r *run) checkProgress() error {
 	return fmt.Errorf("%s: %w: step %d of %d cannot be step %d of epoch %d", hfio.StateFile, hfio.ErrFormat, p.Step, r.steps, p.InEpoch, p.Epoch)
 }
 
-// restoreBest reads the best adapter, whose files stand beside the state. If its
+// restoreBest reads the best values, whose files stand beside the state. If its
 // encoder is of another moment the run was killed while a better one was written; it
 // will come to that one again.
 func (r *run) restoreBest() error {
 	if r.progress.BestStep == 0 {
 		return nil
 	}
-	best, err := adapters.Load(hfio.Dir(r.cfg.Dir), r.m.Base)
-	if err != nil {
-		return err
-	}
-	for _, p := range best.Trained() {
-		r.best = append(r.best, slices.Clone(kernel.Data(p.Param)))
-	}
-	return nil
+	var err error
+	r.best, err = r.m.saved(r.cfg.Dir)
+	return err
 }
 
 // sameRun compares settings with those of the checkpoint.

@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/gopeft/gopeft/adapters"
@@ -30,7 +29,7 @@ var ErrDiverged = errors.New("training diverged")
 // with the same bytes as one that was never interrupted; m may then come from [Reopen].
 func Run(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config) (_ Summary, err error) {
 	defer models.Guard(&err)
-	r, err := newRun(ctx, m, data, cfg)
+	r, err := newRun(ctx, tuned{m}, data, cfg)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -51,7 +50,7 @@ func (r *run) run() (Summary, error) {
 // run is one call of Run.
 type run struct {
 	ctx       context.Context
-	m         *adapters.PeftModel
+	m         subject
 	data      Dataset
 	cfg       Config
 	plan      plan
@@ -72,18 +71,12 @@ type run struct {
 	beganTokens int
 }
 
-func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config) (*run, error) {
+func newRun(ctx context.Context, m subject, data Dataset, cfg Config) (*run, error) {
 	cfg = cfg.filled(m)
-	if err := errors.Join(cfg.check(m.Base), checkData(m, data)); err != nil {
+	if err := errors.Join(cfg.check(m.base()), m.begin(cfg), checkData(m, data)); err != nil {
 		return nil, err
 	}
-	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.Trained(), planned: -1, started: time.Now(), pool: models.NewPool()}
-	for _, p := range m.Adapter.Trained() {
-		p.Param.SetRequiresGrad(!cfg.HeadOnly)
-	}
-	if len(r.params) == 0 {
-		return nil, fmt.Errorf("%w: the adapter cannot be trained on: PEFT does not keep the encoder that made its prompt", ErrConfig)
-	}
+	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.trained(), planned: -1, started: time.Now(), pool: models.NewPool()}
 	r.plan = plan{
 		features: data.Train, seed: cfg.Seed,
 		batchSize: cfg.BatchSize, batchTokens: cfg.BatchTokens, accumulate: cfg.Accumulate,
@@ -94,6 +87,7 @@ func newRun(ctx context.Context, m *adapters.PeftModel, data Dataset, cfg Config
 		r.warmup = int(math.Ceil(cfg.WarmupRatio * float64(r.steps)))
 	}
 	r.optimizer = NewAdamW(r.params)
+	r.optimizer.Decays = m.decays
 	r.optimizer.Beta1, r.optimizer.Beta2 = cfg.Beta1, cfg.Beta2
 	r.optimizer.Epsilon, r.optimizer.WeightDecay = cfg.Epsilon, cfg.WeightDecay
 	return r, nil
@@ -176,7 +170,7 @@ func (r *run) measure() error {
 		r.progress.Measured = r.progress.Step
 		return r.checkpoint()
 	}
-	e, err := evaluate(r.ctx, r.m, r.data.Dev, r.cfg.EvalBatchSize, r.pool)
+	e, err := r.m.evaluate(r.ctx, r.data.Dev, r.cfg.EvalBatchSize, r.pool)
 	if err != nil {
 		return err
 	}
@@ -187,7 +181,7 @@ func (r *run) measure() error {
 	better := r.take(e, value)
 	r.emit(Event{Kind: EvalEvent, Loss: e.Loss, Metrics: e.Metrics, Metric: r.cfg.Metric, Best: better})
 	if better {
-		return r.saveAdapter()
+		return r.save()
 	}
 	return r.checkpoint()
 }
@@ -214,10 +208,7 @@ func (r *run) take(e Evaluation, value float64) bool {
 		return false
 	}
 	p.Best, p.BestStep, p.Waited = value, p.Step, 0
-	r.best = nil
-	for _, param := range r.params {
-		r.best = append(r.best, slices.Clone(kernel.Data(param.Param)))
-	}
+	r.best = valuesOf(r.params)
 	return true
 }
 

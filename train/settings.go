@@ -13,20 +13,18 @@ import (
 // and base are given by hashes.
 func (r *run) describe() (map[string]string, error) {
 	c := r.cfg
-	base, err := adapters.DescribeBase(r.m.Base.Backbone)
+	model := r.m.base()
+	base, err := adapters.DescribeBase(model.Backbone)
 	if err != nil {
 		return nil, err
 	}
-	config, err := r.m.Config.Encode()
+	s, err := r.m.describe()
 	if err != nil {
 		return nil, err
 	}
-	s := map[string]string{
-		"adapter_config": hash(config),
-		"base":           base.WordEmbeddings,
-	}
+	s["base"] = base.WordEmbeddings
 	for name, value := range map[string]any{
-		"task": r.m.Base.Task, "dtype": r.m.Base.DType, "problem_type": r.m.Base.ProblemType, "labels": r.m.Base.Labels,
+		"task": model.Task, "dtype": model.DType, "problem_type": model.ProblemType,
 		"steps": r.steps, "batch_size": c.BatchSize, "batch_tokens": c.BatchTokens, "accumulate": c.Accumulate,
 		"learning_rate": c.LearningRate, "schedule": c.Schedule, "warmup_steps": r.warmup, "clip_norm": c.ClipNorm,
 		"weight_decay": c.WeightDecay, "beta1": c.Beta1, "beta2": c.Beta2, "epsilon": c.Epsilon,
@@ -34,12 +32,6 @@ func (r *run) describe() (map[string]string, error) {
 		"eval_steps": c.EvalSteps, "eval_batch_size": c.EvalBatchSize, "metric": c.Metric, "patience": c.Patience,
 	} {
 		s[name] = fmt.Sprint(value)
-	}
-	if info := r.m.Info; info.Template != "" {
-		s["template"], s["verbalizer"] = info.Template, fmt.Sprint(info.Verbalizer)
-		if info.Verbalizer == nil {
-			delete(s, "labels") // the whole vocabulary, which is the base's
-		}
 	}
 	for name, features := range map[string][]Feature{"train_data": r.data.Train, "dev_data": r.data.Dev} {
 		if s[name], err = hashFeatures(features); err != nil {

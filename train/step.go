@@ -46,7 +46,7 @@ func (r *run) epochSteps() [][][]int {
 func (r *run) gradients(batches [][]int) (float64, error) {
 	terms := 0
 	for _, index := range batches {
-		terms += counted(r.m.Base.Task, pick(r.data.Train, index))
+		terms += counted(r.m.base().Task, pick(r.data.Train, index))
 	}
 	sum := 0.0
 	for i, index := range batches {
@@ -54,7 +54,7 @@ func (r *run) gradients(batches [][]int) (float64, error) {
 			return 0, err
 		}
 		batch := pick(r.data.Train, index)
-		n := counted(r.m.Base.Task, batch)
+		n := counted(r.m.base().Task, batch)
 		if n == 0 {
 			continue // tokens none of which counts
 		}
@@ -74,12 +74,12 @@ func (r *run) backward(features []Feature, number int, weight float32) (float64,
 	if !r.cfg.NoDropout {
 		batch.Dropout = dropoutOf(r.cfg.Seed, r.progress.Step, number)
 	}
-	logits, out, err := r.m.Forward(batch)
+	logits, out, err := r.m.forward(batch)
 	if err != nil {
 		return 0, err
 	}
-	task := r.m.Base.Task
-	loss, err := models.Loss(task, r.m.Base.ProblemType, logits, out, labelsOf(task, features, out))
+	task := r.m.base().Task
+	loss, err := models.Loss(task, r.m.base().ProblemType, logits, out, labelsOf(task, features, out))
 	if err != nil {
 		return 0, err
 	}
