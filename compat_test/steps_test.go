@@ -92,7 +92,7 @@ func takeSteps(t *testing.T, m *adapters.PeftModel, ask tuned, lines []batchLine
 	optimiser := train.NewAdamW(params)
 	optimiser.WeightDecay = plan.weightDecay
 	for number, line := range lines {
-		run.losses = append(run.losses, gradients(t, m, ask, line.Batch))
+		run.losses = append(run.losses, gradients(t, ask, line.Batch))
 		if number == 0 {
 			for _, p := range params {
 				run.first[stateName(p)] = slices.Clone(gradient(p))
@@ -113,7 +113,7 @@ func gradient(p models.NamedParam) []float32 {
 }
 
 // gradients computes the loss of a batch and its gradients.
-func gradients(t *testing.T, m *adapters.PeftModel, ask tuned, batch []example) float64 {
+func gradients(t *testing.T, ask tuned, batch []example) float64 {
 	t.Helper()
 	logits, out, err := ask.forward(models.Batch{Sequences: ask.sequences(batch...)})
 	if err != nil {

@@ -116,8 +116,8 @@ def add_steps(commands):
     command = new(commands, "steps", stepping.steps, "AdamW steps from a given start")
     command.description, command.formatter_class = stepping.__doc__, argparse.RawDescriptionHelpFormatter
     add_model(command)
-    command.add_argument("--adapter-config", required=True, metavar="FILE", help="an adapter_config.json")
-    command.add_argument("--start", required=True, metavar="FILE", help="every trained parameter, named as by make-adapter --state")
+    command.add_argument("--adapter-config", metavar="FILE", help="an adapter_config.json; none: all weights of the base are trained")
+    command.add_argument("--start", metavar="FILE", help="every trained parameter of an adapter, named as by make-adapter --state")
     command.add_argument("--data", required=True, metavar="FILE")
     command.add_argument("--out", required=True, metavar="FILE")
     command.add_argument("--steps", type=int, default=10)

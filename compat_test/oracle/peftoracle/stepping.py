@@ -1,4 +1,4 @@
-"""steps: AdamW steps of torch on a PEFT model from a given start, dropout off.
+"""steps: AdamW steps of torch on a PEFT model from a given start, or on all weights of a base from its own, dropout off.
 
 Data, one batch a line: {"batch": [sequence, ...]}, sequences as in forward. Step k uses line k. The sequences are run one by
 one, unpadded, and their losses put together. SEQ_CLS and TOKEN_CLS give the loss of the padded batch; QUESTION_ANS cannot, since
@@ -11,7 +11,8 @@ transformers lets the logits of pads compete in the softmax there:
   QUESTION_ANS        mean over the sequences of (start loss + end loss) / 2; positions beyond the logits are an error
   FEATURE_EXTRACTION  no loss in transformers; here the mean squared difference between labels [hidden] and the mean of the
                       rows of last_hidden_state (virtual tokens' rows included), mean over the sequences
-A step: gradients; clipping by the norm over all trained parameters, if asked; AdamW with one parameter group; the schedule.
+A step: gradients; clipping by the norm over all trained parameters, if asked; AdamW with one parameter group, or of a base without
+an adapter with the two of transformers' Trainer, which decays no biases and norms; the schedule.
 
 Output, safetensors: start.NAME, step.K.NAME (parameters after step K), grad.1.NAME (before clipping), prompt_embeddings and head
 as save_pretrained would write them after the last step under adapter.NAME, and loss, learning_rate, grad_norm, each [steps].
@@ -29,18 +30,13 @@ from safetensors.torch import load_file, save_file
 
 from . import adapters, forwards, models
 
-# The bias shifts all start (or end) logits by the same amount, which no softmax sees.
-ROUNDING_ONLY = ("base_model.qa_outputs.bias",)
+# The bias shifts all start (or end) logits by the same amount, which no softmax sees; of a whole model the keys' biases do so
+# with the scores of attention.
+ROUNDING_ONLY = ("base_model.qa_outputs.bias", "qa_outputs.bias", "attention.self.key.bias")
 
 
 def steps(args):
-    config = adapters.config_from_file(args.adapter_config)
-    start = load_file(args.start)
-    labels = args.num_labels or head_labels(start)
-    base = models.load_base(args.base, args.task, args.architecture, labels, args.problem_type, new_head=True)
-    model = adapters.wrap(base, config).to(models.DTYPES[args.dtype]).eval()
-    set_parameters(models.trainable(model), start)
-    set_frozen_tokens(model, Path(args.adapter_config).parent)
+    model = whole(args) if args.adapter_config is None else tuned(args)
     batches = [row["batch"] for row in models.read_jsonl(args.data)]
     if len(batches) < args.steps:
         raise ValueError(f"{args.data}: {len(batches)} batches, {args.steps} steps wanted")
@@ -49,6 +45,22 @@ def steps(args):
     save_file(result, args.out, metadata=models.metadata())
     if args.save_adapter:
         model.save_pretrained(args.save_adapter)
+
+
+def whole(args):
+    base = models.load_base(args.base, args.task, args.architecture, args.num_labels, args.problem_type)
+    return base.to(models.DTYPES[args.dtype]).eval()
+
+
+def tuned(args):
+    config = adapters.config_from_file(args.adapter_config)
+    start = load_file(args.start)
+    labels = args.num_labels or head_labels(start)
+    base = models.load_base(args.base, args.task, args.architecture, labels, args.problem_type, new_head=True)
+    model = adapters.wrap(base, config).to(models.DTYPES[args.dtype]).eval()
+    set_parameters(models.trainable(model), start)
+    set_frozen_tokens(model, Path(args.adapter_config).parent)
+    return model
 
 
 def head_labels(start):
@@ -77,7 +89,7 @@ def set_frozen_tokens(model, adapter):
 def train(model, args, batches):
     named = models.trainable(model)
     result = prefixed("start", named) if args.keep != "end" else {}
-    optimizer = torch.optim.AdamW(named.values(), lr=args.lr, betas=(args.beta1, args.beta2), eps=args.eps, weight_decay=args.weight_decay)
+    optimizer = torch.optim.AdamW(groups(model, named), lr=args.lr, betas=(args.beta1, args.beta2), eps=args.eps, weight_decay=args.weight_decay)
     schedule = transformers.get_scheduler(args.schedule, optimizer, args.warmup_steps, args.total_steps or args.steps)
     history = {"loss": [], "learning_rate": [], "grad_norm": []}
     for number, batch in enumerate(batches, start=1):
@@ -91,8 +103,23 @@ def train(model, args, batches):
         optimizer.zero_grad()
         if args.keep == "all" or number == len(batches):
             result |= prefixed(f"step.{number}", named)
-    result |= prefixed("adapter", peft.get_peft_model_state_dict(model))
+    if is_tuned(model):
+        result |= prefixed("adapter", peft.get_peft_model_state_dict(model))
     return result | {name: torch.tensor(numbers, dtype=torch.float64) for name, numbers in history.items()}
+
+
+def is_tuned(model):
+    return hasattr(model, "peft_config")
+
+
+def groups(model, named):
+    if is_tuned(model):
+        return named.values()
+    decayed = transformers.Trainer.get_decay_parameter_names(None, model)
+    return [
+        {"params": [parameter for name, parameter in named.items() if name in decayed]},
+        {"params": [parameter for name, parameter in named.items() if name not in decayed], "weight_decay": 0.0},
+    ]
 
 
 def prefixed(prefix, named):
@@ -137,5 +164,7 @@ def sequence_loss(model, task, example):
 
 def virtual_tokens(model):
     """The rows that the adapter puts before the tokens."""
+    if not is_tuned(model):
+        return 0
     config = model.peft_config["default"]
     return config.num_virtual_tokens if config.peft_type in adapters.INPUT_LEVEL else 0
