@@ -146,6 +146,7 @@ func commands() []*cli.Command {
 		diffCommand(),
 		convertCommand(),
 		mergeCommand(),
+		baseCommand(),
 		forwardCommand(),
 		tokenizeCommand(),
 	}

@@ -182,10 +182,14 @@ func (x *comparison) baseParameters() (int, error) {
 	return base.Values, err
 }
 
-// adapterBytes is the size of what PEFT reads of an adapter.
-func adapterBytes(dir string) (int64, error) {
+// trainedBytes is the size of what PEFT reads of an adapter, or transformers of a model.
+func trainedBytes(dir string) (int64, error) {
+	names := []string{hfio.AdapterConfigFile, hfio.AdapterWeightsFile}
+	if holds(dir, hfio.ModelConfigFile) {
+		names = []string{hfio.ModelConfigFile, hfio.ModelWeightsFile}
+	}
 	var n int64
-	for _, name := range []string{hfio.AdapterConfigFile, hfio.AdapterWeightsFile} {
+	for _, name := range names {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			return 0, err
@@ -193,4 +197,10 @@ func adapterBytes(dir string) (int64, error) {
 		n += info.Size()
 	}
 	return n, nil
+}
+
+// holds tells whether a directory has a file.
+func holds(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
 }

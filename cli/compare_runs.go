@@ -98,7 +98,7 @@ func fitting(options []string, method string) []string {
 	})
 }
 
-// peftTypeOf returns the method of a preset, or the method itself.
+// peftTypeOf returns the method of a preset, "" of the whole model, or the method itself.
 func peftTypeOf(method string) hfio.PeftType {
 	for _, options := range presets[method] {
 		return hfio.PeftType(options["peft-type"])
@@ -150,7 +150,7 @@ func (x *comparison) train(r *compareRun) error {
 	}
 	args = append(append(args, r.Settings...), fmt.Sprintf("--seed=%d", r.Seed), "--output="+dir)
 	fmt.Fprintf(x.c.App.ErrWriter, "\n$ gopeft %s\n", strings.Join(args, " "))
-	if _, err := os.Stat(filepath.Join(dir, hfio.AdapterConfigFile)); err == nil {
+	if holds(dir, hfio.AdapterConfigFile) || holds(dir, hfio.ModelConfigFile) {
 		args = append(args, "--resume")
 	}
 	ctx, stop := context.WithCancel(x.c.Context)
@@ -179,7 +179,7 @@ func (x *comparison) train(r *compareRun) error {
 		return err
 	}
 	r.Ended, r.Summary = "done", summary
-	r.Bytes, err = adapterBytes(dir)
+	r.Bytes, err = trainedBytes(dir)
 	return err
 }
 

@@ -36,7 +36,7 @@ func runDemo(c *cli.Context) error {
 		return err
 	}
 	dir := c.String("output")
-	texts, err := writeDemoData(dir)
+	texts, labels, err := writeDemoData(dir)
 	if err != nil {
 		return err
 	}
@@ -55,39 +55,42 @@ func runDemo(c *cli.Context) error {
 		return err
 	}
 	_, err = fmt.Fprintf(c.App.ErrWriter, `
+The dictionary says: %s.
+
 Now with a file of your own, a text and its label a line:
   gopeft train --data mine.tsv --output my-adapter
   gopeft predict --adapter my-adapter texts.txt
-`)
+`, strings.Join(labels, ", "))
 	return err
 }
 
 // writeDemoData writes the task and, from its test file, the path that it returns: texts
-// without their labels.
-func writeDemoData(dir string) (texts string, err error) {
+// without their labels, which it returns too.
+func writeDemoData(dir string) (texts string, labels []string, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, name := range []string{"train.tsv", "dev.tsv", "test.tsv", "LICENSE"} {
 		data, err := fs.ReadFile(embedded.Domains(), name)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
 	test, err := fs.ReadFile(embedded.Domains(), "test.tsv")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	var unlabelled strings.Builder
 	for _, line := range strings.Split(string(test), "\n")[1 : 1+demoPredictions] {
-		text, _, _ := strings.Cut(line, "\t")
+		text, label, _ := strings.Cut(line, "\t")
+		labels = append(labels, label)
 		fmt.Fprintln(&unlabelled, text)
 	}
 	texts = filepath.Join(dir, "unseen.txt")
-	return texts, os.WriteFile(texts, []byte(unlabelled.String()), 0o666)
+	return texts, labels, os.WriteFile(texts, []byte(unlabelled.String()), 0o666)
 }
 
 // runShown prints a command line of this program and runs it.

@@ -25,7 +25,7 @@ func evalCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			baseFlag(),
 			dtypeFlag(),
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory (required, but for --template)"},
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory; none: the base with its own head, or with --template"},
 			templateFlag(),
 			verbalizerFlag(),
 			&cli.StringFlag{Name: "data", Usage: "the data file", Required: true},
@@ -122,8 +122,10 @@ func openMeasured(c *cli.Context, base *predict.Base) (evaluation, reading, erro
 	switch {
 	case c.String("adapter") != "" && (c.IsSet("template") || c.IsSet("verbalizer")):
 		return nil, reading{}, usagef("--template and --verbalizer: the adapter of --adapter has its own, want one of the two options")
-	case c.String("adapter") == "" && !c.IsSet("template"):
+	case c.String("adapter") == "" && !c.IsSet("template") && !c.IsSet("base"):
 		return nil, reading{}, usagef("eval: --adapter is missing; see gopeft eval --help")
+	case c.String("adapter") == "" && !c.IsSet("template"):
+		return openAlone(c, base)
 	case c.String("adapter") == "":
 		return openTemplate(c, base)
 	}

@@ -30,6 +30,7 @@ func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
 		"P_TUNING":      {"--peft-type", "P_TUNING", "--num-virtual-tokens", "3"},
 		"PREFIX_TUNING": {"--peft-type", "PREFIX_TUNING", "--num-virtual-tokens", "3"},
 		"LORA":          {"--peft-type", "LORA", "--r", "3", "--lora-dropout", "0.2"},
+		"full":          {"--full", "--learning-rate", "1e-3", "--weight-decay", "0.1"},
 		"template": {
 			"--base", tinyBase(t, "../compat_test/testdata/goldens/MASKED_LM/base"),
 			"--template", "it is [P1][P2] [MASK] . {text}", "--verbalizer", "plus=good;minus=bad;zero=not good",

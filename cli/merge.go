@@ -63,7 +63,10 @@ func runMerge(c *cli.Context) error {
 // tokenizerFiles reads the files of a tokenizer that are there.
 func tokenizerFiles(from fs.FS) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"} {
+	for _, name := range []string{
+		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+		"vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+	} {
 		data, err := fs.ReadFile(from, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

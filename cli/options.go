@@ -49,6 +49,9 @@ func checkOptions(c *cli.Context) error {
 		return err
 	}
 	method := hfio.PeftType(enum(c.String("peft-type")))
+	if err := checkFull(c); err != nil {
+		return err
+	}
 	for _, flag := range c.Command.Flags {
 		name := flag.Names()[0]
 		methods, isOfMethod := methodOptions[name]
@@ -56,6 +59,8 @@ func checkOptions(c *cli.Context) error {
 		case !c.IsSet(name):
 		case c.String("adapter") != "" && (isOfMethod || name == "peft-type" || name == "task-type"):
 			return usagef("--%s: the adapter of --adapter has its own, want one of the two options", name)
+		case isOfMethod && c.Bool(fullFlag):
+			return usagef("--%s: an option of adapters, want it without --%s", name, fullFlag)
 		case !takes(name, method):
 			return usagef("--%s: not an option of %s, want it with %v only", name, method, methods)
 		}

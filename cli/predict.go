@@ -25,7 +25,7 @@ and what is in the braces of a template for an adapter that has one.`,
 		Flags: []cli.Flag{
 			baseFlag(),
 			dtypeFlag(),
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", Required: true},
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory; none: the base with its own head, as train --full leaves it"},
 			&cli.IntFlag{Name: "task-id", Usage: "of an adapter of several tasks: the one of the texts, from 0"},
 			&cli.BoolFlag{Name: "jsonl", Usage: "read JSON objects"},
 			jsonFlag("print one JSON object a line, with the probability of every label"),
@@ -56,6 +56,9 @@ func runPredict(c *cli.Context) error {
 	path, err := optionalFile(c)
 	if err != nil {
 		return err
+	}
+	if c.String("adapter") == "" && !c.IsSet("base") {
+		return usagef("predict: --adapter is missing; see gopeft predict --help")
 	}
 	base, predictor, err := openPredictor(c)
 	if err != nil {
@@ -88,7 +91,7 @@ func runPredict(c *cli.Context) error {
 	case models.QuestionAns:
 		err = p.answer(inputs)
 	default:
-		return fmt.Errorf("the adapter is for %s, which has no answers to print; see gopeft forward", predictor.Task)
+		return fmt.Errorf("the head is for %s, which has no answers to print; see gopeft forward", predictor.Task)
 	}
 	return errors.Join(err, p.table.flush())
 }

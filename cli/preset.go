@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,8 +25,12 @@ var presets = map[string]map[models.Task]map[string]string{
 	},
 	// What a method must beat: the head on the base as it is. It is kept as a LORA that adds
 	// nothing, its B being 0, so that PEFT loads it too.
-	"head": {models.SeqCls: headAlone, models.TokenCls: headAlone, models.QuestionAns: headAlone},
+	fullFlag: {models.SeqCls: allWeights, models.TokenCls: allWeights, models.QuestionAns: allWeights},
+	"head":   {models.SeqCls: headAlone, models.TokenCls: headAlone, models.QuestionAns: headAlone},
 }
+
+// Full fine-tuning, with the defaults of the whole model.
+var allWeights = map[string]string{fullFlag: "true"}
 
 var headAlone = map[string]string{
 	"peft-type": string(hfio.Lora), "r": "1", "lora-alpha": "1", "head-only": "true", "learning-rate": "1e-2",
@@ -58,7 +63,7 @@ func applyPreset(c *cli.Context) error {
 		return usagef("--preset %s: it has no recipe for --task-type %s", name, c.String("task-type"))
 	}
 	if method := enum(c.String("peft-type")); c.IsSet("peft-type") && method != options["peft-type"] {
-		return usagef("--preset %s: a recipe for %s, found --peft-type %s", name, options["peft-type"], method)
+		return usagef("--preset %s: a recipe for %s, found --peft-type %s", name, cmp.Or(options["peft-type"], "all weights"), method)
 	}
 	if c.IsSet("adapter") {
 		return usagef("--preset: the adapter of --adapter has its own method and sizes, want one of the two options")

@@ -145,7 +145,11 @@ func printSummary(c *cli.Context, s train.Summary) error {
 	}
 	seconds := s.Elapsed.Seconds()
 	t := newTable(c.App.Writer)
-	t.row("adapter", dir)
+	what := "adapter"
+	if c.Bool(fullFlag) {
+		what = "model"
+	}
+	t.row(what, dir)
 	t.row("trained parameters", fmt.Sprint(s.Parameters))
 	t.row("steps", fmt.Sprint(s.Steps))
 	t.row("training loss", fmt.Sprintf("%.4f", s.Loss))

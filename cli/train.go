@@ -25,7 +25,7 @@ func trainCommand() *cli.Command {
 is kept, else the last. Interrupted with Ctrl-C or killed, a run goes on with --resume and ends with the same bytes.
 
 The learning rate and the start of the prompt matter most. The defaults per method, chosen by PEFT's own benchmark and runs on
-MiniLM-L6 (see the documentation of train.Defaults):
+MiniLM-L6 (see docs/defaults.md):
 ` + defaultsTable() + `
 Example:
    gopeft train --base all-MiniLM-L6-v2 --data train.tsv --dev dev.tsv --peft-type PREFIX_TUNING --output my-adapter`,
@@ -44,6 +44,8 @@ func defaultsTable() string {
 		}
 		text += fmt.Sprintf("   %-23s  learning rate %g, %s, batch %d\n", method, r.LearningRate, size, r.BatchSize)
 	}
+	r := train.WholeDefaults()
+	text += fmt.Sprintf("   %-23s  learning rate %g, batch %d\n", "--"+fullFlag, r.LearningRate, r.BatchSize)
 	return text
 }
 
@@ -56,6 +58,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "data", Usage: "the training file", Required: true},
 		&cli.StringFlag{Name: "dev", Usage: "a file to measure on"},
 		&cli.StringFlag{Name: "output", Usage: "the adapter's directory", Required: true},
+		&cli.BoolFlag{Name: fullFlag, Usage: "full fine-tuning: train all weights of the base instead of an adapter; --output becomes a model of transformers, for --base"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --output"},
 		&cli.StringFlag{Name: "adapter", Usage: "start from this adapter, with its method, sizes, task and labels, instead of a new one"},
 		&cli.StringFlag{Name: "peft-type", Usage: fmt.Sprintf("one of %v", adapters.Methods()), Value: string(hfio.PrefixTuning)},
@@ -157,7 +160,7 @@ func trainAdapter(c *cli.Context, onEvent func(train.Event)) (train.Summary, err
 		onEvent(e)
 	}
 	restore := collectEarly()
-	summary, err := train.Run(c.Context, job.model, job.data, config)
+	summary, err := job.run(c, config)
 	restore()
 	progress.finish()
 	return summary, errors.Join(err, reports.close())
@@ -178,11 +181,14 @@ func collectEarly() (restore func()) {
 // adapter there is not replaced; with it, a run that was killed before its first
 // checkpoint begins anew.
 func resumes(c *cli.Context) (bool, error) {
-	dir := c.String("output")
-	_, err := os.Stat(filepath.Join(dir, hfio.AdapterConfigFile))
+	dir, config, what := c.String("output"), hfio.AdapterConfigFile, "an adapter"
+	if c.Bool(fullFlag) {
+		config, what = hfio.ModelConfigFile, "a model"
+	}
+	_, err := os.Stat(filepath.Join(dir, config))
 	there := err == nil
 	if there && !c.Bool("resume") {
-		return false, fmt.Errorf("%s holds an adapter already: go on with it with --resume, or choose another --output", dir)
+		return false, fmt.Errorf("%s holds %s already: go on with it with --resume, or choose another --output", dir, what)
 	}
 	if _, err := os.Stat(filepath.Join(dir, hfio.ReadmeFile)); err == nil && !there && !c.Bool("resume") {
 		return false, fmt.Errorf("%s holds a %s, which the model card would replace: choose another --output", dir, hfio.ReadmeFile)

@@ -17,14 +17,24 @@ import (
 	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/template"
+	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
 
 // training is what a run needs.
 type training struct {
 	base  *auto.Base
-	model *adapters.PeftModel
+	model *adapters.PeftModel // nil: the whole model is trained
+	whole *train.Whole        // nil: an adapter is trained
 	data  train.Dataset
+}
+
+// run trains.
+func (job *training) run(c *cli.Context, config train.Config) (train.Summary, error) {
+	if job.whole != nil {
+		return train.RunWhole(c.Context, job.whole, job.data, config)
+	}
+	return train.Run(c.Context, job.model, job.data, config)
 }
 
 func newTraining(c *cli.Context) (*training, error) {
@@ -50,6 +60,7 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
+	open.Train = c.Bool(fullFlag)
 	base, err := auto.Open(files, &open)
 	if err != nil {
 		return nil, err
@@ -112,6 +123,8 @@ func startingPoint(c *cli.Context) (start, error) {
 		if err := s.takeTemplate(info); err != nil {
 			return start{}, err
 		}
+	} else if c.Bool(fullFlag) {
+		s.method = ""
 	} else if !slices.Contains(adapters.Methods(), s.method) {
 		return start{}, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
 	}
@@ -155,6 +168,49 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if err != nil {
 		return err
 	}
+	if c.Bool(fullFlag) {
+		job.whole, err = newWhole(job.base, model, files)
+	} else {
+		err = job.adapt(c, model, tokenizer, from, data, labels)
+	}
+	if err != nil {
+		return err
+	}
+	room := maxLength(job.base.Shape(), job.model)
+	length := cmp.Or(c.Int("max-length"), room)
+	if room > 0 && length > room {
+		return usagef("--max-length: found %d, want at most %d: the base's positions without the virtual tokens", length, room)
+	}
+	if job.model != nil {
+		job.model.Info.MaxLength = length
+	}
+	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: length, Template: encoder}
+	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
+		return fmt.Errorf("%s: %w", c.String("data"), err)
+	}
+	path := c.String("dev")
+	if path == "" {
+		return nil
+	}
+	if encoder == nil || encoder.HasWords() {
+		opts.Labels = data.Labels
+	}
+	dev, err := train.ReadFile(path, opts)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.App.ErrWriter, describeData(path, dev))
+	if err := job.checkTasks(path, dev); err != nil {
+		return err
+	}
+	if job.data.Dev, err = train.Encode(tokenizer, dev.Examples, encode); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// adapt makes the adapter, and what gopeft.json says of it.
+func (job *training) adapt(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, from start, data *train.Data, labels []string) (err error) {
 	if from.adapter != nil {
 		job.model, err = adapters.FromFile(from.adapter, model)
 	} else {
@@ -173,52 +229,25 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	from.describeTemplate(info)
-	if err := checkTasks(c.String("data"), data, job.model); err != nil {
-		return err
-	}
-	room := maxLength(job.base.Shape(), job.model)
-	info.MaxLength = cmp.Or(c.Int("max-length"), room)
-	if room > 0 && info.MaxLength > room {
-		return usagef("--max-length: found %d, want at most %d: the base's positions without the virtual tokens", info.MaxLength, room)
-	}
-	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: info.MaxLength, Template: encoder}
-	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
-		return fmt.Errorf("%s: %w", c.String("data"), err)
-	}
-	path := c.String("dev")
-	if path == "" {
-		return nil
-	}
-	if encoder == nil || encoder.HasWords() {
-		opts.Labels = data.Labels
-	}
-	dev, err := train.ReadFile(path, opts)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(c.App.ErrWriter, describeData(path, dev))
-	if err := checkTasks(path, dev, job.model); err != nil {
-		return err
-	}
-	if job.data.Dev, err = train.Encode(tokenizer, dev.Examples, encode); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
+	return job.checkTasks(c.String("data"), data)
 }
 
 // checkTasks reports a file with tasks that the adapter does not have.
-func checkTasks(path string, data *train.Data, m *adapters.PeftModel) error {
-	if tasks := m.Config.NumTasks; tasks > 0 && data.Tasks() > tasks {
+func (job *training) checkTasks(path string, data *train.Data) error {
+	if job.model == nil {
+		return nil
+	}
+	if tasks := job.model.Config.NumTasks; tasks > 0 && data.Tasks() > tasks {
 		return fmt.Errorf("%s: found task %d, want 0 to %d: the adapter has --num-tasks %d", path, data.Tasks()-1, tasks-1, tasks)
 	}
 	return nil
 }
 
 // maxLength is how many tokens of a text the base has room for beside the virtual
-// tokens; 0: any number.
+// tokens of an adapter, nil for none; 0: any number.
 func maxLength(base models.Shape, m *adapters.PeftModel) int {
-	if m.Info.Template != "" {
-		return base.MaxPositions // they are tokens of the template
+	if m == nil || m.Info.Template != "" { // they are tokens of the template
+		return base.MaxPositions
 	}
 	return max(0, base.MaxPositions-m.Config.NumVirtualTokens)
 }

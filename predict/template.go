@@ -32,6 +32,9 @@ func (b *Base) TemplateOf(info adapters.Info) (*template.Encoder, error) {
 	return encoder, nil
 }
 
+// Model returns the base with the head that its config.json names.
+func (b *Base) Model() (*models.Model, error) { return b.model.Model(models.HeadSpec{}) }
+
 // LanguageModel returns the base with the head that fills in a template's mask.
 func (b *Base) LanguageModel() (*models.Model, error) {
 	return b.model.Model(models.HeadSpec{Task: models.MaskedLM})

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models/embedded"
+)
+
+func baseCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "base",
+		Usage:     "write the embedded base model as a directory of transformers",
+		ArgsUsage: "DIR",
+		Description: `Writes ` + embedded.Name + `, which is part of this program, into DIR, which must not hold a model: config.json, model.safetensors and the
+tokenizer. Python PEFT needs it as the base of an adapter that was trained without --base:
+   PeftModel.from_pretrained(AutoModelForSequenceClassification.from_pretrained("DIR", num_labels=...), "my-adapter")`,
+		Action: runBase,
+	}
+}
+
+func runBase(c *cli.Context) error {
+	args, err := wantArgs(c, "DIR")
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(args[0], hfio.ModelConfigFile)
+	if _, err := os.Stat(config); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w: want a directory without a model", config, fs.ErrExist)
+	}
+	if err := os.MkdirAll(args[0], 0o777); err != nil {
+		return err
+	}
+	err = fs.WalkDir(embedded.Files(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(embedded.Files(), name)
+		if err != nil {
+			return err
+		}
+		return hfio.WriteFile(filepath.Join(args[0], name), data)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.ErrWriter, "gopeft: wrote %s\n", filepath.Clean(args[0]))
+	return nil
+}
