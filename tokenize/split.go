@@ -69,8 +69,21 @@ const (
 var splitPatterns = map[string]finder{
 	llama3Start + `\p{N}{1,3}` + llama3End: covering(func(s []byte) int { return llama3Word(s, 3) }),
 	llama3Start + `\p{N}` + llama3End:      covering(func(s []byte) int { return llama3Word(s, 1) }),
+	// BLOOM's: what follows each other without white space and punctuation, with the space before it.
+	` ?[^(\s|[.,!?…。，、।۔،])]+`: func(s []byte) (int, int) {
+		at := run(s, func(r rune) bool { return !isBloomLetter(r) })
+		end := at + run(s[at:], isBloomLetter)
+		if 0 < at && at < len(s) && s[at-1] == ' ' {
+			at--
+		}
+		return at, end
+	},
 	// Written by GPT-2's descendants instead of use_regex.
 	`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`: covering(gpt2Word),
+}
+
+func isBloomLetter(r rune) bool {
+	return !isWhite(r) && !strings.ContainsRune("(|.,!?…。，、।۔،)", r)
 }
 
 func readSplit(o *object) preTokenizer {

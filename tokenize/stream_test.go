@@ -18,18 +18,22 @@ import (
 func TestStream(t *testing.T) {
 	for _, name := range tinyFiles {
 		t.Run(name, func(t *testing.T) {
-			tokenizer := parse(t, tinyFile(name))
-			for i, g := range goldenLines(t, tinyGolden(t, name)) {
-				if g.With == nil {
-					continue
-				}
-				for skip, want := range map[bool]string{false: g.Decoded, true: g.DecodedSkip} {
-					if got := strings.Join(stream(t, tokenizer, g.With.IDs, skip), ""); got != want {
-						t.Errorf("line %d: the parts of %v make %q, want %q", i+1, g.With.IDs, got, want)
-					}
-				}
-			}
+			checkStream(t, parse(t, tinyFile(name)), tinyGolden(t, name))
 		})
+	}
+}
+
+func checkStream(t *testing.T, tokenizer *tokenize.Tokenizer, data []byte) {
+	t.Helper()
+	for i, g := range goldenLines(t, data) {
+		if g.With == nil {
+			continue
+		}
+		for skip, want := range map[bool]string{false: g.Decoded, true: g.DecodedSkip} {
+			if got := strings.Join(stream(t, tokenizer, g.With.IDs, skip), ""); got != want {
+				t.Errorf("line %d: the parts of %v make %q, want %q", i+1, g.With.IDs, got, want)
+			}
+		}
 	}
 }
 

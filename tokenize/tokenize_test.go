@@ -13,7 +13,7 @@ import (
 )
 
 var tinyFiles = []string{
-	"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3", "bytes-phi",
+	"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3", "bytes-phi", "bytes-bloom",
 	"pieces-llama2", "pieces-mistral", "pieces-gemma", "unigram-t5", "unigram-albert", "unigram-cuts",
 }
 
@@ -74,7 +74,9 @@ func TestDirectoriesOfClasses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkGolden(t, tokenizer, readGolden(t, filepath.Join(folder, name+".golden.jsonl.gz")))
+			golden := readGolden(t, filepath.Join(folder, name+".golden.jsonl.gz"))
+			checkGolden(t, tokenizer, golden)
+			checkStream(t, tokenizer, golden)
 		})
 	}
 }

@@ -159,6 +159,15 @@ def byte_variants():
     yield "bytes-phi", phi
 
 
+def bloom():
+    pattern = " ?[^(\\s|[.,!?…。，、।۔،])]+"
+    split = pre_tokenizers.Split(Regex(pattern), "isolated")
+    bloom = train_bytes(pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]))
+    bloom.post_processor = processors.ByteLevel(trim_offsets=False)
+    bloom.add_special_tokens(["<s>", "</s>"])
+    yield "bytes-bloom", bloom
+
+
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 PIECES = [*SENTENCES, ACCENTED, HAN, KANA, SYMBOLS]
 
@@ -404,7 +413,7 @@ def main(folder):
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as part:
         part.writelines(lines[::3])
         part.flush()
-        for name, tokenizer in (*piece_variants(), *unigram_variants()):
+        for name, tokenizer in (*bloom(), *piece_variants(), *unigram_variants()):
             path = folder / f"{name}.json"
             if path.exists():
                 tokenizer = Tokenizer.from_file(str(path))
