@@ -48,13 +48,20 @@ type cachedLayer struct{ keys, values []float32 }
 
 // NewCache returns the cache of a sequence that has not begun.
 func NewCache(shape Shape) *Cache {
+	if shape.DecoderLayers > 0 {
+		shape = shape.OfDecoder()
+	}
 	return &Cache{layers: make([]cachedLayer, shape.Layers), width: shape.KVHeads * shape.HeadDim}
 }
 
 // Begin returns a cache that holds a prompt and nothing else, which may be nil. Clones of it
-// spare every request that begins with the prompt its computation.
+// spare every request that begins with the prompt its computation. An encoder-decoder begins
+// with the text that its encoder reads behind the prompt: its cache has nothing yet.
 func Begin(d Decoder, prompt *Prompt) (*Cache, error) {
 	c := NewCache(d.Shape())
+	if d.Shape().DecoderLayers > 0 {
+		return c, nil
+	}
 	if err := d.Shape().checkPrompt(prompt); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ type EncoderDecoder interface {
 // Parts returns what the encoder and what the decoder of a model of this shape read of a
 // batch, as batches of their own, and everything in it that they cannot read.
 func (s Shape) Parts(batch Batch, m EncoderDecoder) (encoder, decoder Batch, err error) {
-	encoder, decoder = batch.encoderPart(), batch.decoderPart(m)
+	encoder, decoder = batch.EncoderPart(), batch.DecoderPart(m)
 	if err = s.OfDecoder().Check(decoder); err != nil {
 		err = fmt.Errorf("decoder: %w", err)
 	}
@@ -33,8 +33,8 @@ func (s Shape) OfDecoder() Shape {
 	return own
 }
 
-// encoderPart is what the encoder reads. All rows of it are wanted, unless it is read alone.
-func (b Batch) encoderPart() Batch {
+// EncoderPart is what the encoder reads. All rows of it are wanted, unless it is read alone.
+func (b Batch) EncoderPart() Batch {
 	return b.part(b.EncoderOnly && b.FirstRows, func(s Sequence) Sequence {
 		own := Sequence{IDs: s.IDs, TypeIDs: s.TypeIDs, Virtual: s.Virtual}
 		if b.EncoderOnly {
@@ -44,8 +44,8 @@ func (b Batch) encoderPart() Batch {
 	}, func(p *Prompt) *Prompt { return &Prompt{Input: p.Input, Deltas: p.Deltas} })
 }
 
-// decoderPart is what the decoder reads.
-func (b Batch) decoderPart(m EncoderDecoder) Batch {
+// DecoderPart is what the decoder reads.
+func (b Batch) DecoderPart(m EncoderDecoder) Batch {
 	return b.part(b.FirstRows, func(s Sequence) Sequence {
 		own := Sequence{IDs: s.DecoderIDs, Reads: s.Reads}
 		if own.IDs == nil {

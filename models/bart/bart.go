@@ -23,7 +23,11 @@ type Model struct {
 	decoder *blocks
 }
 
-var _ models.EncoderDecoder = (*Model)(nil)
+var (
+	_ models.EncoderDecoder = (*Model)(nil)
+	_ models.Decoder        = (*Model)(nil)
+	_ stack.Attends         = (*block)(nil)
+)
 
 // New reads the stacks. Problems of their tensors are noted in the weights.
 func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
@@ -66,6 +70,17 @@ func (m *Model) Forward(batch models.Batch) (_ models.Output, err error) {
 		return encoded, err
 	}
 	return m.decoder.forward(decoder, m.words, &encoded)
+}
+
+// Step reads pieces of the decoder's ids; see [models.Decoder].
+func (m *Model) Step(batch models.Batch, caches []*models.Cache) (_ models.Output, err error) {
+	defer models.Guard(&err)
+	encode := func(texts models.Batch) (models.Output, error) { return m.encoder.forward(texts, m.words, nil) }
+	pass, err := stack.StepDecoder(m, batch, caches, encode, m.decoder.layers)
+	if err != nil {
+		return models.Output{}, err
+	}
+	return m.decoder.run(pass, m.words), nil
 }
 
 // blocks are a stack: embeddings, layers, and where the layers begin with norms a norm.
@@ -115,11 +130,16 @@ func (b *blocks) forward(batch models.Batch, words *layer.Embedding, encoded *mo
 	if encoded != nil {
 		pass.Attend(*encoded)
 	}
+	return b.run(pass, words), nil
+}
+
+// run puts the rows of a pass through the stack.
+func (b *blocks) run(pass *stack.Pass, words *layer.Embedding) models.Output {
 	out := pass.Run(b.embeddings.forward(pass, words), b.layers)
 	if b.norm != nil {
 		out.Hidden = kernel.Replace(out.Hidden, b.norm.Forward(out.Hidden, nil))
 	}
-	return out, nil
+	return out
 }
 
 // block is self-attention, in a decoder attention to the encoder's rows, and a feed-forward
@@ -128,6 +148,11 @@ type block struct {
 	self        *selfAttention
 	cross       *crossAttention // nil: an encoder's
 	feedForward *feedForward
+}
+
+// KeysAndValues returns those that the block attends to, [S, 2·H·k].
+func (b *block) KeysAndValues(memory stack.Memory) mat.Tensor {
+	return b.cross.kv.Forward(memory.Rows, memory.Deltas)
 }
 
 // Prepare returns the block's pass, [R, d] to [R, d].
@@ -206,7 +231,8 @@ func (a *selfAttention) prepare(dropout *layer.Dropout) stack.Forward {
 	options := a.options
 	options.Drop = dropout.Mask(a.drop)
 	return a.residual.prepare(dropout, func(x mat.Tensor, in stack.Input) mat.Tensor {
-		x = a.qkv.Forward(x, in.Deltas)                                        // [R, 3·H·k]
+		x = a.qkv.Forward(x, in.Deltas) // [R, 3·H·k]
+		in.Store(x)
 		x = kernel.Replace(x, kernel.Attention(x, in.Spans, in.Past, options)) // [R, H·k]
 		x = kernel.Replace(x, in.Keep(x))
 		return kernel.Replace(x, a.output.Forward(x, in.Wanted)) // [R, d]
@@ -239,12 +265,20 @@ func (a *crossAttention) prepare(dropout *layer.Dropout) stack.Forward {
 	options := a.options
 	options.Drop = dropout.Mask(a.drop)
 	return a.residual.prepare(dropout, func(x mat.Tensor, in stack.Input) mat.Tensor {
-		x = a.queries.Forward(x, in.Wanted)                  // [R, H·k]
-		kv := a.kv.Forward(in.Memory.Rows, in.Memory.Deltas) // [S, 2·H·k]
-		x = kernel.Replace(x, kernel.CrossAttention(x, in.WantedSpans, kv, in.Memory.Spans, nil, options))
-		kernel.Release(kv)
+		x = a.queries.Forward(x, in.Wanted) // [R, H·k]
+		x = kernel.Replace(x, a.attend(x, in, options))
 		return kernel.Replace(x, a.output.Forward(x, in.Wanted)) // [R, d]
 	})
+}
+
+// attend returns what the queries [R, H·k] find in the encoder's rows, or in their cached keys
+// and values.
+func (a *crossAttention) attend(q mat.Tensor, in stack.Input, options kernel.AttentionOptions) mat.Tensor {
+	if in.Memory.Past != nil {
+		return kernel.CrossAttention(q, in.WantedSpans, nil, nil, in.Memory.Past, options)
+	}
+	kv := a.kv.Forward(in.Memory.Rows, in.Memory.Deltas) // [S, 2·H·k]
+	return kernel.Replace(kv, kernel.CrossAttention(q, in.WantedSpans, kv, in.Memory.Spans, nil, options))
 }
 
 // feedForward is two linear layers with an activation between them.

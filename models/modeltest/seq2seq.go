@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -14,12 +15,41 @@ func RunEncoderDecoder(t *testing.T, s Suite) {
 	encoder, decoder, both := s, s, s
 	encoder.Backbone, encoder.noPast = encoderAlone{m}, true
 	decoder.Backbone = decoderAlone{m}
-	both.decoder = true
+	both.Backbone, both.decoder = struct{ models.EncoderDecoder }{m}, true
 	t.Run("Encoder", func(t *testing.T) { encoder.run(t, "PrefixIsCache", "BadInput") })
-	t.Run("Decoder", func(t *testing.T) { decoder.run(t, "PromptAmongTokens", "PromptOfWords", "PrefixIsCache", "BadInput") })
+	t.Run("Decoder", func(t *testing.T) { decoder.run(t, "PromptAmongTokens", "PromptOfWords", "BadInput") })
 	t.Run("Both", func(t *testing.T) {
 		both.run(t, "Shapes", "PromptAmongTokens", "PromptOfWords", "PrefixIsCache")
+		t.Run("Steps", both.decoded)
 	})
+}
+
+// What the decoder reads token by token, behind texts of their own and several prompts, gets
+// the hidden states that it has when all is read at once. The text is read in the first step.
+func (s Suite) decoded(t *testing.T) {
+	m := s.Backbone.(struct{ models.EncoderDecoder }).EncoderDecoder.(models.Decoder)
+	batch, hidden := s.mixed(), s.Backbone.Shape().Hidden
+	for i := range batch.Sequences {
+		batch.Sequences[i].DecoderIDs = []int{i, 3, 1, 2}
+	}
+	whole, held := s.forward(t, batch), caches(m, batch)
+	got := make([][]float32, len(batch.Sequences))
+	for at := range 4 {
+		piece := models.Batch{Sequences: slices.Clone(batch.Sequences)}
+		for i := range piece.Sequences {
+			piece.Sequences[i].DecoderIDs = batch.Sequences[i].DecoderIDs[at:][:1]
+			if at > 0 {
+				piece.Sequences[i].IDs = nil
+			}
+		}
+		out := s.step(t, m, piece, held)
+		for i, span := range out.Spans {
+			got[i] = append(got[i], models.Values(out.Hidden)[span.Start*hidden:span.End*hidden]...)
+		}
+	}
+	for i, span := range whole.Spans {
+		numtest.Close(t, got[i], models.Values(whole.Hidden)[span.Start*hidden:span.End*hidden], stepRTol, stepATol)
+	}
 }
 
 // encoderAlone is the encoder as a backbone.
@@ -36,6 +66,14 @@ type decoderAlone struct{ models.EncoderDecoder }
 func (m decoderAlone) Shape() models.Shape { return m.EncoderDecoder.Shape().OfDecoder() }
 
 func (m decoderAlone) Forward(batch models.Batch) (models.Output, error) {
+	return m.EncoderDecoder.Forward(m.besideText(batch))
+}
+
+func (m decoderAlone) Step(batch models.Batch, caches []*models.Cache) (models.Output, error) {
+	return m.EncoderDecoder.(models.Decoder).Step(m.besideText(batch), caches)
+}
+
+func (m decoderAlone) besideText(batch models.Batch) models.Batch {
 	batch.Sequences = slices.Clone(batch.Sequences)
 	prompts := map[*models.Prompt]*models.Prompt{}
 	for i, s := range batch.Sequences {
@@ -48,5 +86,5 @@ func (m decoderAlone) Forward(batch models.Batch) (models.Output, error) {
 		}
 		batch.Sequences[i] = own
 	}
-	return m.EncoderDecoder.Forward(batch)
+	return batch
 }

@@ -41,6 +41,15 @@ type Memory struct {
 	Rows   mat.Tensor // the encoder's, [S, d]
 	Spans  []kernel.Span
 	Deltas *layer.Deltas // what adapters add to them
+	// Past are the keys and values of these rows, in place of them: of a step.
+	Past []kernel.Past
+}
+
+// Attends is a decoder's layer that attends to its encoder's rows.
+type Attends interface {
+	Layer
+	// KeysAndValues returns those of the encoder's rows, [S, 2·H·k].
+	KeysAndValues(Memory) mat.Tensor
 }
 
 // Keep leaves the rows that are wanted of x.
@@ -66,7 +75,7 @@ func (p *Pass) Run(x mat.Tensor, layers []Layer) models.Output {
 	all.WantedSpans = all.Spans
 	for i, l := range layers {
 		forward, in := l.Prepare(p.Batch.Dropout), all
-		in.Past, in.layer = p.past(i), i
+		in.Past, in.layer, in.Memory.Past = p.past(i), i, p.cross(i)
 		if p.memory != nil && i < len(layers)-1 {
 			all.Memory.Rows = kernel.Tee(all.Memory.Rows) // of the next layer
 		}

@@ -100,3 +100,62 @@ func (p *Pass) Positions() []int {
 // Attend gives the layers of a decoder what its encoder made of the same sequences. Run
 // releases it.
 func (p *Pass) Attend(encoded models.Output) { p.memory = &encoded }
+
+// StepDecoder lays out what the decoder of an encoder-decoder has to read behind caches, and
+// checks all. Caches that have not begun get what its layers attend to of what encode makes.
+func StepDecoder(m models.EncoderDecoder, batch models.Batch, caches []*models.Cache, encode func(models.Batch) (models.Output, error), layers []Layer) (*Pass, error) {
+	p, err := Step(m.Shape().OfDecoder(), batch.DecoderPart(m), caches)
+	if err != nil {
+		return nil, err
+	}
+	texts, fresh := batch, []*models.Cache(nil)
+	texts.Sequences, texts.Checkpointing = nil, false
+	for i, c := range caches {
+		if c.Cross == nil {
+			texts.Sequences, fresh = append(texts.Sequences, batch.Sequences[i]), append(fresh, c)
+		}
+	}
+	if fresh == nil {
+		return p, nil
+	}
+	texts = texts.EncoderPart()
+	if err := m.Shape().Check(texts); err != nil {
+		return nil, err
+	}
+	encoded, err := encode(texts)
+	if err != nil {
+		return nil, err
+	}
+	remember(encoded, layers, fresh)
+	return p, nil
+}
+
+// remember puts the keys and values of an encoder's rows into the caches of their sequences.
+func remember(encoded models.Output, layers []Layer, caches []*models.Cache) {
+	memory := Memory{Rows: encoded.Hidden, Spans: models.KernelSpans(encoded.Spans), Deltas: models.DeltasOf(encoded.Prompts, encoded.Spans, nil)}
+	for _, l := range layers {
+		kv := l.(Attends).KeysAndValues(memory)
+		values, half := kernel.Data(kv), kernel.Cols(kv)/2
+		for i, span := range memory.Spans {
+			keys, own := make([]float32, 0, span.Len()*half), make([]float32, 0, span.Len()*half)
+			for r := span.Start; r < span.End; r++ {
+				row := values[r*2*half:][:2*half]
+				keys, own = append(keys, row[:half]...), append(own, row[half:]...)
+			}
+			caches[i].Cross = append(caches[i].Cross, models.KV{Keys: kernel.New(span.Len(), half, keys), Values: kernel.New(span.Len(), half, own)})
+		}
+		kernel.Release(kv)
+	}
+	kernel.Release(encoded.Hidden)
+}
+
+// cross are the keys and values of the encoder's rows in one layer of a step.
+func (p *Pass) cross(layer int) []kernel.Past {
+	var all []kernel.Past
+	for _, c := range p.caches {
+		if c.Cross != nil {
+			all = append(all, kernel.Past(c.Cross[layer]))
+		}
+	}
+	return all
+}

@@ -23,7 +23,11 @@ type Model struct {
 	decoder *blocks
 }
 
-var _ models.EncoderDecoder = (*Model)(nil)
+var (
+	_ models.EncoderDecoder = (*Model)(nil)
+	_ models.Decoder        = (*Model)(nil)
+	_ stack.Attends         = (*block)(nil)
+)
 
 // New reads the stacks. Problems of their tensors are noted in the weights.
 func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
@@ -71,6 +75,17 @@ func (m *Model) Forward(batch models.Batch) (_ models.Output, err error) {
 	return m.decoder.forward(decoder, m.words, &encoded)
 }
 
+// Step reads pieces of the decoder's ids; see [models.Decoder].
+func (m *Model) Step(batch models.Batch, caches []*models.Cache) (_ models.Output, err error) {
+	defer models.Guard(&err)
+	encode := func(texts models.Batch) (models.Output, error) { return m.encoder.forward(texts, m.words, nil) }
+	pass, err := stack.StepDecoder(m, batch, caches, encode, m.decoder.layers)
+	if err != nil {
+		return models.Output{}, err
+	}
+	return m.decoder.run(pass, m.words), nil
+}
+
 // blocks are a stack: layers and a norm.
 type blocks struct {
 	layers  []stack.Layer
@@ -114,12 +129,18 @@ func (b *blocks) forward(batch models.Batch, words *layer.Embedding, encoded *mo
 	if encoded != nil {
 		pass.Attend(*encoded)
 	}
+	return b.run(pass, words), nil
+}
+
+// run puts the rows of a pass through the stack.
+func (b *blocks) run(pass *stack.Pass, words *layer.Embedding) models.Output {
+	batch := pass.Batch
 	x := pass.Words(words) // [R, d]
 	x = kernel.Replace(x, kernel.Dropout(x, batch.Dropout.Mask(b.dropout)))
 	out := pass.Run(x, b.layers)
 	x = kernel.Replace(out.Hidden, b.norm.Forward(out.Hidden))
 	out.Hidden = kernel.Replace(x, kernel.Dropout(x, batch.Dropout.Mask(b.dropout)))
-	return out, nil
+	return out
 }
 
 // block is self-attention, in a decoder attention to the encoder's rows, and a feed-forward
@@ -128,6 +149,11 @@ type block struct {
 	self        *selfAttention
 	cross       *crossAttention // nil: an encoder's
 	feedForward *feedForward
+}
+
+// KeysAndValues returns those that the block attends to, [S, 2·H·k].
+func (b *block) KeysAndValues(memory stack.Memory) mat.Tensor {
+	return b.cross.kv.Forward(memory.Rows, memory.Deltas)
 }
 
 // Prepare returns the block's pass, [R, d] to [R, d].
@@ -178,7 +204,8 @@ func (a *selfAttention) prepare(dropout *layer.Dropout) stack.Forward {
 	options.Drop, mask = dropout.Mask(a.dropout), dropout.Mask(a.dropout)
 	return func(x mat.Tensor, in stack.Input) mat.Tensor {
 		x = a.norm.Forward(x)
-		x = kernel.Replace(x, a.qkv.Forward(x, in.Deltas))                     // [R, 3·H·k]
+		x = kernel.Replace(x, a.qkv.Forward(x, in.Deltas)) // [R, 3·H·k]
+		in.Store(x)
 		x = kernel.Replace(x, kernel.Attention(x, in.Spans, in.Past, options)) // [R, H·k]
 		x = kernel.Replace(x, in.Keep(x))
 		x = kernel.Replace(x, a.output.Forward(x, in.Wanted)) // [R, d]
@@ -214,12 +241,20 @@ func (a *crossAttention) prepare(dropout *layer.Dropout) stack.Forward {
 	return func(x mat.Tensor, in stack.Input) mat.Tensor {
 		x = a.norm.Forward(x)
 		x = kernel.Replace(x, a.queries.Forward(x, in.Wanted)) // [R, H·k]
-		kv := a.kv.Forward(in.Memory.Rows, in.Memory.Deltas)   // [S, 2·H·k]
-		x = kernel.Replace(x, kernel.CrossAttention(x, in.WantedSpans, kv, in.Memory.Spans, nil, options))
-		kernel.Release(kv)
+		x = kernel.Replace(x, a.attend(x, in, options))
 		x = kernel.Replace(x, a.output.Forward(x, in.Wanted)) // [R, d]
 		return kernel.Replace(x, kernel.Dropout(x, mask))
 	}
+}
+
+// attend returns what the queries [R, H·k] find in the encoder's rows, or in their cached keys
+// and values.
+func (a *crossAttention) attend(q mat.Tensor, in stack.Input, options kernel.AttentionOptions) mat.Tensor {
+	if in.Memory.Past != nil {
+		return kernel.CrossAttention(q, in.WantedSpans, nil, nil, in.Memory.Past, options)
+	}
+	kv := a.kv.Forward(in.Memory.Rows, in.Memory.Deltas) // [S, 2·H·k]
+	return kernel.Replace(kv, kernel.CrossAttention(q, in.WantedSpans, kv, in.Memory.Spans, nil, options))
 }
 
 // feedForward is w·activation(u·x), gated or not.
