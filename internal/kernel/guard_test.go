@@ -62,6 +62,7 @@ func TestShapeErrors(t *testing.T) {
 			kernel.NewRotation(nil, kernel.RotationOptions{Frequencies: f(1)}).Append([]int{1}, kernel.RotationOptions{Frequencies: f(2)})
 		}},
 		{"no cap", "SoftCap", "the cap is 0", func() { kernel.SoftCap(x(2, 3), 0) }},
+		{"heads together", "HeadsApart", "want three parts of 2 heads", func() { kernel.HeadsApart(x(2, 3), 2) }},
 		{"gate", "Gated", "not two halves", func() { kernel.GatedSiLU(x(2, 3)) }},
 		{"probability 1", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: 1}) }},
 		{"probability NaN", "Dropout", "want 0 ≤ p < 1", func() { kernel.Dropout(x(1, 1), kernel.Mask{P: nan}) }},

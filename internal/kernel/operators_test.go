@@ -229,6 +229,19 @@ func TestRowsOperators(t *testing.T) {
 	row := func(x []float64, r int) []float64 { return x[r*d:][:d] }
 	tests := []operatorCase{
 		{
+			name:   "HeadsApart",
+			inputs: []input{random("x", 2, 12)},
+			build:  func(x []mat.Tensor) mat.Tensor { return kernel.HeadsApart(x[0], 2) },
+			reference: func(x [][]float64) (y []float64) { // two heads of two elements
+				for _, row := range [][]float64{x[0][:12], x[0][12:]} {
+					for _, from := range []int{0, 6, 2, 8, 4, 10} {
+						y = append(y, row[from], row[from+1])
+					}
+				}
+				return y
+			},
+		},
+		{
 			name:      "Add",
 			inputs:    []input{random("x", 9, d), random("y", 9, d)},
 			build:     func(x []mat.Tensor) mat.Tensor { return kernel.Add(x[0], x[1]) },
