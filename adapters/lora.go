@@ -107,6 +107,7 @@ func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, er
 	if err != nil {
 		return nil, err
 	}
+	cfg.FanInFanOut = slices.ContainsFunc(targets, func(t loraTarget) bool { return t.Transposed })
 	a := &Lora{config: cfg}
 	for _, t := range targets {
 		a.Factors = append(a.Factors, newFactors(t, string(bytes.TrimSpace(cfg.InitLoraWeights)), init.Rand))

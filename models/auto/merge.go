@@ -24,7 +24,7 @@ func (b *Base) Merge(m *models.Model, head []hfio.Tensor, deltas map[string]laye
 		name := strings.TrimSuffix(strings.TrimPrefix(t.Name, m.Prefix), ".weight")
 		if delta, ok := deltas[name]; ok {
 			var err error
-			if t, err = merged(t, delta); err != nil {
+			if t, err = merged(t, delta, transposed(m, name)); err != nil {
 				return hfio.ModelConfig{}, nil, err
 			}
 		}
@@ -34,15 +34,24 @@ func (b *Base) Merge(m *models.Model, head []hfio.Tensor, deltas map[string]laye
 	return config, tensors, err
 }
 
+// transposed tells whether the checkpoint holds the weight of a module as [in, out].
+func transposed(m *models.Model, module string) bool {
+	return slices.ContainsFunc(m.Linears, func(l layer.LinearModule) bool { return l.Name == module && l.Transposed })
+}
+
 // merged adds a delta to a weight.
-func merged(t hfio.Tensor, d layer.Delta) (hfio.Tensor, error) {
+func merged(t hfio.Tensor, d layer.Delta, transposed bool) (hfio.Tensor, error) {
 	dtype := t.DType
 	values, err := t.Float32s()
 	if err != nil {
 		return t, err
 	}
 	values = slices.Clone(values)
-	out, in, rank := t.Shape[0], t.Shape[1], kernel.Rows(d.A)
+	out, in, rank := kernel.Rows(d.B), kernel.Cols(d.A), kernel.Rows(d.A)
+	down, across := in, 1 // from an output and from an input to the next
+	if transposed {
+		down, across = 1, out
+	}
 	a, b := kernel.Data(d.A), kernel.Data(d.B)
 	for o := range out {
 		row := make([]float64, in)
@@ -53,7 +62,7 @@ func merged(t hfio.Tensor, d layer.Delta) (hfio.Tensor, error) {
 			}
 		}
 		for i, v := range row {
-			values[o*in+i] += float32(float64(d.Scale) * v)
+			values[o*down+i*across] += float32(float64(d.Scale) * v)
 		}
 	}
 	return hfio.NewFloat32(t.Name, t.Shape, values).Convert(dtype)

@@ -166,6 +166,8 @@ func (w *Weights) note(name string, err error) {
 type LinearModule struct {
 	Name    string // its path, as transformers names it below the backbone: encoder.layer.0.attention.self.query
 	Out, In int
+	// Transposed: the checkpoint holds its weight as [in, out].
+	Transposed bool
 }
 
 // Linears returns the linear layers that were read so far, in order.
