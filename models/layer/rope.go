@@ -39,6 +39,16 @@ var ropes = map[string]func(p *ropeParameters) Rope{
 	"llama3":   llama3Rope,
 }
 
+// RopeParameters returns the object of a config that ReadRope reads: rope_scaling, as older
+// configs call it, or rope_parameters.
+func RopeParameters(r *hfio.ConfigReader) *hfio.ConfigReader {
+	if scaling, ok := r.Sub("rope_scaling"); ok && len(scaling.Keys()) > 0 {
+		return scaling
+	}
+	parameters, _ := r.Sub("rope_parameters")
+	return parameters
+}
+
 // ReadRope reads the rotary embedding that parameters describe: rope_parameters, or
 // rope_scaling of older configs. Problems are noted in the reader.
 func ReadRope(parameters *hfio.ConfigReader, sizes RopeSizes) *Rope {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/layer"
 )
@@ -295,19 +294,10 @@ func (r *reader) ropeSizes() layer.RopeSizes {
 
 // turnAll gives all layers the same rotary embedding.
 func (r *reader) turnAll(sizes layer.RopeSizes) {
-	rope := layer.ReadRope(r.ropeParameters(), sizes)
+	rope := layer.ReadRope(layer.RopeParameters(r.ConfigReader), sizes)
 	for i := range r.layers {
 		r.layers[i].rope = rope
 	}
-}
-
-// ropeParameters returns rope_scaling, as older configs call it, or rope_parameters.
-func (r *reader) ropeParameters() *hfio.ConfigReader {
-	if scaling, ok := r.Sub("rope_scaling"); ok && len(scaling.Keys()) > 0 {
-		return scaling
-	}
-	parameters, _ := r.Sub("rope_parameters")
-	return parameters
 }
 
 // turnByTypes gives layers with a window other frequencies than those without: under the
