@@ -31,7 +31,10 @@ const allLinear = "all-linear"
 var defaultTargets = map[string][]string{
 	"bart":        {"q_proj", "v_proj"},
 	"bert":        {"query", "value"},
+	"bloom":       {"query_key_value"},
 	"electra":     {"query", "value"},
+	"gpt2":        {"c_attn"},
+	"gpt_neox":    {"query_key_value"},
 	"mt5":         {"q", "v"},
 	"roberta":     {"query", "value"},
 	"t5":          {"q", "v"},

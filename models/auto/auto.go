@@ -17,8 +17,11 @@ import (
 	"github.com/gopeft/gopeft/models/albert"
 	"github.com/gopeft/gopeft/models/bart"
 	"github.com/gopeft/gopeft/models/bert"
+	"github.com/gopeft/gopeft/models/bloom"
 	"github.com/gopeft/gopeft/models/distilbert"
 	"github.com/gopeft/gopeft/models/electra"
+	"github.com/gopeft/gopeft/models/gpt2"
+	"github.com/gopeft/gopeft/models/gptneox"
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/llama"
 	"github.com/gopeft/gopeft/models/roberta"
@@ -30,12 +33,15 @@ var architectures = map[string]models.Architecture{
 	"albert":      albert.Architecture,
 	"bart":        bart.Architecture,
 	"bert":        bert.Architecture,
+	"bloom":       bloom.Architecture,
 	"camembert":   roberta.Architecture("Camembert"),
 	"distilbert":  distilbert.Architecture,
 	"electra":     electra.Architecture,
 	"gemma":       llama.Architecture("gemma"),
 	"gemma2":      llama.Architecture("gemma2"),
 	"gemma3_text": llama.Architecture("gemma3_text"),
+	"gpt2":        gpt2.Architecture,
+	"gpt_neox":    gptneox.Architecture,
 	"llama":       llama.Architecture("llama"),
 	"mbart":       bart.MBart,
 	"mistral":     llama.Architecture("mistral"),

@@ -49,6 +49,9 @@ DECODERS = {  # model_type: further fields of config.json
     "qwen2": {"num_key_value_heads": 1, "use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1},
     "qwen3": {"num_key_value_heads": 1, "head_dim": 8},
     "smollm3": {"num_key_value_heads": 1, "no_rope_layer_interval": 2, "use_sliding_window": True, "sliding_window": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+    "gpt2": {"scale_attn_by_inverse_layer_idx": True},
+    "bloom": {"hidden_dropout": 0.1},
+    "gpt_neox": {"hidden_dropout": 0.1, "rotary_pct": 0.67},
 }
 STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep end".split()
 FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 10}, "ptuning-lstm": {"encoder_hidden_size": 4}, "prefix-projection": {"encoder_hidden_size": 10},

@@ -1,0 +1,159 @@
+// Package decoder is what the decoders share that came before Llama: LayerNorms and linears
+// with biases, and a feed-forward network without a gate. An architecture reads its config,
+// gives the names of its tensors and says what stands between words and layers.
+package decoder
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
+	"github.com/gopeft/gopeft/models/stack"
+)
+
+// Config holds the fields of config.json that all have, under whatever name.
+type Config struct {
+	models.Shape
+	Intermediate      int
+	Activation        layer.Activation
+	NormEps           float32
+	EmbedDropout      float32
+	Dropout           Dropout
+	ClassifierDropout float32
+	InitRange         float64
+	Tied              bool // the word embeddings are the head's weight
+	Pad               int  // pad_token_id; -1: none
+}
+
+// Model is the decoder without its head.
+type Model struct {
+	nn.Module
+	Config Config
+	Words  *layer.Embedding
+	// Embeddings makes what the first layer reads of the words and prompts, [R, embedding].
+	// It releases x if it returns another tensor.
+	Embeddings func(p *stack.Pass, x mat.Tensor) mat.Tensor
+	Layers     []*Layer
+	Rope       *layer.Rope // nil: none
+	// Slopes are what the scores of each head grow by from a key to the next (Press et al.
+	// 2021, ALiBi, arXiv 2108.12409); nil: nothing.
+	Slopes []float32
+	Norm   *layer.Norm
+	// Classifier is the name of TOKEN_CLS's head; "": there is no such class.
+	Classifier string
+}
+
+var (
+	_ models.Decoder        = (*Model)(nil)
+	_ models.HeadedBackbone = (*Model)(nil)
+)
+
+// Shape returns the model's sizes.
+func (m *Model) Shape() models.Shape { return m.Config.Shape }
+
+// Embed returns the word embeddings of ids, [len(ids), embedding].
+func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
+	defer models.Guard(&err)
+	if err := m.Config.CheckIDs(ids); err != nil {
+		return nil, err
+	}
+	return kernel.Embed(nil, m.Words.FrozenRows(ids)), nil
+}
+
+// Forward returns the last hidden states, normalised.
+func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
+	defer models.Guard(&err)
+	if err := m.Config.Check(batch); err != nil {
+		return models.Output{}, err
+	}
+	p, err := stack.Begin(batch)
+	if err != nil {
+		return models.Output{}, err
+	}
+	return m.run(p), nil
+}
+
+// Step is Forward of what comes behind caches.
+func (m *Model) Step(batch models.Batch, caches []*models.Cache) (out models.Output, err error) {
+	defer models.Guard(&err)
+	p, err := stack.Step(m.Config.Shape, batch, caches)
+	if err != nil {
+		return models.Output{}, err
+	}
+	return m.run(p), nil
+}
+
+func (m *Model) run(p *stack.Pass) models.Output {
+	x := m.Embeddings(p, p.Words(m.Words))
+	x = kernel.Replace(x, kernel.Dropout(x, p.Batch.Dropout.Mask(m.Config.EmbedDropout)))
+	place := placed{bias: m.bias(p)}
+	if m.Rope != nil {
+		place.rotation = m.Rope.Rotation(p.Positions(), models.KernelSpans(p.Spans))
+	}
+	layers := make([]stack.Layer, len(m.Layers))
+	for i, l := range m.Layers {
+		layers[i] = placed{l, place.rotation, place.bias}
+	}
+	out := p.Run(x, layers)
+	out.Hidden = kernel.Replace(out.Hidden, m.Norm.Forward(out.Hidden, nil))
+	return out
+}
+
+// Positions returns the Embeddings that add a learned vector to each row, whose table
+// begins with rows that are nobody's.
+func Positions(table *layer.Embedding, unused int) func(p *stack.Pass, x mat.Tensor) mat.Tensor {
+	return func(p *stack.Pass, x mat.Tensor) mat.Tensor {
+		positions := p.Positions()
+		for i := range positions {
+			positions[i] += unused
+		}
+		return kernel.Replace(x, kernel.AddEmbed(x, table.Rows(positions)))
+	}
+}
+
+// bias returns what distances add to scores, as far as a pass needs it. In transformers a key
+// adds its slope times its own position: the softmax does not see the difference.
+func (m *Model) bias(p *stack.Pass) *kernel.RelativeBias {
+	if m.Slopes == nil {
+		return nil
+	}
+	length := 1
+	for i, s := range p.Spans {
+		length = max(length, p.FirstPosition[i]+s.End-s.Start)
+	}
+	values := make([]float32, 0, len(m.Slopes)*length)
+	for _, slope := range m.Slopes {
+		for at := range length {
+			values = append(values, -slope*float32(length-1-at))
+		}
+	}
+	return &kernel.RelativeBias{Values: values, Zero: length - 1}
+}
+
+// Fields are the names of sizes.
+type Fields struct{ Layers, Heads, Hidden string }
+
+// Complete fills what follows from the sizes, and rejects what cannot be computed, and more
+// layers than the checkpoint has tensors.
+func (c Config) Complete(r *hfio.ConfigReader, names Fields, tensors int) Config {
+	if c.Layers > tensors {
+		r.Reject(names.Layers, fmt.Sprintf("no more than the %d tensors of the checkpoint", tensors))
+	}
+	c.KVHeads, c.HeadDim = c.Heads, c.Hidden/max(1, c.Heads)
+	if c.HeadDim*c.Heads != c.Hidden {
+		r.Reject(names.Heads, "a divisor of "+names.Hidden)
+	}
+	if c.Embedding == 0 {
+		c.Embedding = c.Hidden
+	}
+	return c
+}
+
+// RootScale is 1/√k.
+func (c Config) RootScale() float64 { return 1 / math.Sqrt(float64(c.HeadDim)) }
