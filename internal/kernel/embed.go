@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"slices"
+
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/nlpodyssey/spago/nn"
 
@@ -69,11 +71,30 @@ func (o *embedding) forward(m *memory) *Tensor {
 	m.pool = o.pool
 	first := o.lookups[0]
 	y := m.take(len(first.Index), first.Width)
-	for i, r := range first.Index {
-		first.row(y.data[i*first.Width:][:first.Width], r)
-	}
+	first.rows(y)
 	addLookups(y, o.lookups[1:])
 	return y
+}
+
+// releaseRows is how many rows are looked up before the pages of a table are let go. Each
+// row brings in pages around it: those of a large batch would hold a whole vocabulary.
+const releaseRows = 256
+
+// rows sets y to the rows. Those of a large batch are read in the table's order, so that no page comes twice.
+func (l Lookup) rows(y *Tensor) {
+	order := make([]int, len(l.Index))
+	for i := range order {
+		order[i] = i
+	}
+	if len(order) > releaseRows {
+		slices.SortFunc(order, func(i, j int) int { return l.Index[i] - l.Index[j] })
+	}
+	for n, i := range order {
+		l.row(y.data[i*l.Width:][:l.Width], l.Index[i])
+		if (n+1)%releaseRows == 0 {
+			release(l.Table)
+		}
+	}
 }
 
 func (o *embedding) backward(m *memory, gradient []float32) {

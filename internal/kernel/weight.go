@@ -12,12 +12,12 @@ import (
 type Values = simd.Values
 
 // Weight is a frozen weight of a torch Linear, [out, in], held in parts that lie one
-// under the other. A product needs it packed. The first product of few rows in the
-// forward pass keeps what it packed for all that follow. Products of many rows, beside
-// which packing is little, and those of the backward pass pack into a pooled buffer: to
-// train with large batches takes no second copy of the weights. Where a weight is
-// rounded, which costs more and gives half the bytes, both passes keep it. A Weight may
-// be used by many goroutines.
+// under the other. A product needs it packed. The forward pass keeps what it packed at
+// its first product for all that follow, unless the weight is large and has many rows to
+// be multiplied with, beside which packing is little: to train a large model with large
+// batches takes no second copy of it. The backward pass packs into a pooled buffer. Where
+// a weight is rounded, which costs more and gives half the bytes, both passes keep it. A
+// Weight may be used by many goroutines.
 type Weight struct {
 	parts   []Values
 	out, in int
@@ -33,8 +33,12 @@ type packedOnce struct {
 	matrix simd.Matrix
 }
 
-// manyRows is how many rows make packing a small part of a product: 1/16 and less.
-const manyRows = 1024
+const (
+	// manyRows is how many rows make packing a small part of a product: 1/16 and less.
+	manyRows = 1024
+	// largeWeight is how many values a weight has whose packed copy is worth that time.
+	largeWeight = 1 << 20
+)
 
 // Precision says what a product with a weight multiplies. Sums are float32.
 type Precision int
@@ -72,7 +76,7 @@ func (w *Weight) In() int { return w.in }
 
 // multiply sets y [R, out] to x [R, in] times the transposed weight, plus bias, which may be nil.
 func (w *Weight) multiply(y, x view, bias []float32) {
-	if w.rounded || x.rows < manyRows || w.forward.done.Load() {
+	if w.rounded || !w.large() || x.rows < manyRows || w.forward.done.Load() {
 		w.product(w.kept(&w.forward, true), y, x, bias)
 		return
 	}
@@ -88,11 +92,14 @@ func (w *Weight) multiplyBack(gx, gy view) {
 	w.productOnce(false, gx, gy, nil)
 }
 
+// large tells whether memory is spared at the cost of some time.
+func (w *Weight) large() bool { return w.in*w.out >= largeWeight }
+
 // kept returns the packed weight that stays.
 func (w *Weight) kept(p *packedOnce, transposed bool) *simd.Matrix {
 	p.once.Do(func() {
 		w.pack(&p.matrix, transposed)
-		w.release()
+		release(w.parts...)
 		p.done.Store(true)
 	})
 	return &p.matrix
@@ -103,8 +110,8 @@ func (w *Weight) productOnce(transposed bool, dst, a view, bias []float32) {
 	right := matrices.Get().(*simd.Matrix)
 	defer matrices.Put(right)
 	w.pack(right, transposed)
-	if a.rows >= manyRows {
-		w.release()
+	if w.large() {
+		release(w.parts...)
 	}
 	w.product(right, dst, a, bias)
 }
@@ -113,9 +120,9 @@ func (w *Weight) pack(into *simd.Matrix, transposed bool) {
 	into.PackValues(w.in, transposed, w.rounded, w.parts...)
 }
 
-// release lets the memory of the parts go, which are not read until the weight is packed again.
-func (w *Weight) release() {
-	for _, part := range w.parts {
+// release lets the memory of values go that will not be read for a while.
+func release(parts ...Values) {
+	for _, part := range parts {
 		if part.Release != nil {
 			part.Release()
 		}

@@ -102,36 +102,57 @@ func TestWeightWidths(t *testing.T) {
 	}
 }
 
-// Products of few rows keep what they packed, those of many rows and the backward pass pack anew. After either the
-// stored values are let go where they will not be read soon, and the numbers are the same.
+// A large weight is packed for each product of many rows alone, and for those of the backward pass; else the packed weight
+// is kept. The stored values are let go where they will not be read soon, and the numbers are always the same.
 func TestWeightReleasesWhatItPacked(t *testing.T) {
-	const in, out, many = 24, 40, 1024
-	values, x, gradient := numtest.Normal(1, out*in, 1), numtest.Normal(2, many*in, 1), numtest.Normal(3, many*out, 1)
-	releases := 0
-	weight := func() *kernel.Weight {
-		releases = 0
-		return kernel.NewWeight(in, kernel.Float32, kernel.Values{Float32: values, Release: func() { releases++ }})
+	const few, many = 3, 1024
+	for _, c := range []struct {
+		name    string
+		in, out int
+		// Releases: when few rows are multiplied once and twice, then many, and when many are at once.
+		once, twice, thenMany, onlyMany int
+	}{
+		{"large", 1050, 1000, 2, 3, 4, 2}, // after packing to keep it, and after every backward pass
+		{"small", 24, 40, 1, 1, 1, 1},
+	} {
+		values, x, gradient := numtest.Normal(1, c.out*c.in, 1), numtest.Normal(2, many*c.in, 1), numtest.Normal(3, many*c.out, 1)
+		releases := 0
+		weight := func() *kernel.Weight {
+			releases = 0
+			return kernel.NewWeight(c.in, kernel.Float32, kernel.Values{Float32: values, Release: func() { releases++ }})
+		}
+		both := func(w *kernel.Weight, rows, want int) (y, gx []float32) {
+			y, gx = linearBoth(t, w, kernel.NewParam(rows, c.in, x[:rows*c.in]), nil, gradient[:rows*c.out])
+			if releases != want {
+				t.Errorf("%s, %d rows: %d releases, want %d", c.name, rows, releases, want)
+			}
+			return y, gx
+		}
+		w := weight()
+		fewY, fewGX := both(w, few, c.once)
+		both(w, few, c.twice)
+		keptY, keptGX := both(w, many, c.thenMany)
+		y, gx := both(weight(), many, c.onlyMany)
+		numtest.SameBits(t, y, keptY)
+		numtest.SameBits(t, gx, keptGX)
+		numtest.SameBits(t, y[:few*c.out], fewY)
+		numtest.SameBits(t, gx[:few*c.in], fewGX)
 	}
-	both := func(w *kernel.Weight, rows int) (y, gx []float32) {
-		return linearBoth(t, w, kernel.NewParam(rows, in, x[:rows*in]), nil, gradient[:rows*out])
+}
+
+// The rows of a large batch come from the table in another order, and its pages are let go on the way.
+func TestEmbedReleasesTheTable(t *testing.T) {
+	const width, rows, looked = 3, 50, 600
+	releases, table := 0, numtest.Normal(1, rows*width, 1)
+	index, want := make([]int, looked), []float32{}
+	for i := range index {
+		index[i] = i * 7 % rows
+		want = append(want, table[index[i]*width:][:width]...)
 	}
-	w := weight()
-	fewY, fewGX := both(w, 3)
-	both(w, 3)
-	if releases != 1 {
-		t.Errorf("few rows, twice: %d releases, want the one after packing", releases)
-	}
-	keptY, keptGX := both(w, many)
+	values := kernel.Values{Float32: table, Release: func() { releases++ }}
+	got := kernel.Embed(nil, kernel.Lookup{Table: values, Width: width, Index: index})
+	numtest.SameBits(t, kernel.Data(got), want)
 	if releases != 2 {
-		t.Errorf("then many rows: %d releases, want one more, after the backward pass", releases)
+		t.Errorf("%d releases for %d rows, want one for 256 rows each", releases, looked)
 	}
-	w = weight()
-	y, gx := both(w, many)
-	if releases != 2 {
-		t.Errorf("many rows: %d releases, want one after each pass", releases)
-	}
-	numtest.SameBits(t, y, keptY)
-	numtest.SameBits(t, gx, keptGX)
-	numtest.SameBits(t, y[:3*out], fewY)
-	numtest.SameBits(t, gx[:3*in], fewGX)
 }
