@@ -149,7 +149,7 @@ func (x *comparison) train(r *compareRun) error {
 		args = append(args, "--peft-type="+r.Method)
 	}
 	args = append(append(args, r.Settings...), fmt.Sprintf("--seed=%d", r.Seed), "--output="+dir)
-	fmt.Fprintf(x.c.App.ErrWriter, "\n$ gopeft %s\n", strings.Join(args, " "))
+	fmt.Fprintf(x.c.App.ErrWriter, "\n$ gopeft %s\n", shellLine(args))
 	if holds(dir, hfio.AdapterConfigFile) || holds(dir, hfio.ModelConfigFile) {
 		args = append(args, "--resume")
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -37,7 +39,7 @@ const enough = 3
 func (x *comparison) sweep(method string) ([]string, error) {
 	var best []string
 	for _, s := range swept {
-		if x.c.IsSet(s.option) || !takes(s.option, peftTypeOf(method)) {
+		if isSettled(x.c, s.option) || !takes(s.option, peftTypeOf(method)) {
 			continue
 		}
 		var winner *compareRun
@@ -56,6 +58,11 @@ func (x *comparison) sweep(method string) ([]string, error) {
 		}
 	}
 	return best, nil
+}
+
+// isSettled tells whether the command line leaves nothing of a setting to be tried.
+func isSettled(c *cli.Context, option string) bool {
+	return c.IsSet(option) || option == "num-virtual-tokens" && c.IsSet("template")
 }
 
 // hopeless is the median rule: the best metric of a run is worse than the median, over

@@ -95,7 +95,7 @@ func writeDemoData(dir string) (texts string, labels []string, err error) {
 
 // runShown prints a command line of this program and runs it.
 func runShown(c *cli.Context, args ...string) error {
-	fmt.Fprintf(c.App.ErrWriter, "\n$ gopeft %s\n", strings.Join(args, " "))
+	fmt.Fprintf(c.App.ErrWriter, "\n$ gopeft %s\n", shellLine(args))
 	app := newApp(Streams{In: c.App.Reader, Out: c.App.Writer, Err: c.App.ErrWriter})
 	return app.RunContext(c.Context, flagsFirst(app, append([]string{"gopeft"}, args...)))
 }

@@ -162,8 +162,8 @@ func IsOtherBase(info adapters.Info, base models.Backbone) (bool, error) {
 }
 
 // ModelFor puts the head on the base that an adapter needs: of its task, with as
-// many scores as the file holds, or the language model's own where it has a template. Without a task type the head is the one that the
-// base's own config.json names.
+// many scores as the file holds, or the language model's own where it has a template.
+// Without a task type the head is the one that the base's own config.json names.
 func (b *Base) ModelFor(file *hfio.Adapter) (*models.Model, error) {
 	if filled, err := b.templateModel(file); filled != nil || err != nil {
 		return filled, err
