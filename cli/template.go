@@ -18,7 +18,7 @@ import (
 )
 
 func templateFlag() cli.Flag {
-	return &cli.StringFlag{Name: "template", Usage: `P-tuning as its paper has it, on a masked language model: words, trained tokens [P1], [P2], …, columns of the data in braces, and the mask, as in "It was [P1][P2]. The sentiment is [MASK]. {text}"`}
+	return &cli.StringFlag{Name: "template", Usage: `P-tuning as its paper has it, on a language model: words, trained tokens [P1], [P2], …, columns of the data in braces, and the mask, as in "It was [P1][P2]. The sentiment is [MASK]. {text}"`}
 }
 
 func verbalizerFlag() cli.Flag {
@@ -96,11 +96,15 @@ func (s *start) takeTemplate(info adapters.Info) (err error) {
 }
 
 // encoder binds the template; nil: there is none.
-func (s *start) encoder(tokenizer *tokenize.Tokenizer, base models.Shape) (*template.Encoder, error) {
+func (s *start) encoder(tokenizer *tokenize.Tokenizer, base *auto.Base) (*template.Encoder, error) {
 	if s.template == nil {
 		return nil, nil
 	}
-	return s.template.Bind(tokenizer, s.verbalizer, template.Language{Vocab: base.Vocab})
+	task, err := base.LanguageTask()
+	if err != nil {
+		return nil, err
+	}
+	return s.template.Bind(tokenizer, s.verbalizer, template.Language{Task: task, Vocab: base.Shape().Vocab})
 }
 
 // describeTemplate says in gopeft.json what the adapter stands in.
@@ -120,7 +124,7 @@ func languageModel(base *auto.Base, encoder *template.Encoder) (*models.Model, e
 	if encoder.Template().VirtualTokens() == 0 {
 		return nil, usagef("--template: found no trained token, want [P1] and more among its words")
 	}
-	language, err := base.Model(models.HeadSpec{Task: models.MaskedLM})
+	language, err := base.Model(models.HeadSpec{Task: encoder.Task()})
 	if err != nil {
 		return nil, err
 	}
@@ -136,19 +140,11 @@ func openTemplate(c *cli.Context, base *predict.Base) (evaluation, reading, erro
 	if n := s.template.VirtualTokens(); n > 0 {
 		return nil, reading{}, usagef("--template: found %d trained tokens and no --adapter that holds them, want words only", n)
 	}
-	tokenizer, err := base.Tokenizer()
+	encoder, err := base.Bind(s.template, s.verbalizer)
 	if err != nil {
 		return nil, reading{}, err
 	}
-	encoder, err := s.encoder(tokenizer, base.Shape())
-	if err != nil {
-		return nil, reading{}, err
-	}
-	language, err := base.LanguageModel()
-	if err != nil {
-		return nil, reading{}, err
-	}
-	model, err := encoder.Model(language)
+	model, err := base.Classifier(encoder)
 	return func(features []train.Feature) (train.Evaluation, error) {
 		return train.EvaluateBase(c.Context, model, features, c.Int("batch-size"))
 	}, reading{task: models.SeqCls, problemType: models.SingleLabel, labels: s.labels, maxLength: base.Shape().MaxPositions, template: encoder}, err

@@ -153,7 +153,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if from.problemType == models.Regression {
 		labels = []string{"value"}
 	}
-	encoder, err := from.encoder(tokenizer, job.base.Shape())
+	encoder, err := from.encoder(tokenizer, job.base)
 	if err != nil {
 		return err
 	}

@@ -101,10 +101,27 @@ type templateExample struct {
 	Label string `json:"label,omitempty"`
 }
 
+// causalFlags make adapters on a tiny causal language model.
+var causalFlags = map[string][]string{
+	"words": {
+		"--encoder-reparameterization-type", "LSTM", "--max-length", "40",
+		"--template", "[P1] {text} ({pair})? [P2] is [P3] [P1] [MASK]", "--verbalizer", "animal=good,great;thing=bad",
+	},
+}
+
 // TestLiveTemplate wants the answers of the Python file for users of PEFT: to texts that are cut, too.
 func TestLiveTemplate(t *testing.T) {
-	o := needOracle(t)
-	folder, base := t.TempDir(), "../models/embedded/model"
+	liveTemplates(t, needOracle(t), "../models/embedded/model", templateFlags)
+}
+
+func TestLiveTemplateCausal(t *testing.T) {
+	o, base := needOracle(t), filepath.Join(t.TempDir(), "base")
+	o.call(t, "make-base", base, "--arch", "llama", "--task", string(models.CausalLM), "--tokenizer")
+	liveTemplates(t, o, base, causalFlags)
+}
+
+func liveTemplates(t *testing.T, o *oracle, base string, adapters map[string][]string) {
+	folder := t.TempDir()
 	data, input := filepath.Join(folder, "train.jsonl"), filepath.Join(folder, "input.jsonl")
 	writeLines(t, data, []templateExample{{"a poodle", "it barks", "animal"}, {"a hammer", "it is of steel", "thing"}})
 	questions := []templateExample{
@@ -120,7 +137,7 @@ func TestLiveTemplate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	for name, flags := range templateFlags {
+	for name, flags := range adapters {
 		t.Run(name, func(t *testing.T) {
 			dir, output := filepath.Join(t.TempDir(), "adapter"), filepath.Join(t.TempDir(), "output.jsonl")
 			gopeft(t, "train --num-train-epochs 3 --learning-rate 0.05", append(flags, "--base", base, "--data", data, "--output", dir)...)

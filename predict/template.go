@@ -14,9 +14,6 @@ func (b *Base) TemplateOf(info adapters.Info) (*template.Encoder, error) {
 	if info.Template == "" {
 		return nil, nil
 	}
-	if b.tokenizerErr != nil {
-		return nil, b.tokenizerErr
-	}
 	parsed, err := template.Parse(info.Template)
 	if err != nil {
 		return nil, infoError("template", err)
@@ -25,7 +22,7 @@ func (b *Base) TemplateOf(info adapters.Info) (*template.Encoder, error) {
 	if info.Verbalizer != nil {
 		verbalizer = &template.Verbalizer{Labels: info.Labels, Words: info.Verbalizer}
 	}
-	encoder, err := parsed.Bind(b.tokenizer, verbalizer, template.Language{Vocab: b.Shape().Vocab})
+	encoder, err := b.Bind(parsed, verbalizer)
 	if err != nil {
 		return nil, infoError("verbalizer", err)
 	}
@@ -35,9 +32,25 @@ func (b *Base) TemplateOf(info adapters.Info) (*template.Encoder, error) {
 // Model returns the base with the head that its config.json names.
 func (b *Base) Model() (*models.Model, error) { return b.model.Model(models.HeadSpec{}) }
 
-// LanguageModel returns the base with the head that fills in a template's mask.
-func (b *Base) LanguageModel() (*models.Model, error) {
-	return b.model.Model(models.HeadSpec{Task: models.MaskedLM})
+// Bind makes the encoder of a template for the base and its tokenizer.
+func (b *Base) Bind(t *template.Template, v *template.Verbalizer) (*template.Encoder, error) {
+	task, err := b.model.LanguageTask()
+	if err == nil {
+		err = b.tokenizerErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.Bind(b.tokenizer, v, template.Language{Task: task, Vocab: b.Shape().Vocab})
+}
+
+// Classifier returns the base with the head that fills in a template's mask.
+func (b *Base) Classifier(e *template.Encoder) (*models.Model, error) {
+	language, err := b.model.Model(models.HeadSpec{Task: e.Task()})
+	if err != nil {
+		return nil, err
+	}
+	return e.Model(language)
 }
 
 // templateModel returns the model of an adapter with a template, nil if it has none.
@@ -56,11 +69,7 @@ func (b *Base) templateModel(file *hfio.Adapter) (*models.Model, error) {
 	if n := encoder.Template().VirtualTokens(); n != file.Config.NumVirtualTokens {
 		return nil, infoError("template", fmt.Errorf("%w: found %d trained tokens, the adapter has %d", template.ErrTemplate, n, file.Config.NumVirtualTokens))
 	}
-	language, err := b.LanguageModel()
-	if err != nil {
-		return nil, err
-	}
-	return encoder.Model(language)
+	return b.Classifier(encoder)
 }
 
 func infoError(field string, err error) error {

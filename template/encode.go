@@ -62,7 +62,7 @@ func (e *Encoder) Encode(field func(name string) (string, error), maxLength int)
 	if e.template.virtual == 0 {
 		in.Virtual = nil
 	}
-	if e.causal {
+	if e.isCausal() {
 		in.Reads = []int{len(in.IDs) - 1}
 	}
 	return in, nil
@@ -102,7 +102,7 @@ func (e *Encoder) slot(p part) []token {
 	if p.row >= 0 {
 		return []token{{id: e.mask, row: p.row, field: -1}} // any id: the prompt takes its place
 	}
-	if e.causal {
+	if e.isCausal() {
 		return nil
 	}
 	masks := make([]token, e.masks)

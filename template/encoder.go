@@ -18,7 +18,7 @@ type Encoder struct {
 	classes    map[string]int // label to its number; nil: by the token
 	mask       int
 	masks      int
-	causal     bool
+	task       models.Task
 	before     []int // special tokens
 	behind     []int
 	spaced     bool // white space stands before the mask
@@ -26,21 +26,21 @@ type Encoder struct {
 
 // Language is what an Encoder needs to know of a language model.
 type Language struct {
+	// Task is MASKED_LM or CAUSAL_LM. A causal model predicts the token that comes next: the
+	// mask is no token then but the end, and the words of answers have one token each.
+	Task  models.Task
 	Vocab int
-	// Causal: the model predicts the token that comes next. The mask is then no token but
-	// the end, and the words of answers have one token each.
-	Causal bool
 }
 
 // Bind makes an Encoder. A nil verbalizer takes each token of the vocabulary for a label, as
 // probing for facts does.
 func (t *Template) Bind(tokenizer *tokenize.Tokenizer, v *Verbalizer, base Language) (*Encoder, error) {
-	e := &Encoder{template: t, tokenizer: tokenizer, mask: tokenizer.SpecialIDs().Mask, causal: base.Causal, spaced: t.spaced()}
+	e := &Encoder{template: t, tokenizer: tokenizer, mask: tokenizer.SpecialIDs().Mask, task: base.Task, spaced: t.spaced()}
 	e.before, e.behind = tokenizer.Affixes()
 	switch {
-	case base.Causal && !t.parts[len(t.parts)-1].mask:
+	case e.isCausal() && !t.parts[len(t.parts)-1].mask:
 		return nil, fmt.Errorf("%w: found %q, want [MASK] at the end: a causal language model answers with what comes next", ErrTemplate, t)
-	case base.Causal:
+	case e.isCausal():
 		e.mask, e.behind = 0, nil // the id where a trained token stands
 	case e.mask < 0:
 		return nil, fmt.Errorf("%w: found a tokenizer without a mask token, want that of a masked language model", ErrTemplate)
@@ -57,6 +57,8 @@ func (t *Template) Bind(tokenizer *tokenize.Tokenizer, v *Verbalizer, base Langu
 	e.masks = e.verbalizer.Masks()
 	return e, nil
 }
+
+func (e *Encoder) isCausal() bool { return e.task == models.CausalLM }
 
 // spaced tells whether white space stands before the mask. It belongs to what fills the
 // mask: many vocabularies have other tokens for words behind a space.
@@ -92,7 +94,7 @@ func (e *Encoder) words(v *Verbalizer) (*models.Verbalizer, error) {
 		var words [][]int
 		for _, word := range v.Words[label] {
 			ids, err := e.word(word)
-			if err == nil && e.causal && len(ids) > 1 {
+			if err == nil && e.isCausal() && len(ids) > 1 {
 				err = fmt.Errorf("found %d tokens of it, want one: a causal language model answers with one token", len(ids))
 			}
 			if err != nil {
@@ -127,6 +129,9 @@ func (e *Encoder) word(word string) ([]int, error) {
 
 // Template returns the template.
 func (e *Encoder) Template() *Template { return e.template }
+
+// Task is that of the language model.
+func (e *Encoder) Task() models.Task { return e.task }
 
 // Labels are the names of the classes.
 func (e *Encoder) Labels() []string { return e.verbalizer.Labels }

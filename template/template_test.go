@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/embedded"
 	"github.com/gopeft/gopeft/template"
 	"github.com/gopeft/gopeft/tokenize"
@@ -85,7 +86,7 @@ func bind(t *testing.T, tokenizer *tokenize.Tokenizer, source, verbalizer string
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoder, err := parsed.Bind(tokenizer, v, template.Language{Vocab: tokenizer.VocabSize()})
+	encoder, err := parsed.Bind(tokenizer, v, template.Language{Task: models.MaskedLM, Vocab: tokenizer.VocabSize()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func public(t *testing.T, name string) *tokenize.Tokenizer {
 // have the tokens of words behind a space.
 func TestEncodeCausal(t *testing.T) {
 	tokenizer := public(t, "gpt2.json")
-	causal := template.Language{Vocab: tokenizer.VocabSize(), Causal: true}
+	causal := template.Language{Vocab: tokenizer.VocabSize(), Task: models.CausalLM}
 	parsed, err := template.Parse("Review: {text} All in all it was [MASK]")
 	if err != nil {
 		t.Fatal(err)

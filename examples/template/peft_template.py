@@ -3,7 +3,7 @@
     python peft_template.py ADAPTER BASE < objects.jsonl
 
 Reads {"text": ...} a line, or whatever else the template has in braces, and prints {"label": ..., "scores": {...}}.
-BASE is a masked language model of transformers. PEFT itself puts virtual tokens before a text; here they stand where
+BASE is a masked or a causal language model of transformers. PEFT itself puts virtual tokens before a text; here they stand where
 the template says, so the model is given embeddings. Tested with peft 0.21.2 and transformers 5.23.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 SLOT = re.compile(r"(\[MASK\]|\[P\d+\])")
 
@@ -23,7 +24,9 @@ class TemplateClassifier:
     def __init__(self, adapter, base):
         self.info = json.loads((Path(adapter) / "gopeft.json").read_text(encoding="utf-8"))
         self.tokenizer = AutoTokenizer.from_pretrained(base)
-        self.model = PeftModel.from_pretrained(AutoModelForMaskedLM.from_pretrained(base, dtype=torch.float32), adapter).eval()
+        causal = AutoConfig.from_pretrained(base).model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+        language = (AutoModelForCausalLM if causal else AutoModelForMaskedLM).from_pretrained(base, dtype=torch.float32)
+        self.model = PeftModel.from_pretrained(language, adapter).eval()
         before = self.info["template"].split("[MASK]")[0]
         lead = " " if before.endswith(" ") else ""  # white space before the mask belongs to the word in it
         verbalizer = self.info.get("verbalizer")  # none: every token of the vocabulary is a label
@@ -32,6 +35,8 @@ class TemplateClassifier:
         whole, word = self.tokenizer("a").input_ids, self.ids("a")
         at = whole.index(word[0])
         self.before, self.after = whole[:at], whole[at + len(word) :]  # special tokens
+        if causal:  # the answer is the token that comes next, and no mask is needed
+            self.masks, self.after = 0, []
 
     def ids(self, text):
         return self.tokenizer(text, add_special_tokens=False).input_ids
@@ -62,14 +67,14 @@ class TemplateClassifier:
     def scores(self, fields):
         """The logarithm of how likely each label is, but for a constant: [labels]."""
         tokens = self.encode(fields)
-        ids = [token if isinstance(token, int) else self.tokenizer.mask_token_id for token in tokens]
+        ids = [token if isinstance(token, int) else self.tokenizer.mask_token_id or 0 for token in tokens]
         embeddings = self.model.get_base_model().get_input_embeddings()(torch.tensor([ids]))
         prompt = self.model.get_prompt(batch_size=1)[0]
         for i, token in enumerate(tokens):
             if str(token).startswith("[P"):
                 embeddings[0, i] = prompt[int(token[2:-1]) - 1]
         logits = self.model.get_base_model()(inputs_embeds=embeddings).logits[0]
-        masks = logits[[i for i, token in enumerate(tokens) if token == "[MASK]"]].log_softmax(-1)
+        masks = logits[[i for i, token in enumerate(tokens) if token == "[MASK]"] or [-1]].log_softmax(-1)
         if not self.words:
             return masks[0]
         mean = lambda values: sum(values) / len(values)

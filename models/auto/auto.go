@@ -240,6 +240,22 @@ func (b *Base) ownTask() (models.Task, error) {
 	}
 }
 
+// LanguageTask returns the task of the base as a language model, MASKED_LM or CAUSAL_LM: the
+// one that config.json names, or the architecture's.
+func (b *Base) LanguageTask() (models.Task, error) {
+	isLanguage := func(task models.Task) bool { return task == models.MaskedLM || task == models.CausalLM }
+	if task, err := b.ownTask(); err == nil && isLanguage(task) {
+		return task, nil
+	}
+	tasks := slices.Collect(maps.Values(b.architecture.Tasks))
+	for _, task := range []models.Task{models.MaskedLM, models.CausalLM} {
+		if slices.Contains(tasks, task) {
+			return task, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s is no language model", models.ErrUnsupportedTask, b.checkpoint.Config.ModelType)
+}
+
 // Load opens a model directory and puts the head of a task on it. Close the Base
 // when the model is not used any more.
 func Load(fsys fs.FS, opts *Options) (*models.Model, *Base, error) {
