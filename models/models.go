@@ -164,7 +164,10 @@ type Shape struct {
 	HeadDim      int // k
 	Vocab        int
 	MaxPositions int // 0: unbounded
-	TypeVocab    int // token types; 0: the model knows none
+	// Switch is the length behind which all rows of a sequence stand at other angles: a cache
+	// of a shorter one is of no use then; 0: none.
+	Switch    int
+	TypeVocab int // token types; 0: the model knows none
 	// DecoderLayers and DecoderHeads are of the decoder that stands beside the encoder whose
 	// sizes the others are; 0: there is one stack.
 	DecoderLayers, DecoderHeads int

@@ -16,6 +16,8 @@ type Rope struct {
 	by func(length int) kernel.RotationOptions
 	// fixed: by does not look at the length.
 	fixed bool
+	// Switch is the length behind which all rows of a sequence are turned otherwise; 0: none.
+	Switch int
 }
 
 // RopeSizes are what a model gives beside the parameters of its config.
@@ -232,7 +234,7 @@ func longRope(p *ropeParameters) Rope {
 		return kernel.RotationOptions{Frequencies: frequencies, Scale: float32(scale)}
 	}
 	short, long := divided("short_factor"), divided("long_factor")
-	return Rope{by: func(length int) kernel.RotationOptions {
+	return Rope{Switch: int(original), by: func(length int) kernel.RotationOptions {
 		if float64(length) > original {
 			return long
 		}

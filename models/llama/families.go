@@ -295,6 +295,9 @@ func (r *reader) ropeSizes() layer.RopeSizes {
 // turnAll gives all layers the same rotary embedding.
 func (r *reader) turnAll(sizes layer.RopeSizes) {
 	rope := layer.ReadRope(layer.RopeParameters(r.ConfigReader), sizes)
+	if rope != nil {
+		r.Switch = rope.Switch
+	}
 	for i := range r.layers {
 		r.layers[i].rope = rope
 	}
