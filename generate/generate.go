@@ -1,0 +1,358 @@
+// Package generate makes text with decoders and encoder-decoders: greedy, drawn, or by
+// beam search, many requests at a time, each with its own adapter and settings. Start at
+// [New], then [Generator.Run]. It works on token ids; package predict has text.
+//
+// The answers are transformers' where nothing is drawn. Drawn tokens have its
+// distribution, and depend on nothing but the request and its seed.
+package generate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/models"
+)
+
+var (
+	// ErrNoDecoder: the model cannot go on from what it has read.
+	ErrNoDecoder = errors.New("the model makes no text")
+	// ErrNotFinite: the scores of the next token hold NaN.
+	ErrNotFinite = errors.New("the scores of the next token hold NaN")
+	errNoToken   = errors.New("the settings leave no token to go on with")
+)
+
+// Finish is why an answer ended.
+type Finish string
+
+// The reasons, in the words of OpenAI's API.
+const (
+	FinishEOS    Finish = "stop"        // by a token of Config.EOS
+	FinishString Finish = "stop_string" // by one of Config.StopStrings
+	FinishLength Finish = "length"      // by Config.MaxNewTokens, or the model has no more positions
+)
+
+// Request asks for answers to one prompt.
+type Request struct {
+	// IDs are the prompt: what a decoder goes on from, or what an encoder reads.
+	IDs []int
+	// DecoderIDs are what the answer of an encoder-decoder is written behind; nil:
+	// Config.DecoderStart.
+	DecoderIDs []int
+	Adapter    *adapters.Frozen // over the generator's base; nil: the base alone
+	TaskID     int              // of an adapter of several tasks
+	Config
+	// OnToken is called with each token as it is made, of the answer with this number. A
+	// beam search calls it not: it makes its answers at the end.
+	OnToken func(answer, id int)
+}
+
+// Answer is one answer: its tokens without the prompt, with the token that ended it.
+type Answer struct {
+	IDs    []int
+	Score  float64 // of a beam search: by which answers are compared
+	Finish Finish
+}
+
+// Generator makes text with one base and any adapters over it. It is safe for concurrent
+// use.
+type Generator struct {
+	// Decode gives the text of tokens. It is needed for Config.StopStrings alone.
+	Decode func(ids []int) (string, error)
+	// MaxRows is how many answers are under way at once; 0: 64. Others wait for their turn.
+	MaxRows int
+
+	model   *models.Model
+	decoder models.Decoder
+	lock    sync.Mutex
+	begun   map[beginning]*models.Cache
+}
+
+// beginning is what all requests with one adapter begin with.
+type beginning struct {
+	adapter *adapters.Frozen
+	task    int
+}
+
+// New returns a generator over a model with a language model's head.
+func New(model *models.Model) (*Generator, error) {
+	decoder, ok := model.Backbone.(models.Decoder)
+	if !ok || model.Head == nil || model.Task != models.CausalLM && model.Task != models.Seq2SeqLM {
+		return nil, fmt.Errorf("%w: found %s for %s, want a model for %s or %s", ErrNoDecoder, model.Config.ModelType, model.Task, models.CausalLM, models.Seq2SeqLM)
+	}
+	return &Generator{model: model, decoder: decoder, begun: map[beginning]*models.Cache{}}, nil
+}
+
+// Run answers requests, each with Config.NumReturnSequences answers, the best first.
+func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, err error) {
+	defer models.Guard(&err)
+	searches := make([]search, len(requests))
+	var found []error
+	for i, r := range requests {
+		var err error
+		if searches[i], err = g.begin(r); err != nil {
+			found = append(found, fmt.Errorf("request %d: %w", i, err))
+		}
+	}
+	if err := errors.Join(found...); err != nil {
+		return nil, err
+	}
+	if err := g.loop(ctx, searches); err != nil {
+		return nil, err
+	}
+	answers := make([][]Answer, len(searches))
+	for i, s := range searches {
+		answers[i] = s.answers()
+	}
+	return answers, nil
+}
+
+// loop takes all searches token by token to their ends. A search begins when there is
+// room for its rows.
+func (g *Generator) loop(ctx context.Context, waiting []search) error {
+	pool := models.NewPool()
+	var open []search
+	for len(open)+len(waiting) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var rows []*row
+		var counts []int
+		for _, s := range open {
+			counts = append(counts, len(s.rows()))
+			rows = append(rows, s.rows()...)
+		}
+		for len(waiting) > 0 && (len(rows) == 0 || len(rows) < g.maxRows()) {
+			open, waiting = append(open, waiting[0]), waiting[1:]
+			first := open[len(open)-1].rows()
+			counts = append(counts, len(first))
+			rows = append(rows, first...)
+		}
+		scores, err := g.scores(rows, pool)
+		if err != nil {
+			return err
+		}
+		var still []search
+		for i, s := range open {
+			if err := s.advance(scores[:counts[i]]); err != nil {
+				return err
+			}
+			scores = scores[counts[i]:]
+			if len(s.rows()) > 0 {
+				still = append(still, s)
+			}
+		}
+		open = still
+		pool.Reset()
+	}
+	return nil
+}
+
+func (g *Generator) maxRows() int {
+	if g.MaxRows > 0 {
+		return g.MaxRows
+	}
+	return 64
+}
+
+// search is the way from a prompt to its answers.
+type search interface {
+	// rows are the answers under way; none: the search is over.
+	rows() []*row
+	// advance takes the scores of the next token of each row, which it may change.
+	advance(scores [][]float32) error
+	answers() []Answer
+}
+
+// row is a sequence whose first tokens are in a cache.
+type row struct {
+	ids    []int // what was given and what was made
+	source []int // what an encoder has yet to read
+	fed    int   // how many of the ids are in the cache
+	cache  *models.Cache
+	prompt *models.Prompt // of the adapter; nil: none
+	from   *row           // whose cache this one goes on from
+	taken  bool           // the cache went on to another row
+}
+
+// inherit takes over the cache of the row that this one goes on from, or a copy where
+// another has it already.
+func (r *row) inherit() {
+	from := r.from
+	r.fed, r.prompt, r.from, r.cache = from.fed, from.prompt, nil, from.cache
+	if from.taken {
+		r.cache = from.cache.Clone()
+	}
+	from.taken = true
+}
+
+// switches tells whether the row grows over the length at which its cache is of no use.
+// Source: transformers 5.23, modeling_phi3.py, prepare_inputs_for_generation.
+func (r *row) switches(at int) bool {
+	held := r.cache.Len()
+	return at > 0 && held > 0 && held <= at && held+len(r.ids)-r.fed > at
+}
+
+// sequence is what is new of the row, whose last token's scores are wanted.
+func (r *row) sequence(task models.Task) models.Sequence {
+	next := r.ids[r.fed:]
+	s := models.Sequence{IDs: next, Prompt: r.prompt, Reads: []int{len(next) - 1}}
+	if task == models.Seq2SeqLM {
+		s.IDs = r.source
+	}
+	return s
+}
+
+// request is what the searches have in common.
+type request struct {
+	Request
+	start int // where the answer begins in the ids of a row
+	text  func(ids []int) (string, error)
+}
+
+// random returns what decides the tokens of one answer.
+func (r *request) random(answer int) *rand.Rand {
+	return rand.New(rand.NewPCG(r.Seed, uint64(answer)))
+}
+
+// finish tells why an answer ends with its last token, "" if it goes on.
+func (r *request) finish(ids []int) Finish {
+	made := ids[r.start:]
+	switch {
+	case slices.Contains(r.EOS, made[len(made)-1]):
+		return FinishEOS
+	case r.stops(made):
+		return FinishString
+	case len(made) >= r.MaxNewTokens:
+		return FinishLength
+	}
+	return ""
+}
+
+// stops tells whether the text of an answer holds a stop string. The answer is looked at
+// with each token, so that only its end can.
+func (r *request) stops(made []int) bool {
+	if len(r.StopStrings) == 0 {
+		return false
+	}
+	text, err := r.text(made)
+	return err == nil && slices.ContainsFunc(r.StopStrings, func(stop string) bool { return strings.Contains(text, stop) })
+}
+
+// begin checks a request and makes its search.
+func (g *Generator) begin(r Request) (search, error) {
+	if err := errors.Join(r.Check(), g.check(r)); err != nil {
+		return nil, err
+	}
+	first := &row{ids: r.IDs}
+	if g.model.Task == models.Seq2SeqLM {
+		first.ids, first.source = r.DecoderIDs, r.IDs
+		if first.ids == nil {
+			first.ids = []int{r.DecoderStart}
+		}
+	}
+	var err error
+	if first.cache, first.prompt, err = g.beginning(r); err != nil {
+		return nil, err
+	}
+	if positions := g.decoder.Shape().MaxPositions; positions > 0 {
+		held := first.cache.Len() + len(first.ids)
+		if held > positions {
+			return nil, fmt.Errorf("%w: %d tokens and virtual tokens, the model has %d positions", models.ErrTooLong, held, positions)
+		}
+		r.MaxNewTokens = min(r.MaxNewTokens, positions-held+1)
+	}
+	q := &request{Request: r, start: len(first.ids), text: g.Decode}
+	if r.NumBeams > 1 {
+		return newBeamSearch(q, first), nil
+	}
+	return newDraws(q, first), nil
+}
+
+// beginning returns the cache that a request goes on from, and its adapter's prompt. What
+// an adapter puts before all sequences of a decoder is computed once.
+func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) {
+	if r.Adapter == nil {
+		return models.NewCache(g.decoder.Shape()), nil, nil
+	}
+	prompt := r.Adapter.Prompt(r.TaskID)
+	if prompt == nil {
+		return nil, nil, fmt.Errorf("%w: found %d", adapters.ErrTaskID, r.TaskID)
+	}
+	if r.Adapter.Config.TaskType == "" && len(prompt.Deltas) == 0 {
+		prompt = &models.Prompt{} // without a task PEFT's model uses none
+	}
+	if g.model.Task == models.Seq2SeqLM {
+		return models.NewCache(g.decoder.Shape()), prompt, nil
+	}
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	key := beginning{r.Adapter, r.TaskID}
+	if g.begun[key] == nil {
+		var err error
+		if g.begun[key], err = models.Begin(g.decoder, prompt); err != nil {
+			return nil, nil, err
+		}
+	}
+	return g.begun[key].Clone(), prompt, nil
+}
+
+// check reports what is wrong with a request's tokens.
+func (g *Generator) check(r Request) error {
+	var found []error
+	ids := slices.Concat(r.IDs, r.DecoderIDs, r.EOS)
+	for _, id := range []int{r.ForcedBOS, r.ForcedEOS, r.DecoderStart} {
+		if id != None {
+			ids = append(ids, id)
+		}
+	}
+	if len(r.IDs) == 0 {
+		found = append(found, fmt.Errorf("%w: found no token, want at least 1", models.ErrTokenID))
+	}
+	if g.model.Task == models.Seq2SeqLM && len(r.DecoderIDs) == 0 && r.DecoderStart == None {
+		found = append(found, fmt.Errorf("%w: decoder_start_token_id is not known, want the token that answers begin with", ErrConfig))
+	}
+	if len(r.StopStrings) > 0 && g.Decode == nil {
+		found = append(found, fmt.Errorf("%w: stop_strings need a tokenizer", ErrConfig))
+	}
+	if r.Adapter != nil && r.Adapter.Base.Backbone != g.model.Backbone {
+		found = append(found, fmt.Errorf("%w: the adapter is over another base", models.ErrPrompt))
+	}
+	return errors.Join(append(found, g.decoder.Shape().CheckIDs(ids))...)
+}
+
+// scores runs what is new of the rows and returns the scores of the token after each.
+func (g *Generator) scores(rows []*row, pool *models.Pool) ([][]float32, error) {
+	batch := models.Batch{Sequences: make([]models.Sequence, len(rows)), Pool: pool}
+	caches := make([]*models.Cache, len(rows))
+	for i, r := range rows {
+		if r.switches(g.decoder.Shape().Switch) {
+			r.cache, r.fed = models.NewCache(g.decoder.Shape()), 0
+		}
+		batch.Sequences[i], caches[i] = r.sequence(g.model.Task), r.cache
+	}
+	out, err := g.decoder.Step(batch, caches)
+	if err != nil {
+		return nil, err
+	}
+	logits, err := g.model.Head.Forward(out, nil)
+	if err != nil {
+		return nil, err
+	}
+	values, vocab := models.Values(logits), logits.Shape()[1]
+	scores := make([][]float32, len(rows))
+	for i, r := range rows {
+		r.fed, r.source = len(r.ids), nil
+		scores[i] = values[i*vocab:][:vocab:vocab]
+		if slices.ContainsFunc(scores[i], func(x float32) bool { return math.IsNaN(float64(x)) }) {
+			return nil, ErrNotFinite
+		}
+	}
+	return scores, nil
+}
