@@ -62,10 +62,7 @@ func TestLiveDecoder(t *testing.T) {
 }
 
 func decoderCase(t *testing.T, o *oracle, c taskCase, arch, set string, whole bool) {
-	base := liveBase{dir: t.TempDir(), vocab: 40, hidden: 24, decoder: true}
-	sizes := strings.Fields("--layers 2 --hidden 24 --heads 4 --intermediate 40 --vocab 40 --max-positions 40")
-	more := []string{"--task", string(c.task), "--arch", arch, "--set", set, "--num-labels", strconv.Itoa(max(c.labels, 1))}
-	o.call(t, append(append([]string{"make-base", base.dir}, sizes...), more...)...)
+	base := tinyDecoder(t, o, c.task, arch, set, "--num-labels", strconv.Itoa(max(c.labels, 1)))
 	c.steps = c.steps && whole
 	cell := cell{oracle: o, taskCase: c, base: base, folder: t.TempDir()}
 	examples := drawExamples(c, base, seeded(5), 9, 2, 14)
@@ -79,6 +76,16 @@ func decoderCase(t *testing.T, o *oracle, c taskCase, arch, set string, whole bo
 			t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, v) })
 		}
 	}
+}
+
+// tinyDecoder makes a base.
+func tinyDecoder(t *testing.T, o *oracle, task models.Task, arch, set string, more ...string) liveBase {
+	t.Helper()
+	base := liveBase{dir: t.TempDir(), vocab: 40, hidden: 24, decoder: true}
+	arguments := strings.Fields("--layers 2 --hidden 24 --heads 4 --intermediate 40 --vocab 40 --max-positions 40 --set")
+	arguments = append(arguments, set, "--task", string(task), "--arch", arch)
+	o.call(t, append(append([]string{"make-base", base.dir}, arguments...), more...)...)
+	return base
 }
 
 // baseAnswers asks transformers of the base.

@@ -8,7 +8,7 @@ import warnings
 
 import transformers
 
-from . import adapters, bases, benching, encoders, forwards, goldens, initstats, models, selftest, seq2seq, stepping, templates, training
+from . import adapters, bases, benching, encoders, forwards, generations, goldens, initstats, models, selftest, seq2seq, stepping, templates, training
 
 METHODS = list(adapters.METHODS)
 
@@ -30,7 +30,7 @@ def call(*argv):
 def parser():
     top = argparse.ArgumentParser(prog="oracle.py", description="Hugging Face transformers and PEFT as gopeft's witness.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_make_base, add_make_adapter, add_forward, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_seq2seq_goldens, add_batch, add_selftest):
+    for add in (add_make_base, add_make_adapter, add_forward, add_generate, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_seq2seq_goldens, add_batch, add_selftest):
         add(commands)
     return top
 
@@ -94,6 +94,18 @@ def add_forward(commands):
     command.add_argument("--dtype", choices=models.DTYPES, default="float32")
     command.add_argument("--autocast", action="store_true", help="compute under torch.autocast in bfloat16")
     command.add_argument("--keep-errors", action="store_true", help='a sequence that the model refuses gives {"error": text}')
+
+
+def add_generate(commands):
+    command = new(commands, "generate", generations.generate, "what generate answers to each prompt of a JSONL file")
+    command.description, command.formatter_class = generations.__doc__, argparse.RawDescriptionHelpFormatter
+    add_model(command)
+    command.add_argument("--adapter", metavar="DIR")
+    command.add_argument("--allow-warnings", action="store_true", help="a warning of PEFT while loading is not an error")
+    command.add_argument("--input", required=True, metavar="FILE")
+    command.add_argument("--output", required=True, metavar="FILE")
+    command.add_argument("--dtype", choices=models.DTYPES, default="float32")
+    command.set_defaults(problem_type=None)
 
 
 def add_template(commands):

@@ -14,7 +14,8 @@
     DIR/CASE/METHOD/forward.jsonl    the outputs with the adapter
     DIR/CASE/METHOD/steps.safetensors    ten AdamW steps: weight decay 0.01, linear schedule with two steps of warm-up, clip 1
 
-    DIR/decoder-NAME/                base, input.jsonl and forward.jsonl, for CAUSAL_LM, of a decoder of each model_type
+    DIR/decoder-NAME/                base, input.jsonl and forward.jsonl, for CAUSAL_LM, of a decoder of each model_type, and
+                                     what generate answers to prompts.jsonl: generated.jsonl
 
 MASKED_LM has no adapters. null has no batches and no steps: there the prompt is not used, so nothing trains it.
 """
@@ -84,6 +85,20 @@ def make_case(call, folder, case, seed):
         move_card(folder / method / "adapter" / "README.md", folder.parent / ("README-lora.md" if method == "lora" else "README.md"))
 
 
+# Ways to choose tokens without chance, by end tokens that come soon.
+GENERATION = [
+    {"max_new_tokens": 9, "eos_token_id": 39},
+    {"max_new_tokens": 12, "eos_token_id": [3, 8, 11, 17, 20]},
+    {"max_new_tokens": 6, "eos_token_id": [3, 8, 11, 17, 20, 21, 22], "min_new_tokens": 5},
+    {"max_new_tokens": 14, "eos_token_id": 39, "repetition_penalty": 1.4, "no_repeat_ngram_size": 2},
+    {"max_new_tokens": 8, "eos_token_id": 39, "num_beams": 3, "num_return_sequences": 2},
+    {"max_new_tokens": 8, "eos_token_id": [3, 8, 11], "num_beams": 4, "num_return_sequences": 4, "length_penalty": 0.3},
+    {"max_new_tokens": 8, "eos_token_id": [3, 8, 11, 17], "num_beams": 3, "num_return_sequences": 3, "early_stopping": True},
+    {"max_new_tokens": 10, "eos_token_id": [3, 8, 11, 17], "num_beams": 2, "early_stopping": "never", "length_penalty": 2.0},
+    {"max_new_tokens": 8, "eos_token_id": [3, 8], "num_beams": 3, "length_penalty": -1.0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+]
+
+
 def make_decoder(call, folder, name, seed):
     """A decoder alone; its adapters are compared live."""
     base, model = str(folder / "base"), ["--task", "CAUSAL_LM"]
@@ -92,6 +107,9 @@ def make_decoder(call, folder, name, seed):
     lines = [[rng.randrange(VOCABULARY) for _ in range(length)] for length in (7, 2, 12)]
     models.write_jsonl(folder / "input.jsonl", [{"input_ids": ids, "labels": ids} for ids in lines])
     call("forward", "--base", base, *model, "--input", str(folder / "input.jsonl"), "--output", str(folder / "forward.jsonl"))
+    prompts = [{"input_ids": rng.choices(range(VOCABULARY), k=2 + number % 5), **settings} for number, settings in enumerate(GENERATION)]
+    models.write_jsonl(folder / "prompts.jsonl", prompts)
+    call("generate", "--base", base, *model, "--input", str(folder / "prompts.jsonl"), "--output", str(folder / "generated.jsonl"))
 
 
 def methods_of(case):
