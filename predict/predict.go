@@ -1,7 +1,7 @@
 // Package predict answers with adapters: one frozen base model, loaded once, and
 // any number of adapters over it. Start at [OpenBase], then [Base.Adapter], then
 // the method of the adapter's task: [Predictor.Classify], [Predictor.Tag],
-// [Predictor.Answer]. It never trains and never writes.
+// [Predictor.Answer], or [Base.Generate]. It never trains and never writes.
 //
 // A Base and its Predictors are safe for concurrent use.
 package predict
@@ -20,6 +20,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/generate"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
@@ -44,6 +45,9 @@ type Base struct {
 	pools        sync.Pool // of *models.Pool, one for each answer that is computed
 	tokenizer    *tokenize.Tokenizer
 	tokenizerErr error // why there is none: a base without a tokenizer still runs on token ids
+	files        fs.FS
+	generators   map[models.Task]*generate.Generator
+	lock         sync.Mutex // of generators
 }
 
 // OpenBase loads a model directory. Close the Base when nothing uses it any more.
@@ -55,7 +59,7 @@ func OpenBase(fsys fs.FS, opts *Options) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Base{model: model}
+	b := &Base{model: model, files: fsys, generators: map[models.Task]*generate.Generator{}}
 	b.pools.New = func() any { return models.NewPool() }
 	b.tokenizer, b.tokenizerErr = LoadTokenizer(fsys)
 	return b, nil
@@ -92,6 +96,7 @@ type Predictor struct {
 	OtherBase bool
 
 	base     *Base
+	adapter  *adapters.Frozen  // nil: the base alone
 	template *template.Encoder // nil: texts are read as they are
 	forward  func(models.Batch) (mat.Tensor, models.Output, error)
 }
@@ -124,6 +129,7 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 		return nil, err
 	}
 	p := b.predictor(model, frozen.Forward)
+	p.adapter = frozen
 	if p.OtherBase, err = IsOtherBase(frozen.Info, model.Backbone); err != nil {
 		return nil, err
 	}

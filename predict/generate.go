@@ -1,0 +1,123 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gopeft/gopeft/generate"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/tokenize"
+)
+
+// Prompt asks an adapter, or a base alone, to go on from a text, or to answer it.
+type Prompt struct {
+	Predictor *Predictor // of CAUSAL_LM or SEQ_2_SEQ_LM
+	Text      string
+	// NoSpecialTokens: the text has all special tokens in it, as what a chat template made.
+	NoSpecialTokens bool
+	generate.Config
+	// OnText is called with each piece of the text of an answer as it is made, in whole
+	// characters; nil: nobody wants them. A beam search makes its answers at the end.
+	OnText func(answer int, text string)
+}
+
+// Generation is one answer to a Prompt.
+type Generation struct {
+	Text   string          `json:"text"` // without special tokens and without the stop string that ended it
+	Tokens int             `json:"tokens"`
+	Score  float64         `json:"score,omitempty"` // of a beam search
+	Finish generate.Finish `json:"finish_reason"`
+}
+
+// GenerationConfig returns the base's own settings, see [generate.ReadConfig].
+func (b *Base) GenerationConfig() (generate.Config, error) {
+	return generate.ReadConfig(b.files, b.model.Config())
+}
+
+// Generate answers prompts of one task, whatever their adapters, together: each with
+// Config.NumReturnSequences answers, the best first.
+func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, error) {
+	if len(prompts) == 0 {
+		return nil, nil
+	}
+	if b.tokenizerErr != nil {
+		return nil, b.tokenizerErr
+	}
+	g, err := b.generator(prompts[0].Predictor.Task)
+	if err != nil {
+		return nil, err
+	}
+	requests := make([]generate.Request, len(prompts))
+	streams := make([]*textStream, len(prompts))
+	for i, p := range prompts {
+		if err := p.Predictor.want(prompts[0].Predictor.Task); err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+		if requests[i], err = b.request(p); err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+		streams[i] = newTextStream(b.tokenizer, p)
+		requests[i].OnToken = streams[i].add
+	}
+	answers, err := g.Run(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	generations := make([][]Generation, len(prompts))
+	for i, list := range answers {
+		for number, a := range list {
+			made, err := b.generation(a, prompts[i].StopStrings)
+			if err != nil {
+				return nil, fmt.Errorf("input %d: %w", i, err)
+			}
+			streams[i].end(number, made.Text)
+			generations[i] = append(generations[i], made)
+		}
+	}
+	return generations, nil
+}
+
+func (b *Base) request(p Prompt) (generate.Request, error) {
+	encoding, err := b.tokenizer.Encode(p.Text, &tokenize.Options{NoSpecialTokens: p.NoSpecialTokens})
+	return generate.Request{IDs: encoding.IDs, Adapter: p.Predictor.adapter, TaskID: p.Predictor.TaskID, Config: p.Config}, err
+}
+
+func (b *Base) generation(a generate.Answer, stops []string) (Generation, error) {
+	text, err := b.tokenizer.Decode(a.IDs, true)
+	if a.Finish == generate.FinishString {
+		text = beforeStop(text, stops)
+	}
+	return Generation{Text: text, Tokens: len(a.IDs), Score: a.Score, Finish: a.Finish}, err
+}
+
+// beforeStop cuts a text before the first stop string in it.
+func beforeStop(text string, stops []string) string {
+	end := len(text)
+	for _, stop := range stops {
+		if at := strings.Index(text, stop); at >= 0 {
+			end = min(end, at)
+		}
+	}
+	return text[:end]
+}
+
+// generator returns the generator of a task, which all prompts share.
+func (b *Base) generator(task models.Task) (*generate.Generator, error) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if g := b.generators[task]; g != nil {
+		return g, nil
+	}
+	model, err := b.model.Model(models.HeadSpec{Task: task})
+	if err != nil {
+		return nil, err
+	}
+	g, err := generate.New(model)
+	if err != nil {
+		return nil, err
+	}
+	g.Decode = func(ids []int) (string, error) { return b.tokenizer.Decode(ids, true) }
+	b.generators[task] = g
+	return g, nil
+}
