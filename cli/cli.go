@@ -140,6 +140,7 @@ func commands() []*cli.Command {
 		trainCommand(),
 		compareCommand(),
 		predictCommand(),
+		generateCommand(),
 		evalCommand(),
 		inspectCommand(),
 		validateCommand(),

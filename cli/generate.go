@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/generate"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/predict"
+)
+
+func generateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "generate",
+		Usage:     "go on from a text, or answer it, with an adapter or a base alone",
+		ArgsUsage: "[TEXT]",
+		Description: `Goes on from TEXT, from each line of --input, from each object {"text": ...} of it with --jsonl or, where there is neither, from
+each line of standard input. Of one text the answer is written as it is made. --interactive asks for texts.
+
+Settings that are not given are those of the base's generation_config.json, else transformers' own: the likeliest token each time.
+
+Example:
+   gopeft generate --base SmolLM2-135M --adapter my-adapter --do-sample --temperature 0.7 "Once upon a time"`,
+		Flags: append([]cli.Flag{
+			baseFlag(),
+			dtypeFlag(),
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory", DefaultText: "none"},
+			&cli.StringFlag{Name: "task-type", Usage: "without --adapter: CAUSAL_LM or SEQ_2_SEQ_LM", DefaultText: "the base's own"},
+			&cli.IntFlag{Name: "task-id", Usage: "of an adapter of several tasks: the one of the texts, from 0"},
+			&cli.StringFlag{Name: "input", Usage: "a file of texts, one a line; -: standard input"},
+			&cli.BoolFlag{Name: "jsonl", Usage: `read {"text": ...} a line`},
+			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "ask for texts, until the input ends"},
+			&cli.BoolFlag{Name: "no-special-tokens", Usage: "add none to the texts"},
+			jsonFlag("print one JSON object a line"),
+		}, generationFlags()...),
+		Action: runGenerate,
+	}
+}
+
+// generationFlags have the names that transformers' GenerationConfig gives them.
+func generationFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "max-new-tokens", DefaultText: fmt.Sprint(generate.Default().MaxNewTokens)},
+		&cli.IntFlag{Name: "min-new-tokens", DefaultText: "0"},
+		&cli.BoolFlag{Name: "do-sample", Usage: "draw the tokens by their probabilities"},
+		&cli.Float64Flag{Name: "temperature", Usage: "of --do-sample", DefaultText: "1"},
+		&cli.IntFlag{Name: "top-k", Usage: "of --do-sample: only the likeliest; 0: all", DefaultText: "50"},
+		&cli.Float64Flag{Name: "top-p", Usage: "of --do-sample: only the likeliest that have this probability together", DefaultText: "1"},
+		&cli.Float64Flag{Name: "min-p", Usage: "of --do-sample: only those with this share of the likeliest's probability", DefaultText: "0"},
+		&cli.Float64Flag{Name: "typical-p", Usage: "of --do-sample: only the most typical that have this probability together", DefaultText: "1"},
+		&cli.Uint64Flag{Name: "seed", Usage: "of --do-sample", Value: 42},
+		&cli.Float64Flag{Name: "repetition-penalty", Usage: "of tokens that the text or the answer has", DefaultText: "1"},
+		&cli.Float64Flag{Name: "frequency-penalty", Usage: "for each time that the answer has a token", DefaultText: "0"},
+		&cli.Float64Flag{Name: "presence-penalty", Usage: "of tokens that the answer has", DefaultText: "0"},
+		&cli.IntFlag{Name: "no-repeat-ngram-size", Usage: "no so many tokens in a row twice", DefaultText: "0"},
+		&cli.IntFlag{Name: "num-beams", Usage: "answers followed at once, for the likeliest", DefaultText: "1"},
+		&cli.Float64Flag{Name: "length-penalty", Usage: "of --num-beams: more than 0 favours long answers", DefaultText: "1"},
+		&cli.StringFlag{Name: "early-stopping", Usage: "of --num-beams: true, false or never", DefaultText: "false"},
+		&cli.IntFlag{Name: "num-return-sequences", Usage: "answers to each text", DefaultText: "1"},
+		&cli.StringSliceFlag{Name: "stop-strings", Usage: "end an answer before this text"},
+	}
+}
+
+// generationConfig is the base's own, with what the command line says.
+func generationConfig(c *cli.Context, base *predict.Base) (generate.Config, error) {
+	config, err := base.GenerationConfig()
+	if err != nil {
+		return config, err
+	}
+	integer := func(name string, into *int) {
+		if c.IsSet(name) {
+			*into = c.Int(name)
+		}
+	}
+	number := func(name string, into *float64) {
+		if c.IsSet(name) {
+			*into = c.Float64(name)
+		}
+	}
+	integer("max-new-tokens", &config.MaxNewTokens)
+	integer("min-new-tokens", &config.MinNewTokens)
+	integer("top-k", &config.TopK)
+	integer("no-repeat-ngram-size", &config.NoRepeatNGramSize)
+	integer("num-beams", &config.NumBeams)
+	integer("num-return-sequences", &config.NumReturnSequences)
+	number("temperature", &config.Temperature)
+	number("top-p", &config.TopP)
+	number("min-p", &config.MinP)
+	number("typical-p", &config.TypicalP)
+	number("repetition-penalty", &config.RepetitionPenalty)
+	number("frequency-penalty", &config.FrequencyPenalty)
+	number("presence-penalty", &config.PresencePenalty)
+	number("length-penalty", &config.LengthPenalty)
+	if c.IsSet("do-sample") {
+		config.DoSample = c.Bool("do-sample")
+	}
+	if c.IsSet("early-stopping") {
+		config.EarlyStopping = generate.EarlyStopping(c.String("early-stopping"))
+	}
+	config.Seed, config.StopStrings = c.Uint64("seed"), c.StringSlice("stop-strings")
+	if err := config.Check(); err != nil {
+		return config, &usageError{err}
+	}
+	return config, nil
+}
+
+func runGenerate(c *cli.Context) error {
+	if err := checkSources(c); err != nil {
+		return err
+	}
+	base, err := openBase(c, baseName(c))
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	g := &generation{c: c, base: base}
+	if g.config, err = generationConfig(c, base); err != nil {
+		return err
+	}
+	if g.predictor, err = generator(c, base); err != nil {
+		return err
+	}
+	g.predictor.TaskID = c.Int("task-id")
+	switch {
+	case c.Bool("interactive"):
+		return g.interact()
+	case c.NArg() == 1:
+		return g.one(c.Args().First())
+	}
+	return g.all()
+}
+
+// checkSources wants the texts from one place.
+func checkSources(c *cli.Context) error {
+	sources := c.NArg()
+	for _, name := range []string{"input", "interactive"} {
+		if c.IsSet(name) {
+			sources++
+		}
+	}
+	if sources > 1 {
+		return usagef("generate: want one of TEXT, --input and --interactive")
+	}
+	return nil
+}
+
+// generator loads the adapter or, without one, takes the base alone.
+func generator(c *cli.Context, base *predict.Base) (*predict.Predictor, error) {
+	dir := c.String("adapter")
+	if dir == "" {
+		return base.Alone(models.Task(enum(c.String("task-type"))))
+	}
+	if c.IsSet("task-type") {
+		return nil, usagef("--task-type: the adapter of --adapter has its own, want one of the two options")
+	}
+	files, err := openDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	predictor, err := base.Adapter(files)
+	if err == nil && predictor.OtherBase {
+		warnOtherBase(c, dir)
+	}
+	return predictor, err
+}
+
+// generation makes texts and prints them.
+type generation struct {
+	c         *cli.Context
+	base      *predict.Base
+	predictor *predict.Predictor
+	config    generate.Config
+}
+
+func (g *generation) prompt(text string) predict.Prompt {
+	return predict.Prompt{Predictor: g.predictor, Text: text, NoSpecialTokens: g.c.Bool("no-special-tokens"), Config: g.config}
+}
+
+// one answers one text, as the answer is made where it is one.
+func (g *generation) one(text string) error {
+	p := g.prompt(text)
+	streams := !g.c.Bool("json") && g.config.NumReturnSequences == 1
+	if streams {
+		p.OnText = func(_ int, piece string) { fmt.Fprint(g.c.App.Writer, piece) }
+	}
+	answers, err := g.base.Generate(g.c.Context, []predict.Prompt{p})
+	switch {
+	case streams:
+		fmt.Fprintln(g.c.App.Writer)
+		return err
+	case err != nil:
+		return err
+	}
+	return g.print(text, answers[0])
+}
+
+// all answers the lines of the input together.
+func (g *generation) all() error {
+	var prompts []predict.Prompt
+	err := eachInputLine(g.c, g.c.String("input"), g.c.Bool("jsonl"), func(line []byte) error {
+		text, err := generateInput(line, g.c.Bool("jsonl"))
+		prompts = append(prompts, g.prompt(text))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	answers, err := g.base.Generate(g.c.Context, prompts)
+	for i, list := range answers {
+		if err := g.print(prompts[i].Text, list); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func generateInput(line []byte, isJSON bool) (string, error) {
+	if !isJSON {
+		return string(line), nil
+	}
+	const want = `{"text": ...}`
+	var input struct {
+		Text *string `json:"text"`
+	}
+	if err := parseJSON(line, &input, want); err != nil {
+		return "", err
+	}
+	if input.Text == nil {
+		return "", errors.New(`field "text": missing`)
+	}
+	return *input.Text, nil
+}
+
+// print prints the answers to one text, one a line: line breaks in them are written \n.
+func (g *generation) print(text string, answers []predict.Generation) error {
+	for _, answer := range answers {
+		if g.c.Bool("json") {
+			line := struct {
+				Prompt string `json:"prompt"`
+				predict.Generation
+			}{text, answer}
+			if err := printJSON(g.c.App.Writer, line); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintln(g.c.App.Writer, strings.ReplaceAll(answer.Text, "\n", `\n`))
+	}
+	return nil
+}
+
+// interact answers texts as they are typed.
+func (g *generation) interact() error {
+	lines := bufio.NewScanner(interruptible{g.c.Context, g.c.App.Reader})
+	lines.Buffer(nil, maxLine)
+	for {
+		fmt.Fprint(g.c.App.ErrWriter, "> ")
+		if !lines.Scan() {
+			fmt.Fprintln(g.c.App.ErrWriter)
+			return lines.Err()
+		}
+		if text := lines.Text(); text != "" {
+			if err := g.one(text); err != nil {
+				return err
+			}
+		}
+	}
+}
