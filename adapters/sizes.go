@@ -47,8 +47,11 @@ func submodules(task hfio.TaskType) int {
 	return 1
 }
 
-// grouped tells whether several heads share keys and values.
-func grouped(base models.Shape) bool { return base.KVHeads > 0 && base.KVHeads != base.Heads }
+// grouped tells whether the keys of a layer are not as wide as the model: several heads share
+// them, or heads have a size of their own.
+func grouped(base models.Shape) bool {
+	return base.KVHeads > 0 && (base.KVHeads != base.Heads || base.HeadDim > 0 && base.KVHeads*base.HeadDim != base.Hidden)
+}
 
 // inputWidth is the width of a word embedding.
 func inputWidth(base models.Shape) int {

@@ -31,6 +31,8 @@ func TestSizesEqualPEFT(t *testing.T) {
 	llama := models.Shape{Layers: 2, Hidden: 32, Embedding: 32, Heads: 4, KVHeads: 2, HeadDim: 8, Vocab: 9}
 	wideHeads := llama
 	wideHeads.HeadDim = 16
+	ungrouped := wideHeads
+	ungrouped.KVHeads = 4
 	bert := models.Shape{Layers: 3, Hidden: 32, Embedding: 32, Heads: 4, KVHeads: 4, HeadDim: 8, Vocab: 9}
 	electra := bert
 	electra.Embedding = 16
@@ -49,6 +51,7 @@ func TestSizesEqualPEFT(t *testing.T) {
 		{"llama prefix", "prefix", llama, 16, 2, 16, []int{5, 64}, 0},
 		{"llama prefix, given size replaced", "prefix", llama, 16, 2, 16, []int{5, 64}, 32},
 		{"llama prefix, head size of its own", "prefix", wideHeads, 32, 2, 32, []int{5, 128}, 0},
+		{"llama prefix, head size of its own, no groups", "prefix", ungrouped, 64, 4, 64, []int{5, 256}, 0},
 		{"bert prefix", "prefix-projection", bert, 32, 4, 32, []int{5, 192}, 0},
 		{"electra prefix", "prefix", electra, 32, 4, 32, []int{5, 192}, 0},
 		{"electra prompt, where PEFT fails", "prompt", electra, 16, 4, 16, []int{5, 16}, 0},
