@@ -28,7 +28,8 @@ type Labels struct {
 //
 // As in PEFT nothing is shifted for virtual tokens: the labels of tokens are one a
 // row, those of virtual tokens included, and spans count the virtual tokens' rows. The
-// class of a row of CAUSAL_LM is the token that follows: [NextTokens] makes them of labels.
+// class of a row of CAUSAL_LM is the token that follows: [NextTokens] makes them of labels,
+// for outputs of the rows that count alone, and [ShiftLabels] for whole outputs.
 func Loss(task Task, problemType string, logits mat.Tensor, out Output, labels Labels) (_ mat.Tensor, err error) {
 	defer Guard(&err)
 	if logits == nil {
@@ -61,6 +62,18 @@ func NextTokens(labels []int, s Sequence) (reads, classes []int) {
 		}
 	}
 	return reads, classes
+}
+
+// ShiftLabels returns the classes of all rows of an output, for Labels.Tokens, from the labels
+// of the tokens: each row has that of the token after it, and none if there is no such token.
+func ShiftLabels(out Output, labels [][]int) [][]int {
+	all := make([][]int, len(labels))
+	for i, own := range labels {
+		classes := slices.Repeat([]int{Ignored}, out.Spans[i].Prompt)
+		classes = append(append(classes, own...), Ignored)
+		all[i] = classes[1:]
+	}
+	return all
 }
 
 // sequenceLoss goes by the problem type; where there is none, one score is a

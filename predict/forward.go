@@ -16,8 +16,8 @@ type TokenInput struct {
 	TaskIDs         *int  `json:"task_ids"` // of an adapter of several tasks; default: Predictor.TaskID
 	DecoderInputIDs []int `json:"decoder_input_ids"`
 	// Labels is a class, the values of a regression or of several labels, a class for
-	// every row, or the first and the last row of an answer, which StartPositions and
-	// EndPositions give as well.
+	// every row (of a causal language model, for every token), or the first and the last row
+	// of an answer, which StartPositions and EndPositions give as well.
 	Labels         json.RawMessage `json:"labels"`
 	StartPositions *int            `json:"start_positions"`
 	EndPositions   *int            `json:"end_positions"`
@@ -34,7 +34,7 @@ type ModelOutput struct {
 }
 
 // Forward runs one sequence in evaluation. As in PEFT, labels and positions are not
-// shifted for virtual tokens.
+// shifted for virtual tokens, but for those of a causal language model.
 func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if in.InputIDs == nil {
 		return nil, errors.New(`field "input_ids": missing`)
@@ -69,6 +69,9 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	labels, ok, err := in.labels(p.Task, p.ProblemType, len(rows[0]))
 	if err != nil || !ok {
 		return output, err
+	}
+	if p.Task == models.CausalLM {
+		labels.Tokens = models.ShiftLabels(out, labels.Tokens)
 	}
 	loss, err := models.Loss(p.Task, p.ProblemType, logits, out, labels)
 	if err != nil {
