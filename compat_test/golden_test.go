@@ -233,8 +233,52 @@ func TestGoldenDecoders(t *testing.T) {
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{}, 0)
-			compareForward(t, c.ask(base.Forward), readLines[example](t, filepath.Join(folder, "input.jsonl")),
-				readAnswers(t, filepath.Join(folder, "forward.jsonl")))
+			examples, want := readLines[example](t, filepath.Join(folder, "input.jsonl")), readAnswers(t, filepath.Join(folder, "forward.jsonl"))
+			compareForward(t, c.ask(base.Forward), examples, want)
+			compareReads(t, base, examples, want)
+			compareLoss(t, filepath.Join(folder, "base"), examples, want)
 		})
+	}
+}
+
+// compareReads wants the loss of the rows that predict a label alone, of all sequences together.
+func compareReads(t *testing.T, base *models.Model, examples []example, want []answer) {
+	t.Helper()
+	batch, labels := models.Batch{Sequences: tuned{task: base.Task}.sequences(examples...)}, models.Labels{}
+	sum, count := 0.0, 0.0
+	for i, e := range examples {
+		reads, classes := models.NextTokens(decode[[]int](t, e.Labels), batch.Sequences[i])
+		batch.Sequences[i].Reads, labels.Tokens = reads, append(labels.Tokens, classes)
+		sum, count = sum+want[i]["loss"][0]*float64(len(classes)), count+float64(len(classes))
+	}
+	logits, out, err := base.Forward(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss, err := models.Loss(base.Task, "", logits, out, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeTo(t, "the loss of the rows that are read", models.Values(loss), []float64{sum / count}, outputRTol, outputATol)
+}
+
+// compareLoss asks the command forward's way.
+func compareLoss(t *testing.T, dir string, examples []example, want []answer) {
+	t.Helper()
+	base, err := predict.OpenBase(hfio.Dir(dir), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	alone, err := base.Alone("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range examples {
+		out, err := alone.Forward(predict.TokenInput{InputIDs: e.IDs, Labels: e.Labels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeTo(t, "the loss", []float32{*out.Loss}, want[i]["loss"], outputRTol, outputATol)
 	}
 }

@@ -172,7 +172,7 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer, ro
 			wanted := labels(t, m, e)
 			switch m.task {
 			case models.CausalLM:
-				wanted.Tokens = nextTokens(out, wanted.Tokens)
+				wanted.Tokens = models.ShiftLabels(out, wanted.Tokens)
 			case models.Seq2SeqLM:
 				wanted.Tokens = withVirtual(out, wanted.Tokens)
 			}
@@ -300,15 +300,6 @@ func labels(t testing.TB, m tuned, examples ...example) models.Labels {
 		}
 	}
 	return l
-}
-
-// nextTokens gives every row, those of virtual tokens included, the label of the token after it.
-func nextTokens(out models.Output, tokens [][]int) [][]int {
-	all := withVirtual(out, tokens)
-	for i := range all {
-		all[i] = append(all[i][1:], models.Ignored)
-	}
-	return all
 }
 
 func decode[Value any](t testing.TB, raw json.RawMessage) Value {

@@ -23,6 +23,17 @@ var decoderBases = []struct{ name, arch, set string }{
 	{"llama-dynamic", "llama", `{"max_position_embeddings": 8, "rope_scaling": {"rope_type": "dynamic", "factor": 2.5}}`},
 	{"llama-yarn", "llama", `{"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 10}}`},
 	{"llama-llama3", "llama", `{"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}`},
+	{"mistral", "mistral", `{"num_key_value_heads": 2, "sliding_window": 4}`},
+	{"mistral-no-window", "mistral", `{"num_key_value_heads": 4, "head_dim": 8, "sliding_window": null}`},
+	{"qwen2", "qwen2", `{"num_key_value_heads": 2, "use_sliding_window": true, "sliding_window": 4, "max_window_layers": 1}`},
+	{"qwen3", "qwen3", `{"num_key_value_heads": 2, "head_dim": 8, "attention_bias": true}`},
+	{"smollm3", "smollm3", `{"num_key_value_heads": 2, "no_rope_layer_interval": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}`},
+	{"gemma", "gemma", `{"num_key_value_heads": 1, "head_dim": 8}`},
+	{"gemma2", "gemma2", `{"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 10}`},
+	{"gemma3", "gemma3_text", `{"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4, "sliding_window_pattern": 2, "query_pre_attn_scalar": 10, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}`},
+	{"phi3", "phi3", `{"num_key_value_heads": 2, "original_max_position_embeddings": 40, "pad_token_id": 0, "eos_token_id": 1}`},
+	{"phi3-longrope", "phi3", `{"partial_rotary_factor": 0.7, "max_position_embeddings": 80, "original_max_position_embeddings": 12, "pad_token_id": 0, "eos_token_id": 1, "rope_scaling": {"type": "longrope", "short_factor": [1.0, 1.5], "long_factor": [2.0, 4.0]}}`},
+	{"olmo2", "olmo2", `{"num_key_value_heads": 2}`},
 }
 
 // decoderCases are the tasks of decoders.

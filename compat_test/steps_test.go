@@ -124,7 +124,7 @@ func gradients(t *testing.T, ask tuned, batch []example) float64 {
 	}
 	wanted := labels(t, ask, batch...)
 	if ask.task == models.CausalLM {
-		wanted.Tokens = nextTokens(out, wanted.Tokens)
+		wanted.Tokens = models.ShiftLabels(out, wanted.Tokens)
 	} else {
 		wanted.Tokens = withVirtual(out, wanted.Tokens) // as the oracle does
 	}
