@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,10 +101,32 @@ func tinyDecoder(t *testing.T, o *oracle, task models.Task, arch, set string, mo
 }
 
 // baseAnswers asks transformers of the base.
-func (c cell) baseAnswers(t *testing.T, examples []example) []answer {
+func (c cell) baseAnswers(t *testing.T, examples []example, more ...string) []answer {
 	t.Helper()
 	input, output := c.path("input.jsonl"), c.path("output.jsonl")
 	writeLines(t, input, examples)
-	c.oracle.call(t, append(c.arguments("forward", "--input", input, "--output", output), c.problem()...)...)
+	c.oracle.call(t, append(append(c.arguments("forward", "--input", input, "--output", output), c.problem()...), more...)...)
 	return readAnswers(t, output)
+}
+
+// TestLiveSmolLM2 compares a real decoder.
+func TestLiveSmolLM2(t *testing.T) {
+	o := needOracle(t)
+	base := liveBase{dir: smolLM2(t), vocab: 49152, hidden: 576, real: true, decoder: true}
+	c := taskCase{name: "CAUSAL_LM", task: models.CausalLM}
+	cell := cell{oracle: o, taskCase: c, base: base, folder: t.TempDir()}
+	examples := drawExamples(c, base, seeded(5), 40, 2)
+	model := openBase(t, base.dir, models.HeadSpec{}, 0)
+	want := cell.baseAnswers(t, examples, "--dtype", "float64")
+	compareForward(t, c.ask(model.Forward), examples, want, differences(cell.baseAnswers(t, examples), want)...)
+}
+
+// smolLM2 returns the directory of SmolLM2-135M-Instruct.
+func smolLM2(t *testing.T) string {
+	t.Helper()
+	printed, err := exec.Command("oracle/smollm2.sh").Output()
+	if err != nil {
+		t.Fatalf("oracle/smollm2.sh: %v", err)
+	}
+	return strings.TrimSpace(string(printed))
 }

@@ -213,7 +213,12 @@ func (c cell) rounding(t *testing.T, dir string, examples []example, exact []ans
 	if !c.base.real {
 		return nil
 	}
-	for i, a := range c.pythonAnswers(t, dir, examples, "--dtype", "float32") {
+	return differences(c.pythonAnswers(t, dir, examples, "--dtype", "float32"), exact)
+}
+
+// differences are how far answers are from the exact ones.
+func differences(answers, exact []answer) (errors []float64) {
+	for i, a := range answers {
 		worst := 0.0
 		for name, values := range a {
 			for j, v := range values {
