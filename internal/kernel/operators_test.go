@@ -267,6 +267,21 @@ func TestRowsOperators(t *testing.T) {
 			},
 		},
 		{
+			name:   "MeanRows",
+			inputs: []input{random("x", 5, d)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				return kernel.MeanRows(x[0], []kernel.Span{{Start: 0, End: 3}, {Start: 3, End: 4}, {Start: 4, End: 5}})
+			},
+			reference: func(x [][]float64) []float64 {
+				y := make([]float64, 3*d)
+				for i := range d {
+					y[i] = (x[0][i] + x[0][d+i] + x[0][2*d+i]) / 3
+				}
+				copy(y[d:], x[0][3*d:])
+				return y
+			},
+		},
+		{
 			name:   "Columns",
 			inputs: []input{random("x", 5, d)},
 			build:  func(x []mat.Tensor) mat.Tensor { return kernel.Columns(x[0], 1, 3) },
