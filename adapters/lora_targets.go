@@ -66,7 +66,7 @@ func loraTargets(cfg hfio.AdapterConfig, base *models.Model) ([]loraTarget, erro
 	}
 	var targets []loraTarget
 	for _, module := range base.Linears {
-		path := base.Prefix + module.Name
+		path := base.Path(module)
 		if !isTarget(path) {
 			continue
 		}
@@ -108,7 +108,7 @@ func namedTargets(cfg hfio.AdapterConfig, base *models.Model) (json.RawMessage, 
 		}
 	case json.Unmarshal(cfg.TargetModules, &shorthand) == nil && strings.EqualFold(shorthand, allLinear):
 		for _, m := range base.Linears {
-			names = append(names, base.Prefix+m.Name)
+			names = append(names, base.Path(m))
 		}
 	default:
 		return cfg.TargetModules, nil

@@ -46,3 +46,11 @@ func (m *Model) Forward(batch Batch) (logits mat.Tensor, out Output, err error) 
 	logits, err = m.Head.Forward(out, batch.Dropout)
 	return logits, out, err
 }
+
+// Path is a linear layer's path in transformers' model of the task.
+func (m *Model) Path(l layer.LinearModule) string {
+	if l.Outside {
+		return l.Name
+	}
+	return m.Prefix + l.Name
+}

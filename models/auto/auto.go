@@ -213,14 +213,20 @@ func (b *Base) describe(m *models.Model, ofHead *layer.Weights) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(read)) {
 		t := read[name]
-		t.Name = m.Prefix + name
+		if t.Name = name; !ofHead.IsOutside(name) {
+			t.Name = m.Prefix + name
+		}
 		m.Tensors = append(m.Tensors, t)
 	}
 	if !b.train {
 		return
 	}
 	for _, p := range slices.Concat(b.read.Params(), ofHead.Params()) {
-		m.Params = append(m.Params, models.NamedParam{Name: m.Prefix + p.Name, Param: p.Param})
+		named := models.NamedParam{Name: p.Name, Param: p.Param}
+		if !ofHead.IsOutside(p.Name) {
+			named.Name = m.Prefix + p.Name
+		}
+		m.Params = append(m.Params, named)
 	}
 	m.Params = append(m.Params, own...)
 }

@@ -9,15 +9,24 @@ import (
 	"github.com/gopeft/gopeft/models/layer"
 )
 
-// Pooler is a frozen layer over the first row of each sequence: PEFT neither trains nor
-// saves it.
+// Pooler is a frozen layer before the scores, norm(activation(linear(x))): PEFT neither
+// trains nor saves it.
 type Pooler struct {
 	Linear     *layer.Linear
 	Activation layer.Activation
+	Norm       *layer.Norm // nil: none
 }
 
-// pooled scores what a pooler makes of the first row of each sequence.
-// Source: transformers 5.23, modeling_bert.py, BertPooler and BertForSequenceClassification.
+func (p Pooler) forward(x mat.Tensor, deltas *layer.Deltas) mat.Tensor {
+	x = p.Linear.Forward(x, deltas)
+	x = kernel.Replace(x, p.Activation(x))
+	if p.Norm != nil {
+		x = kernel.Replace(x, p.Norm.Forward(x, nil))
+	}
+	return x
+}
+
+// pooled scores what a pooler makes of rows.
 type pooled struct {
 	nn.Module
 	pooler  Pooler
@@ -25,22 +34,68 @@ type pooled struct {
 	Scores  Linear
 }
 
-// NewPooled returns the head dropout(activation(pooler(first row))) → scores.
-func NewPooled(pooler Pooler, dropout float32, scores Linear) models.Head {
-	return &pooled{pooler: pooler, dropout: dropout, Scores: scores}
+// score returns the scores of rows that lie in these spans.
+func (h *pooled) score(x mat.Tensor, out models.Output, spans []models.Span, dropout *layer.Dropout) mat.Tensor {
+	x = h.pooler.forward(x, models.DeltasOf(out.Prompts, spans, dropout))
+	return h.Scores.Forward(kernel.Dropout(x, dropout.Mask(h.dropout)))
 }
 
-func (h *pooled) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
+// Params lists the scores' layer.
+func (h *pooled) Params() []models.NamedParam { return params(h.Scores) }
+
+func (h *pooled) clone() pooled {
+	return pooled{pooler: h.pooler, dropout: h.dropout, Scores: h.Scores.clone()}
+}
+
+// first pools the first row of each sequence.
+// Source: transformers 5.23, modeling_bert.py, BertPooler and BertForSequenceClassification.
+type first struct{ pooled }
+
+// NewPooled returns the head dropout(pooler(first row)) → scores.
+func NewPooled(pooler Pooler, dropout float32, scores Linear) models.Head {
+	return &first{pooled{pooler: pooler, dropout: dropout, Scores: scores}}
+}
+
+func (h *first) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
 	defer models.Guard(&err)
-	first, alone := models.FirstRows(out.Spans)
-	deltas := models.DeltasOf(out.Prompts, alone, dropout)
-	x := h.pooler.Activation(h.pooler.Linear.Forward(kernel.Gather(out.Hidden, first), deltas)) // [B, d]
-	return h.Scores.Forward(kernel.Dropout(x, dropout.Mask(h.dropout))), nil
+	rows, alone := models.FirstRows(out.Spans)
+	return h.score(kernel.Gather(out.Hidden, rows), out, alone, dropout), nil // [B, C]
 }
 
 // ReadsFirstRows spares the last layer the other rows.
-func (h *pooled) ReadsFirstRows() {}
+func (h *first) ReadsFirstRows() {}
 
-func (h *pooled) Params() []models.NamedParam { return params(h.Scores) }
+func (h *first) Clone() models.Head { return &first{h.clone()} }
 
-func (h *pooled) Clone() models.Head { return NewPooled(h.pooler, h.dropout, h.Scores.clone()) }
+// mean pools the mean of the rows of each sequence, virtual tokens' among them.
+// Source: transformers 5.23, modeling_modernbert.py, ModernBertForSequenceClassification.
+type mean struct{ pooled }
+
+// NewMean returns the head dropout(pooler(mean of the rows)) → scores.
+func NewMean(pooler Pooler, dropout float32, scores Linear) models.Head {
+	return &mean{pooled{pooler: pooler, dropout: dropout, Scores: scores}}
+}
+
+func (h *mean) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
+	defer models.Guard(&err)
+	_, alone := models.FirstRows(out.Spans)
+	return h.score(kernel.MeanRows(out.Hidden, models.KernelSpans(out.Spans)), out, alone, dropout), nil // [B, C]
+}
+
+func (h *mean) Clone() models.Head { return &mean{h.clone()} }
+
+// each pools every row by itself.
+// Source: transformers 5.23, modeling_modernbert.py, ModernBertForTokenClassification.
+type each struct{ pooled }
+
+// NewEach returns the head dropout(pooler(row)) → scores.
+func NewEach(pooler Pooler, dropout float32, scores Linear) models.Head {
+	return &each{pooled{pooler: pooler, dropout: dropout, Scores: scores}}
+}
+
+func (h *each) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
+	defer models.Guard(&err)
+	return h.score(out.Hidden, out, out.Spans, dropout), nil // [R, C]
+}
+
+func (h *each) Clone() models.Head { return &each{h.clone()} }

@@ -68,7 +68,7 @@ func (w *Weights) Beside(in int, bias bool, parts ...Part) *Linear {
 		}
 		module := w.path + p.Name
 		l.parts, column = append(l.parts, linearPart{module, column}), column+p.Out
-		w.state.linears = append(w.state.linears, LinearModule{Name: module, Out: p.Out, In: in})
+		w.state.linears = append(w.state.linears, LinearModule{Name: module, Out: p.Out, In: in, Outside: w.outside})
 	}
 	if !complete {
 		return nil
@@ -117,6 +117,12 @@ func (w *Weights) Norm(name string, d int, eps float32) *Norm {
 		return &Norm{eps: eps, trainedGamma: w.param(name+".weight", d), trainedBeta: w.param(name+".bias", d)}
 	}
 	return &Norm{gamma: w.values(name+".weight", d), beta: w.values(name+".bias", d), eps: eps}
+}
+
+// PlainNorm reads name.weight [d] of a LayerNorm without a bias.
+func (w *Weights) PlainNorm(name string, d int, eps float32) *Norm {
+	gamma := w.Values(name+".weight", d)
+	return &Norm{gamma: gamma, beta: make([]float32, len(gamma)), eps: eps}
 }
 
 // Forward normalises the rows of x + residual, [R, d]; the residual may be nil.

@@ -19,8 +19,9 @@ import (
 // reports all of them. A model read from weights with an error must not be used: its
 // parts may be nil, since nothing is allocated for sizes that the file does not hold.
 type Weights struct {
-	path  string
-	state *weightsState
+	path    string
+	outside bool
+	state   *weightsState
 }
 
 type weightsState struct {
@@ -29,6 +30,7 @@ type weightsState struct {
 	prefixes   []string // "" first
 	renamed    [][2]string
 	read       map[string]hfio.Tensor // by the name of today
+	outside    map[string]bool        // of these names
 	linears    []LinearModule
 	trains     bool
 	params     []Param
@@ -40,7 +42,7 @@ type weightsState struct {
 // holds its backbone so), then under the names that renamed gives: pairs of an
 // ending of today and one of older checkpoints.
 func NewWeights(checkpoint *hfio.Checkpoint, precision kernel.Precision, prefix string, renamed ...[2]string) *Weights {
-	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefixes: []string{"", prefix}, renamed: renamed, read: map[string]hfio.Tensor{}}}
+	return &Weights{state: &weightsState{checkpoint: checkpoint, precision: precision, prefixes: []string{"", prefix}, renamed: renamed, read: map[string]hfio.Tensor{}, outside: map[string]bool{}}}
 }
 
 // AlsoUnder adds prefixes under which tensors are looked for.
@@ -54,8 +56,15 @@ func (w *Weights) At(path ...any) *Weights {
 	for _, element := range path {
 		joined += fmt.Sprint(element) + "."
 	}
-	return &Weights{path: joined, state: w.state}
+	return &Weights{path: joined, outside: w.outside, state: w.state}
 }
+
+// Outside returns the same weights for what stands beside the backbone, in its head: in a
+// checkpoint of a model with a head its names have no prefix.
+func (w *Weights) Outside() *Weights { return &Weights{path: w.path, outside: true, state: w.state} }
+
+// IsOutside tells whether a tensor was read as one outside of the backbone.
+func (w *Weights) IsOutside(name string) bool { return w.state.outside[name] }
 
 // Has tells whether the checkpoint holds a tensor.
 func (w *Weights) Has(name string) bool {
@@ -80,6 +89,9 @@ func (w *Weights) find(name string) (hfio.Tensor, bool) {
 	for _, candidate := range names {
 		if t, err := s.checkpoint.Tensor(candidate); err == nil {
 			s.read[name] = t
+			if w.outside {
+				s.outside[name] = true
+			}
 			return t, true
 		}
 	}
@@ -168,6 +180,7 @@ type LinearModule struct {
 	Out, In int
 	// Transposed: the checkpoint holds its weight as [in, out].
 	Transposed bool
+	Outside    bool // of the backbone, in its head: the name is the whole path
 }
 
 // Linears returns the linear layers that were read so far, in order.
