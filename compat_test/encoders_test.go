@@ -162,6 +162,13 @@ var liveEncoders = []liveEncoder{
 		},
 		refused: map[string][2]string{"prompt": {"Sizes of tensors must match", "token_dim"}},
 	},
+	{
+		arch: "modernbert", fields: `{"local_attention": 8, "classifier_pooling": "cls", "norm_bias": false, "pad_token_id": 0, "mlp_dropout": 0}`,
+		cells: map[models.Task][]string{
+			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.FeatureExtraction: {"ptuning-lstm"},
+		},
+		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
+	},
 	{arch: "xlm-roberta", cells: map[models.Task][]string{models.SeqCls: {"prefix"}, models.TokenCls: {"lora"}}},
 	{arch: "camembert", cells: map[models.Task][]string{models.SeqCls: {"prompt"}, models.QuestionAns: {"prefix"}}},
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/gopeft/gopeft/models/gptneox"
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/llama"
+	"github.com/gopeft/gopeft/models/modernbert"
 	"github.com/gopeft/gopeft/models/roberta"
 	"github.com/gopeft/gopeft/models/t5"
 )
@@ -49,6 +50,7 @@ var architectures = map[string]models.Architecture{
 	"olmo2":       llama.Architecture("olmo2"),
 	"pegasus":     bart.Pegasus,
 	"phi3":        llama.Architecture("phi3"),
+	"modernbert":  modernbert.Architecture,
 	"qwen2":       llama.Architecture("qwen2"),
 	"qwen3":       llama.Architecture("qwen3"),
 	"roberta":     roberta.Architecture("Roberta"),

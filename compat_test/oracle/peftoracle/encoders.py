@@ -31,6 +31,12 @@ ARCHITECTURES = {
                    lora=r".*\.(query|value|ffn|embedding_hidden_mapping_in)"),
     "distilbert": dict(fields=dict(hidden_dim=20, dropout=0.0, attention_dropout=0.0, qa_dropout=0.0, seq_classif_dropout=0.0), lora=r".*\.(q_lin|lin1)"),
     "electra": dict(fields=NO_DROPOUT | dict(embedding_size=8), lora=r".*(\.(query|key|output\.dense)|embeddings_project)"),
+    "modernbert": dict(
+        labels=2,  # the head of QUESTION_ANS has the same name
+        fields=dict(num_hidden_layers=3, hidden_size=16, local_attention=5, norm_eps=1e-5, pad_token_id=0, cls_token_id=1, sep_token_id=2, bos_token_id=1, eos_token_id=2,
+                    classifier_pooling="mean"),
+        lora=r".*(\.(Wqkv|Wo)|head\.dense)",
+    ),
     "roberta": dict(fields=NO_DROPOUT | dict(type_vocab_size=2, pad_token_id=2), lora=r".*\.(query|value|output\.dense)"),
 }
 TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION", "MASKED_LM")
@@ -44,7 +50,7 @@ def encoder_goldens(args):
 
 
 def make(call, folder, name, spec, rng):
-    config = transformers.AutoConfig.for_model(name, **{**SIZES, **labelled(LABELS), **spec["fields"]})
+    config = transformers.AutoConfig.for_model(name, **{**SIZES, **labelled(spec.get("labels", LABELS)), **spec["fields"]})
     make_base(folder / "base", config)
     types = getattr(config, "type_vocab_size", 0)
     inputs = [sequence(length, types, rng) for length in (6, 1, 11)]
