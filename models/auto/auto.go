@@ -224,7 +224,7 @@ func (b *Base) describe(m *models.Model, ofHead *layer.Weights) {
 		return
 	}
 	for _, p := range slices.Concat(b.read.Params(), ofHead.Params()) {
-		named := models.NamedParam{Name: p.Name, Param: p.Param}
+		named := models.NamedParam(p)
 		if !ofHead.IsOutside(p.Name) {
 			named.Name = m.Prefix + p.Name
 		}

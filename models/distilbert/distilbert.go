@@ -92,6 +92,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(m.qaDropout, r.Span("qa_outputs", c.Hidden)))
 	case models.MaskedLM:
+		w := w.Outside()
 		return r.Made(&head.Masked{
 			Transform:  w.Linear("vocab_transform", c.Hidden, c.Hidden),
 			Activation: c.Activation,

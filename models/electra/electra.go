@@ -68,6 +68,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
 	case models.MaskedLM:
+		w := w.Outside()
 		return r.Made(&head.Masked{
 			Transform:  w.Linear("generator_predictions.dense", c.Embedding, c.Hidden),
 			Activation: kernel.GELU,

@@ -43,7 +43,7 @@ func (h *LM) Clone() models.Head { return h }
 // ReadLM reads the head of a language model: the decoder's weight as [ReadDecoder] does, with
 // a bias of its own, which may be nil.
 func ReadLM(w *layer.Weights, d Decoder, bias []float32) *layer.Linear {
-	weight := d.weight(w)
+	weight := d.weight(w.Outside())
 	if weight.Len() == 0 {
 		return nil
 	}

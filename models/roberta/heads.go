@@ -22,7 +22,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
 	case models.MaskedLM:
-		return r.Made(m.newMasked(w.At("lm_head")))
+		return r.Made(m.newMasked(w.Outside().At("lm_head")))
 	}
 	return r.None()
 }
