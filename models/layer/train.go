@@ -25,8 +25,13 @@ func (w *Weights) Train() { w.state.trains = true }
 // backbone.
 func (w *Weights) Params() []Param { return slices.Clone(w.state.params) }
 
-// param reads a parameter: a vector as one row. It is nil where the tensor is missing or misshaped.
+// param reads a parameter: a vector as one row. It is nil where the tensor is missing or misshaped,
+// and where it is a parameter already: several copies would not stay the same.
 func (w *Weights) param(name string, shape ...int) *nn.Param {
+	if slices.ContainsFunc(w.state.params, func(p Param) bool { return p.Name == w.path+name }) {
+		w.untrained(name)
+		return nil
+	}
 	values := w.values(name, shape...)
 	if values == nil {
 		return nil

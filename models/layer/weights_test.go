@@ -112,3 +112,16 @@ func TestProblems(t *testing.T) {
 		at = next
 	}
 }
+
+// A tensor becomes one parameter, which no second block may copy.
+func TestTrainOnce(t *testing.T) {
+	c := checkpoint(t, hfio.Tensor{Name: "q.weight", Shape: []int{2, 3}}, hfio.Tensor{Name: "q.bias", Shape: []int{2}})
+	w := layer.NewWeights(c, kernel.Float32, "")
+	w.Train()
+	if w.Linear("q", 2, 3) == nil || w.Err() != nil || len(w.Params()) != 2 {
+		t.Fatalf("found %d parameters and %v, want 2", len(w.Params()), w.Err())
+	}
+	if w.Linear("q", 2, 3) != nil || !errors.Is(w.Err(), hfio.ErrUnsupported) || len(w.Params()) != 2 {
+		t.Errorf("found %d parameters and %v of a second reading, want hfio.ErrUnsupported", len(w.Params()), w.Err())
+	}
+}
