@@ -30,8 +30,9 @@ func TestGoldenGenerate(t *testing.T) {
 	}
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
-			model := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{}, 0)
-			requests := generationRequests(t, readLines[json.RawMessage](t, filepath.Join(folder, "prompts.jsonl")), model, nil)
+			base := filepath.Join(folder, "base")
+			model := openBase(t, base, models.HeadSpec{}, 0)
+			requests := generationRequests(t, readLines[json.RawMessage](t, filepath.Join(folder, "prompts.jsonl")), base, nil)
 			compareGenerated(t, model, requests, readLines[generated](t, filepath.Join(folder, "generated.jsonl")))
 		})
 	}
@@ -50,6 +51,11 @@ func TestLiveGenerate(t *testing.T) {
 			liveGenerate(t, o, models.CausalLM, tinyDecoder(t, o, models.CausalLM, b.arch, b.set))
 		})
 	}
+	for _, b := range seq2seqBases {
+		t.Run(b.name, func(t *testing.T) {
+			liveGenerate(t, o, models.Seq2SeqLM, tinySeq2Seq(t, o, b.arguments, b.set))
+		})
+	}
 }
 
 // liveGenerate makes all answers of a base, whatever their adapters and settings, in one run.
@@ -59,9 +65,13 @@ func liveGenerate(t *testing.T, o *oracle, task models.Task, base liveBase) {
 	prompts := readLines[json.RawMessage](t, filepath.Join(goldens, "decoder-llama", "prompts.jsonl"))
 	var requests []generate.Request
 	var want []generated
-	for _, v := range []variant{{}, {method: "prompt"}, {method: "prefix"}, {method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2}}} {
+	variants := []variant{{}, {method: "prompt"}, {method: "prefix"}}
+	if task == models.CausalLM {
+		variants = append(variants, variant{method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2}})
+	}
+	for _, v := range variants {
 		c.variant = v
-		requests = append(requests, generationRequests(t, prompts, model, c.frozen(t, model))...)
+		requests = append(requests, generationRequests(t, prompts, base.dir, c.frozen(t, model))...)
 		want = append(want, c.pythonGenerates(t, prompts)...)
 	}
 	compareGenerated(t, model, requests, want)
@@ -93,12 +103,16 @@ func (c cell) pythonGenerates(t *testing.T, prompts []json.RawMessage) []generat
 	return readLines[generated](t, output)
 }
 
-// generationRequests reads prompts with settings of GenerationConfig.
-func generationRequests(t *testing.T, prompts []json.RawMessage, model *models.Model, adapter *adapters.Frozen) []generate.Request {
+// generationRequests reads prompts with settings, which count before those of the base.
+func generationRequests(t *testing.T, prompts []json.RawMessage, base string, adapter *adapters.Frozen) []generate.Request {
 	t.Helper()
+	own, err := hfio.OpenConfig(hfio.Dir(base), generate.ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
 	requests := make([]generate.Request, len(prompts))
 	for i, line := range prompts {
-		file, err := hfio.ParseModelConfig(generate.ConfigFile, line)
+		file, err := own.With(decode[map[string]json.RawMessage](t, line))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +120,6 @@ func generationRequests(t *testing.T, prompts []json.RawMessage, model *models.M
 		if err != nil {
 			t.Fatal(err)
 		}
-		config.DecoderStart = model.Config.Reader().IntOr("decoder_start_token_id", generate.None)
 		requests[i] = generate.Request{IDs: decode[struct {
 			IDs []int `json:"input_ids"`
 		}](t, line).IDs, Adapter: adapter, Config: config}

@@ -44,10 +44,8 @@ func TestLiveSeq2Seq(t *testing.T) {
 	o := needOracle(t)
 	for _, b := range seq2seqBases {
 		t.Run(b.name, func(t *testing.T) {
-			base := liveBase{dir: t.TempDir(), vocab: 40, hidden: 24}
+			base := tinySeq2Seq(t, o, b.arguments, b.set)
 			c := taskCase{name: "SEQ_2_SEQ_LM", task: models.Seq2SeqLM}
-			sizes := strings.Fields("--hidden 24 --heads 3 --vocab 40 --max-positions 40 --task SEQ_2_SEQ_LM")
-			o.call(t, append([]string{"make-base", base.dir, "--set", b.set}, append(strings.Fields(b.arguments), sizes...)...)...)
 			c.shift = openBase(t, base.dir, models.HeadSpec{}, 0).Backbone.(models.EncoderDecoder).ShiftRight
 			for _, v := range seq2seqVariants {
 				if b.name == "mbart" && v.method == "multitask" {
@@ -59,4 +57,13 @@ func TestLiveSeq2Seq(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tinySeq2Seq makes a base.
+func tinySeq2Seq(t *testing.T, o *oracle, arguments, set string) liveBase {
+	t.Helper()
+	base := liveBase{dir: t.TempDir(), vocab: 40, hidden: 24}
+	sizes := strings.Fields("--hidden 24 --heads 3 --vocab 40 --max-positions 40 --task SEQ_2_SEQ_LM")
+	o.call(t, append([]string{"make-base", base.dir, "--set", set}, append(strings.Fields(arguments), sizes...)...)...)
+	return base
 }

@@ -204,7 +204,7 @@ func (r *row) sequence(task models.Task) models.Sequence {
 	next := r.ids[r.fed:]
 	s := models.Sequence{IDs: next, Prompt: r.prompt, Reads: []int{len(next) - 1}}
 	if task == models.Seq2SeqLM {
-		s.IDs = r.source
+		s.IDs, s.DecoderIDs = r.source, next
 	}
 	return s
 }
@@ -250,6 +250,8 @@ func (g *Generator) begin(r Request) (search, error) {
 	if err := errors.Join(r.Check(), g.check(r)); err != nil {
 		return nil, err
 	}
+	vocab := g.decoder.Shape().Vocab
+	r.EOS = slices.DeleteFunc(slices.Clone(r.EOS), func(id int) bool { return id < 0 || id >= vocab }) // no token that can come
 	first := &row{ids: r.IDs}
 	if g.model.Task == models.Seq2SeqLM {
 		first.ids, first.source = r.DecoderIDs, r.IDs
@@ -288,7 +290,8 @@ func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) 
 	if r.Adapter.Config.TaskType == "" && len(prompt.Deltas) == 0 {
 		prompt = &models.Prompt{} // without a task PEFT's model uses none
 	}
-	if g.model.Task == models.Seq2SeqLM {
+	if g.model.Task == models.Seq2SeqLM { // PEFT's generate puts nothing before the decoder's tokens
+		prompt = &models.Prompt{Input: prompt.Input, Past: prompt.Past, Deltas: prompt.Deltas}
 		return models.NewCache(g.decoder.Shape()), prompt, nil
 	}
 	g.lock.Lock()
@@ -306,8 +309,12 @@ func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) 
 // check reports what is wrong with a request's tokens.
 func (g *Generator) check(r Request) error {
 	var found []error
-	ids := slices.Concat(r.IDs, r.DecoderIDs, r.EOS)
-	for _, id := range []int{r.ForcedBOS, r.ForcedEOS, r.DecoderStart} {
+	ids := slices.Concat(r.IDs, r.DecoderIDs)
+	special := []int{r.ForcedBOS, r.ForcedEOS}
+	if g.model.Task == models.Seq2SeqLM {
+		special = append(special, r.DecoderStart)
+	}
+	for _, id := range special {
 		if id != None {
 			ids = append(ids, id)
 		}
