@@ -27,7 +27,9 @@ type Info struct {
 	// Verbalizer the words of each label; nil: the labels are the vocabulary's tokens.
 	Template   string              `json:"template,omitempty"`
 	Verbalizer map[string][]string `json:"verbalizer,omitempty"`
-	Base       *BaseInfo           `json:"base,omitempty"`
+	// Separator stands between a text and what CAUSAL_LM writes after it.
+	Separator string    `json:"separator,omitempty"`
+	Base      *BaseInfo `json:"base,omitempty"`
 
 	// Unknown holds the keys of a newer version, which are kept.
 	Unknown map[string]json.RawMessage `json:"-"`

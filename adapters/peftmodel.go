@@ -52,6 +52,15 @@ func (m *PeftModel) Forward(batch models.Batch) (logits mat.Tensor, out models.O
 	return answer(m.Head, out, batch.Dropout)
 }
 
+// InputRows is how many rows the prompt puts before the tokens of a sequence.
+func (m *PeftModel) InputRows() int {
+	method, err := methodOf(m.Config.PeftType)
+	if err != nil || method.cached || method.delta || m.Config.TaskType == "" {
+		return 0
+	}
+	return m.Config.NumVirtualTokens
+}
+
 // prepare gives the sequences what PEFT gives them.
 // Source: peft 0.21.2, peft_model.py: PeftModelForQuestionAnswering takes
 // token_type_ids and passes them on nowhere, PeftModelForFeatureExtraction removes

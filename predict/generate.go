@@ -13,7 +13,7 @@ import (
 // Prompt asks an adapter, or a base alone, to go on from a text, or to answer it.
 type Prompt struct {
 	Predictor *Predictor // of CAUSAL_LM or SEQ_2_SEQ_LM
-	Text      string
+	Text      string     // behind which the separator comes that the adapter was trained with
 	// NoSpecialTokens: the text has all special tokens in it, as what a chat template made.
 	NoSpecialTokens bool
 	generate.Config
@@ -79,7 +79,7 @@ func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, 
 }
 
 func (b *Base) request(p Prompt) (generate.Request, error) {
-	encoding, err := b.tokenizer.Encode(p.Text, &tokenize.Options{NoSpecialTokens: p.NoSpecialTokens})
+	encoding, err := b.tokenizer.Encode(p.Text+p.Predictor.separator, &tokenize.Options{NoSpecialTokens: p.NoSpecialTokens})
 	return generate.Request{IDs: encoding.IDs, Adapter: p.Predictor.adapter, TaskID: p.Predictor.TaskID, Config: p.Config}, err
 }
 

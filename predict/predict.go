@@ -80,6 +80,9 @@ func (b *Base) Close() error { return b.model.Close() }
 // Shape returns the base's sizes.
 func (b *Base) Shape() models.Shape { return b.model.Shape() }
 
+// Files returns the files of the base.
+func (b *Base) Files() fs.FS { return b.files }
+
 // Tokenizer returns the base's tokenizer.
 func (b *Base) Tokenizer() (*tokenize.Tokenizer, error) { return b.tokenizer, b.tokenizerErr }
 
@@ -95,10 +98,11 @@ type Predictor struct {
 	// weights. The answers are worth little then.
 	OtherBase bool
 
-	base     *Base
-	adapter  *adapters.Frozen  // nil: the base alone
-	template *template.Encoder // nil: texts are read as they are
-	forward  func(models.Batch) (mat.Tensor, models.Output, error)
+	base      *Base
+	adapter   *adapters.Frozen  // nil: the base alone
+	template  *template.Encoder // nil: texts are read as they are
+	separator string            // between a text and what is written after it
+	forward   func(models.Batch) (mat.Tensor, models.Output, error)
 }
 
 // Adapter loads an adapter directory over the base.
@@ -129,7 +133,7 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 		return nil, err
 	}
 	p := b.predictor(model, frozen.Forward)
-	p.adapter = frozen
+	p.adapter, p.separator = frozen, frozen.Info.Separator
 	if p.OtherBase, err = IsOtherBase(frozen.Info, model.Backbone); err != nil {
 		return nil, err
 	}
