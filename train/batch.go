@@ -72,7 +72,7 @@ func dropoutOf(seed uint64, step, batch int) *layer.Dropout {
 func sequences(features []Feature) []models.Sequence {
 	list := make([]models.Sequence, len(features))
 	for i, f := range features {
-		list[i] = models.Sequence{IDs: f.IDs, TypeIDs: f.TypeIDs, Virtual: f.Virtual, Reads: f.Reads, TaskID: f.TaskID}
+		list[i] = models.Sequence{IDs: f.IDs, TypeIDs: f.TypeIDs, Virtual: f.Virtual, Reads: f.Reads, DecoderIDs: f.DecoderIDs, TaskID: f.TaskID}
 	}
 	return list
 }
@@ -90,6 +90,8 @@ func labelsOf(task models.Task, features []Feature, out models.Output) models.La
 				tags = append(tags, models.Ignored)
 			}
 			l.Tokens = append(l.Tokens, append(tags, f.Tags...))
+		case models.CausalLM, models.Seq2SeqLM:
+			l.Tokens = append(l.Tokens, f.Targets)
 		case models.QuestionAns:
 			l.Starts = append(l.Starts, f.Start+virtual)
 			l.Ends = append(l.Ends, f.End+virtual)
@@ -106,11 +108,12 @@ func labelsOf(task models.Task, features []Feature, out models.Output) models.La
 
 // counted is how many terms the mean of a batch's loss has.
 func counted(task models.Task, features []Feature) int {
-	if task != models.TokenCls {
+	if task != models.TokenCls && !IsWriting(task) {
 		return len(features)
 	}
 	n := 0
 	for _, f := range features {
+		n += len(f.Targets)
 		for _, tag := range f.Tags {
 			if tag != models.Ignored {
 				n++
@@ -123,7 +126,7 @@ func counted(task models.Task, features []Feature) int {
 func tokensOf(features []Feature) int {
 	n := 0
 	for _, f := range features {
-		n += len(f.IDs)
+		n += len(f.IDs) + len(f.DecoderIDs)
 	}
 	return n
 }

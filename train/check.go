@@ -70,6 +70,8 @@ func (c featureCheck) problem(f Feature) string {
 		return c.sequence(f)
 	case models.TokenCls:
 		return c.tokens(f)
+	case models.CausalLM, models.Seq2SeqLM:
+		return c.targets(f)
 	case models.QuestionAns:
 		return c.answer(f)
 	}
@@ -99,6 +101,13 @@ func (c featureCheck) tokens(f Feature) string {
 		if tag != models.Ignored && !c.isClass(tag) {
 			return fmt.Sprintf("found tag %d, want %s, or %d for none", tag, c.classes(), models.Ignored)
 		}
+	}
+	return ""
+}
+
+func (c featureCheck) targets(f Feature) string {
+	if len(f.Targets) != len(f.Reads) {
+		return fmt.Sprintf("found %d tokens to learn, want %d, one a row that is read", len(f.Targets), len(f.Reads))
 	}
 	return ""
 }

@@ -49,6 +49,9 @@ const (
 	RoleTags    = "tags"
 	RoleAnswers = "answers"
 	RoleTask    = "task"
+	// A text to go on from, or to answer, is RoleText, and what is to be written RoleTarget.
+	RoleTarget   = "target"
+	RoleMessages = "messages" // a chat: both in one
 )
 
 // DataOptions says how a file is read. Nil and the zero value guess everything and
@@ -74,6 +77,8 @@ type DataOptions struct {
 	// Tasks reads the number of each example's task, from 0, for an adapter of several;
 	// without a column for it all are of task 0.
 	Tasks bool
+
+	chat bool // the file has RoleMessages
 }
 
 // Data is a file that was read.
@@ -99,10 +104,18 @@ type Example struct {
 	Labels     []string // SEQ_CLS with several labels
 	Tags       []string // TOKEN_CLS: one a word
 	Answers    []Answer // QUESTION_ANS: all right ones; none: there is no answer
-	TaskID     int      // where DataOptions.Tasks asks for it
+	Target     *string  // CAUSAL_LM and SEQ_2_SEQ_LM: what to write after Text; nil: Text itself
+	Messages   []Message
+	TaskID     int // where DataOptions.Tasks asks for it
 	// Fields holds what DataOptions.Fields names, but RoleText and RolePair.
 	Fields map[string]string
 	Line   int // of the file, from 1; the row of a Parquet file
+}
+
+// Message is a part of a chat, in the words of chat templates.
+type Message struct {
+	Role    string `json:"role"` // system, user, assistant, ...
+	Content string `json:"content"`
 }
 
 // Tasks is how many tasks the examples have: one more than the greatest number.
@@ -214,7 +227,8 @@ func (t *table) data(path string, o DataOptions) (*Data, error) {
 
 // collectLabels returns the label names in order and checks given ones.
 func (d *Data) collectLabels(o DataOptions, p *problems) []string {
-	if o.Unlabelled || o.ProblemType == models.Regression || o.Task == models.QuestionAns || o.Task == models.FeatureExtraction {
+	without := []models.Task{models.QuestionAns, models.FeatureExtraction, models.CausalLM, models.Seq2SeqLM}
+	if o.Unlabelled || o.ProblemType == models.Regression || slices.Contains(without, o.Task) {
 		return nil
 	}
 	found := map[string]int{} // to its first line
@@ -248,6 +262,12 @@ func (e *Example) repair() bool {
 	}
 	for _, s := range []*string{&e.Text, &e.Pair, &e.Label} {
 		fix(s)
+	}
+	if e.Target != nil {
+		fix(e.Target)
+	}
+	for i := range e.Messages {
+		fix(&e.Messages[i].Content)
 	}
 	for _, list := range [][]string{e.Words, e.Labels, e.Tags} {
 		for i := range list {

@@ -43,6 +43,29 @@ var squadGuesses = map[string][]string{
 	RoleText: {"question"}, RolePair: {"context"}, RoleAnswers: guesses[RoleAnswers],
 }
 
+// writingGuesses are those of what is written: chats, prompts with completions, pairs of
+// source and target, plain texts.
+var writingGuesses = map[string][]string{
+	RoleText:     {"prompt", "instruction", "source", "input", "question", "document", "article", "mr", "text", "sentence", "content"},
+	RoleTarget:   {"completion", "response", "output", "target", "answer", "summary", "highlights", "ref", "reference"},
+	RoleMessages: {"messages", "conversations"},
+	RoleTask:     guesses[RoleTask],
+}
+
+// IsWriting tells whether what is learnt of a task is text.
+func IsWriting(task models.Task) bool { return task == models.CausalLM || task == models.Seq2SeqLM }
+
+// guessesOf returns the names of columns for the roles of a task.
+func guessesOf(task models.Task) map[string][]string {
+	switch {
+	case task == models.QuestionAns:
+		return squadGuesses
+	case IsWriting(task):
+		return writingGuesses
+	}
+	return guesses
+}
+
 // roles lists the roles of a task; the first need numbers of them must be there.
 func roles(o DataOptions) (names []string, need int) {
 	switch {
@@ -54,11 +77,17 @@ func roles(o DataOptions) (names []string, need int) {
 		names, need = []string{RoleText, RolePair, RoleAnswers}, 3
 	case o.Task == models.FeatureExtraction:
 		return []string{RoleText, RolePair}, 1
+	case o.Task == models.CausalLM && o.chat:
+		names, need = []string{RoleMessages}, 1
+	case o.Task == models.CausalLM:
+		names, need = []string{RoleText, RoleTarget}, 1
+	case o.Task == models.Seq2SeqLM:
+		names, need = []string{RoleText, RoleTarget}, 2
 	default:
 		names, need = []string{RoleText, RoleLabel, RolePair}, 2
 	}
 	if o.Unlabelled {
-		drop := []string{RoleLabel, RoleTags, RoleAnswers}
+		drop := []string{RoleLabel, RoleTags, RoleAnswers, RoleTarget}
 		names = slices.DeleteFunc(names, func(r string) bool { return slices.Contains(drop, r) })
 		need--
 	}
@@ -70,6 +99,8 @@ func roles(o DataOptions) (names []string, need int) {
 
 // choose returns the column of each role.
 func (t *table) choose(path string, o DataOptions) (map[string]int, error) {
+	_, given := o.Columns[RoleMessages]
+	o.chat = given || len(o.Columns) == 0 && t.guessColumn(RoleMessages, o) >= 0
 	names, need := roles(o)
 	p := &problems{file: path}
 	for _, role := range slices.Sorted(maps.Keys(o.Columns)) {
@@ -116,11 +147,7 @@ func (t *table) guessColumn(role string, o DataOptions) int {
 	if t.columns == nil {
 		return t.guessByPlace(role, o)
 	}
-	known := guesses
-	if o.Task == models.QuestionAns {
-		known = squadGuesses
-	}
-	names, isRole := known[role]
+	names, isRole := guessesOf(o.Task)[role]
 	if !isRole {
 		names = []string{role} // of a template
 	}
@@ -152,6 +179,9 @@ func (t *table) questionAndText() int {
 // the label comes first if the first column has fewer different cells than the last.
 func (t *table) guessByPlace(role string, o DataOptions) int {
 	n := t.width()
+	if IsWriting(o.Task) && n <= 2 {
+		return slices.Index([]string{RoleText, RoleTarget}[:n], role)
+	}
 	if o.Unlabelled {
 		n++
 	}

@@ -70,7 +70,7 @@ func isHeader(cells []string, o DataOptions) bool {
 				return true
 			}
 		}
-		for _, names := range guesses {
+		for _, names := range guessesOf(o.Task) {
 			if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, cell) }) {
 				return true
 			}

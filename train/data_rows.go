@@ -28,8 +28,17 @@ func (r *rowReader) example(o DataOptions) Example {
 		r.words(&e, o)
 		return e
 	}
+	if _, ok := r.columns[RoleMessages]; ok {
+		e.Messages = r.messages()
+		return e
+	}
 	r.texts(&e, o)
 	switch {
+	case IsWriting(o.Task):
+		if _, ok := r.columns[RoleTarget]; ok {
+			target := r.text(RoleTarget)
+			e.Target = &target
+		}
 	case o.Unlabelled || o.Task == models.FeatureExtraction:
 	case o.Task == models.QuestionAns:
 		e.Answers = r.answers(e.Pair)
@@ -153,6 +162,34 @@ func (r *rowReader) words(e *Example, o DataOptions) {
 	}
 }
 
+// messages reads a list of {"role": ..., "content": ...}.
+func (r *rowReader) messages() []Message {
+	items, _ := parsed(r.cell(RoleMessages)).([]any)
+	list := make([]Message, len(items))
+	ok := len(items) > 0
+	for i, item := range items {
+		object, _ := item.(map[string]any)
+		role, hasRole := object["role"].(string)
+		content, hasContent := object["content"].(string)
+		list[i], ok = Message{role, content}, ok && hasRole && hasContent
+	}
+	if !ok {
+		r.problem(RoleMessages, kindOf(r.cell(RoleMessages)), `a list of {"role": ..., "content": ...} with texts`)
+	}
+	return list
+}
+
+// parsed is a cell, or what the JSON in it says.
+func parsed(cell any) any {
+	if s, ok := cell.(string); ok {
+		var value any
+		if json.Unmarshal([]byte(s), &value) == nil {
+			return value
+		}
+	}
+	return cell
+}
+
 // list reads a list of scalars: a JSON list, one written into a text, or a text with separators.
 func (r *rowReader) list(role, separator string) ([]string, bool) {
 	cell := r.cell(role)
@@ -187,13 +224,7 @@ func splitList(s, separator string) []string {
 
 // answers reads SQuAD's object of two lists, or the original SQuAD's list of objects.
 func (r *rowReader) answers(context string) []Answer {
-	cell := r.cell(RoleAnswers)
-	if s, ok := cell.(string); ok { // a table's cell that holds JSON
-		var parsed any
-		if json.Unmarshal([]byte(s), &parsed) == nil {
-			cell = parsed
-		}
-	}
+	cell := parsed(r.cell(RoleAnswers))
 	found, ok := parseAnswers(cell)
 	if !ok {
 		r.problem(RoleAnswers, kindOf(cell), `{"text": [...], "answer_start": [...]} of equal length`)

@@ -26,11 +26,13 @@ type Tokenizer interface {
 type Feature struct {
 	IDs, TypeIDs []int
 	Virtual      []int     `json:",omitempty"` // of a template: see models.Sequence
-	Reads        []int     `json:",omitempty"` // of a template: its masks
+	Reads        []int     `json:",omitempty"` // of a template: its masks; CAUSAL_LM and SEQ_2_SEQ_LM: what gives Targets
 	TaskID       int       // for an adapter of several tasks
 	Class        int       // SEQ_CLS with one label
 	Values       []float32 // SEQ_CLS with several labels, or a regression
 	Tags         []int     // TOKEN_CLS: one a token, models.Ignored where there is none
+	DecoderIDs   []int     `json:",omitempty"` // SEQ_2_SEQ_LM
+	Targets      []int     `json:",omitempty"` // CAUSAL_LM and SEQ_2_SEQ_LM: the tokens that the rows of Reads are to give
 	Start, End   int       // QUESTION_ANS: first and last token of the answer; 0, 0: none
 	Context      *Context  // QUESTION_ANS: what is needed to read an answer
 }
@@ -51,11 +53,14 @@ type EncodeOptions struct {
 	Unlabelled  bool
 	// Template makes the sequences of SEQ_CLS, and says what its labels are; nil: there is none.
 	Template *template.Encoder
+	// Writing says how the texts of CAUSAL_LM and SEQ_2_SEQ_LM become sequences.
+	Writing
 }
 
 // Encode makes a feature of each example, as transformers' examples for the tasks do:
 // a word's tag stands on its first token; an answer that was cut off counts as none,
-// and of a question and its context only the context is cut.
+// and of a question and its context only the context is cut. Only a plain text of CAUSAL_LM
+// may become several features, if it is longer than MaxLength.
 func Encode(t Tokenizer, examples []Example, o EncodeOptions) ([]Feature, error) {
 	if o.Task == "" {
 		o.Task = models.SeqCls
@@ -64,11 +69,12 @@ func Encode(t Tokenizer, examples []Example, o EncodeOptions) ([]Feature, error)
 	for i, label := range o.Labels {
 		e.index[label] = i
 	}
-	features := make([]Feature, len(examples))
+	var features []Feature
 	var found []error
-	for i, example := range examples {
-		var err error
-		if features[i], err = e.feature(example); err != nil {
+	for _, example := range examples {
+		made, err := e.features(example)
+		features = append(features, made...)
+		if err != nil {
 			if found = append(found, fmt.Errorf("%w in line %d: %w", ErrExample, example.Line, err)); len(found) == MaxProblems {
 				break
 			}
@@ -81,6 +87,14 @@ type encoder struct {
 	tokenizer Tokenizer
 	options   EncodeOptions
 	index     map[string]int // label name to output
+}
+
+func (e *encoder) features(x Example) ([]Feature, error) {
+	if IsWriting(e.options.Task) {
+		return e.written(x)
+	}
+	f, err := e.feature(x)
+	return []Feature{f}, err
 }
 
 func (e *encoder) feature(x Example) (Feature, error) {

@@ -61,6 +61,9 @@ func split(text string, sequence int) []piece {
 }
 
 func (pieces) encode(o *tokenize.Options, parts ...[]piece) (tokenize.Encoding, error) {
+	if o == nil {
+		o = &tokenize.Options{}
+	}
 	last := &parts[len(parts)-1]
 	total := 1
 	for _, part := range parts {
@@ -73,13 +76,19 @@ func (pieces) encode(o *tokenize.Options, parts ...[]piece) (tokenize.Encoding, 
 	add := func(x piece) {
 		e.IDs, e.TypeIDs = append(e.IDs, x.id), append(e.TypeIDs, max(0, x.sequence))
 		e.Offsets, e.Words, e.Sequences = append(e.Offsets, x.span), append(e.Words, x.word), append(e.Sequences, x.sequence)
+		e.SpecialMask = append(e.SpecialMask, x.word < 0)
 	}
-	add(piece{1, -1, -1, tokenize.Span{}})
+	special := func(id int) {
+		if !o.NoSpecialTokens {
+			add(piece{id, -1, -1, tokenize.Span{}})
+		}
+	}
+	special(1)
 	for _, part := range parts {
 		for _, x := range part {
 			add(x)
 		}
-		add(piece{2, -1, -1, tokenize.Span{}})
+		special(2)
 	}
 	return e, nil
 }

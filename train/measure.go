@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -18,7 +19,8 @@ type Evaluation struct {
 	Examples int
 	// Metrics by name: accuracy, f1_macro, f1_micro, mcc, and f1 of class 1 where there
 	// are two; mse and pearson of a regression; of tokens precision, recall and f1 of
-	// entities and the accuracy; of answers exact_match and f1, from 0 to 100.
+	// entities and the accuracy; of a language model its perplexity and the accuracy of the
+	// next token; of answers exact_match and f1, from 0 to 100.
 	Metrics map[string]float64
 }
 
@@ -102,6 +104,8 @@ func (a *answers) add(batch []Feature, scores []float32, spans []models.Span) {
 		switch a.task {
 		case models.TokenCls:
 			a.addTags(f, scores[(spans[i].Start+spans[i].Prompt)*a.width:])
+		case models.CausalLM, models.Seq2SeqLM:
+			a.addTargets(f, scores[spans[i].Start*a.width:])
 		case models.QuestionAns:
 			a.spans = append(a.spans, slices.Clone(scores[(spans[i].Start+spans[i].Prompt)*2:spans[i].End*2]))
 		default:
@@ -126,6 +130,13 @@ func (a *answers) addSequence(f Feature, scores []float32) {
 		p[i], w[i] = s > 0, f.Values[i] > 0.5 // sigmoid(s) > 1/2
 	}
 	a.several, a.truths = append(a.several, p), append(a.truths, w)
+}
+
+// addTargets takes the next token of every row.
+func (a *answers) addTargets(f Feature, scores []float32) {
+	for i, target := range f.Targets {
+		a.classes, a.wanted = append(a.classes, argmax(scores[i*a.width:(i+1)*a.width])), append(a.wanted, target)
+	}
 }
 
 // addTags takes the first token of every word.
@@ -154,6 +165,8 @@ func (a *answers) metrics(features []Feature) map[string]float64 {
 	case a.task == models.TokenCls:
 		e := EntityF1(a.tags, a.goldTags)
 		return map[string]float64{"precision": e.Precision, "recall": e.Recall, "f1": e.F1, "accuracy": Accuracy(a.classes, a.wanted)}
+	case IsWriting(a.task):
+		return map[string]float64{"perplexity": math.Exp(a.loss / float64(max(1, a.terms))), "accuracy": Accuracy(a.classes, a.wanted)}
 	case a.task == models.QuestionAns:
 		return a.spanMetrics(features)
 	case a.values != nil:
