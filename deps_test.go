@@ -54,7 +54,7 @@ var lattice = map[string][]string{
 	"train":                {"adapters", "hfio", "internal/kernel", "internal/simd", "models", "models/layer", "template", "tokenize"},
 	"train/report":         {"hfio", "train"},
 	"predict":              {"adapters", "generate", "hfio", "models", "models/auto", "template", "tokenize"},
-	"cli":                  {"adapters", "convert", "generate", "hfio", "models", "models/auto", "models/embedded", "predict", "template", "tokenize", "train", "train/report"},
+	"cli":                  {"adapters", "convert", "generate", "hfio", "models", "models/auto", "models/embedded", "predict", "template", "tokenize", "tokenize/chat", "train", "train/report"},
 	"cmd/gopeft":           {"cli"},
 	"examples/classify":    {"hfio", "predict"},
 	"compat_test/bench":    {"adapters", "hfio", "internal/simd/peak", "models", "models/auto", "tokenize", "train"},

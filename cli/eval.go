@@ -30,8 +30,9 @@ func evalCommand() *cli.Command {
 			verbalizerFlag(),
 			&cli.StringFlag{Name: "data", Usage: "the data file", Required: true},
 			&cli.IntFlag{Name: "batch-size", Usage: "sequences computed at once", Value: 32},
+			&cli.BoolFlag{Name: "generate", Usage: "of a language model: write, too, with the settings of gopeft generate, and compare with the targets: BLEU, ROUGE, exact match"},
 			jsonFlag("print one JSON object"),
-		}, dataFlags()...),
+		}, append(dataFlags(), generationFlags()...)...),
 		Action: runEval,
 	}
 }
@@ -49,7 +50,7 @@ func runEval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	features, err := readFeatures(c, c.String("data"), base, from)
+	features, data, err := readFeatures(c, c.String("data"), base, from)
 	if err != nil {
 		return err
 	}
@@ -57,6 +58,13 @@ func runEval(c *cli.Context) error {
 	result, err := evaluate(features)
 	if err != nil {
 		return err
+	}
+	if c.Bool("generate") {
+		written, err := writtenMetrics(c, base, data)
+		if err != nil {
+			return err
+		}
+		maps.Copy(result.Metrics, written)
 	}
 	seconds := time.Since(start).Seconds()
 	if c.Bool("json") {
@@ -113,6 +121,7 @@ type reading struct {
 	columns     map[string]string
 	maxLength   int
 	template    *template.Encoder // nil: none
+	writing     train.Writing     // of language models
 }
 
 type evaluation func([]train.Feature) (train.Evaluation, error)
@@ -153,31 +162,40 @@ func readingOf(base *predict.Base, m *adapters.PeftModel) (reading, error) {
 	if len(from.labels) == 0 && from.template == nil {
 		from.labels, from.problemType = m.Base.Labels, m.Base.ProblemType
 	}
+	if err != nil || !train.IsWriting(from.task) {
+		return from, err
+	}
+	tokenizer, err := base.Tokenizer()
+	if err != nil {
+		return from, err
+	}
+	from.writing, err = writingOf(base.Files(), tokenizer, m)
 	return from, err
 }
 
 // readFeatures reads a data file; its columns are those of the training data where the command
 // line names none and the file has them.
-func readFeatures(c *cli.Context, path string, base *predict.Base, from reading) ([]train.Feature, error) {
+func readFeatures(c *cli.Context, path string, base *predict.Base, from reading) ([]train.Feature, *train.Data, error) {
 	opts, err := dataOptions(c, from.task, from.problemType, from.labels, from.method)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if from.template != nil {
 		opts.Fields = from.template.Template().Fields()
 	}
 	data, err := readWithColumns(path, opts, from.columns)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
 	tokenizer, err := base.Tokenizer()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", baseName(c), err)
+		return nil, nil, fmt.Errorf("%s: %w", baseName(c), err)
 	}
-	return train.Encode(tokenizer, data.Examples, train.EncodeOptions{
-		Task: from.task, ProblemType: from.problemType, Labels: from.labels, MaxLength: from.maxLength, Template: from.template,
+	features, err := train.Encode(tokenizer, data.Examples, train.EncodeOptions{
+		Task: from.task, ProblemType: from.problemType, Labels: from.labels, MaxLength: from.maxLength, Template: from.template, Writing: from.writing,
 	})
+	return features, data, err
 }
 
 func readWithColumns(path string, opts *train.DataOptions, columns map[string]string) (*train.Data, error) {

@@ -128,8 +128,11 @@ func startingPoint(c *cli.Context) (start, error) {
 	} else if !slices.Contains(adapters.Methods(), s.method) {
 		return start{}, usagef("--peft-type: found %q, want one of %v", c.String("peft-type"), adapters.Methods())
 	}
-	if s.task != models.SeqCls && s.task != models.TokenCls && s.task != models.QuestionAns {
-		return start{}, usagef("--task-type: found %q, want SEQ_CLS, TOKEN_CLS or QUESTION_ANS", s.task)
+	if tasks := []models.Task{models.SeqCls, models.TokenCls, models.QuestionAns, models.CausalLM, models.Seq2SeqLM}; !slices.Contains(tasks, s.task) {
+		return start{}, usagef("--task-type: found %q, want one of %v", s.task, tasks)
+	}
+	if c.Bool(fullFlag) && train.IsWriting(s.task) {
+		return start{}, usagef("--full: language models are trained with adapters only")
 	}
 	if s.problemType == "" && s.task == models.SeqCls {
 		s.problemType = models.SingleLabel
@@ -185,6 +188,11 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 		job.model.Info.MaxLength = length
 	}
 	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: length, Template: encoder}
+	if train.IsWriting(from.task) {
+		if encode.Writing, err = writingOf(files, tokenizer, job.model); err != nil {
+			return err
+		}
+	}
 	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
 		return fmt.Errorf("%s: %w", c.String("data"), err)
 	}
@@ -229,6 +237,12 @@ func (job *training) adapt(c *cli.Context, model *models.Model, tokenizer *token
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	from.describeTemplate(info)
+	if from.adapter == nil && from.task == models.CausalLM && separates(data) {
+		info.Separator = defaultSeparator
+	}
+	if c.IsSet("separator") {
+		info.Separator = c.String("separator")
+	}
 	return job.checkTasks(c.String("data"), data)
 }
 

@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/predict"
+	"github.com/gopeft/gopeft/train"
+)
+
+// writtenMetrics lets the adapter write and compares that with the targets of the data. All
+// targets of one text are its references.
+func writtenMetrics(c *cli.Context, base *predict.Base, data *train.Data) (map[string]float64, error) {
+	predictor, err := base.Adapter(hfio.Dir(c.String("adapter")))
+	if err != nil {
+		return nil, err
+	}
+	config, err := generationConfig(c, base)
+	if err != nil {
+		return nil, err
+	}
+	var prompts []predict.Prompt
+	var references [][]string
+	seen := map[string]int{}
+	for _, example := range data.Examples {
+		if example.Target == nil {
+			return nil, fmt.Errorf("%s: line %d: found no target, want one to compare with what is written", c.String("data"), example.Line)
+		}
+		at, ok := seen[example.Text]
+		if !ok {
+			at = len(prompts)
+			seen[example.Text] = at
+			prompts = append(prompts, predict.Prompt{Predictor: predictor, Text: example.Text, Config: config})
+			references = append(references, nil)
+		}
+		references[at] = append(references[at], *example.Target)
+	}
+	answers, err := base.Generate(c.Context, prompts)
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]string, len(answers))
+	for i, list := range answers {
+		texts[i] = list[0].Text
+	}
+	return train.TextMetrics(texts, references), nil
+}

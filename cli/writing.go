@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/generate"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/tokenize"
+	"github.com/gopeft/gopeft/tokenize/chat"
+	"github.com/gopeft/gopeft/train"
+)
+
+// writingOf says how texts become sequences of a language model with an adapter.
+func writingOf(files fs.FS, tokenizer *tokenize.Tokenizer, m *adapters.PeftModel) (train.Writing, error) {
+	w := train.Writing{InputRows: m.InputRows() > 0, Separator: m.Info.Separator, End: tokenizer.SpecialIDs().Eos}
+	if b, ok := m.Base.Backbone.(models.EncoderDecoder); ok {
+		w.ShiftRight = b.ShiftRight
+	}
+	if w.End < 0 {
+		own, err := generate.ReadConfig(files, m.Base.Config)
+		if err != nil {
+			return w, err
+		}
+		if len(own.EOS) > 0 {
+			w.End = own.EOS[0]
+		}
+	}
+	chats, err := chat.Load(files)
+	if errors.Is(err, fs.ErrNotExist) {
+		return w, nil
+	}
+	w.Chat = func(messages []train.Message, generationPrompt bool) (string, error) {
+		if err != nil {
+			return "", err
+		}
+		return chats.Render(chatMessages(messages), generationPrompt)
+	}
+	return w, nil
+}
+
+func chatMessages(messages []train.Message) []chat.Message {
+	list := make([]chat.Message, len(messages))
+	for i, m := range messages {
+		list[i] = chat.Message(m)
+	}
+	return list
+}
+
+// defaultSeparator stands between a text and its target unless another is given.
+const defaultSeparator = "\n"
+
+// separates tells whether examples are texts with targets.
+func separates(data *train.Data) bool {
+	_, ok := data.Columns[train.RoleTarget]
+	return ok
+}
