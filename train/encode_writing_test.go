@@ -34,34 +34,43 @@ func TestEncodeWriting(t *testing.T) {
 		want    []Feature
 	}{
 		{
-			"of a text with a target the target and the end are learnt", pair, EncodeOptions{Task: models.CausalLM, Writing: Writing{End: 9}},
+			"of a text with a target the target and the end are learnt", pair,
+			EncodeOptions{Task: models.CausalLM, Writing: Writing{End: 9}},
 			[]Feature{{IDs: []int{1, 'a', 'c', 'e', 'h', 9}, Reads: []int{2, 3, 4}, Targets: []int{'e', 'h', 9}}},
 		},
 		{
-			"what is too long loses the begin of the text, but for special tokens", pair, EncodeOptions{Task: models.CausalLM, MaxLength: 5, Writing: Writing{End: 9}},
+			"what is too long loses the begin of the text, but for special tokens", pair,
+			EncodeOptions{Task: models.CausalLM, MaxLength: 5, Writing: Writing{End: 9}},
 			[]Feature{{IDs: []int{1, 'c', 'e', 'h', 9}, Reads: []int{1, 2, 3}, Targets: []int{'e', 'h', 9}}},
 		},
 		{
-			"and then the end of the target", pair, EncodeOptions{Task: models.CausalLM, MaxLength: 3, Writing: Writing{End: 9}},
+			"and then the end of the target", pair,
+			EncodeOptions{Task: models.CausalLM, MaxLength: 3, Writing: Writing{End: 9}},
 			[]Feature{{IDs: []int{1, 'e', 'h'}, Reads: []int{0, 1}, Targets: []int{'e', 'h'}}},
 		},
 		{
-			"a plain text is learnt whole; a virtual token predicts the first", Example{Text: "ab cd"}, EncodeOptions{Task: models.CausalLM, Writing: Writing{End: 2, InputRows: true}},
+			"a plain text is learnt whole; a virtual token predicts the first",
+			Example{Text: "ab cd"},
+			EncodeOptions{Task: models.CausalLM, Writing: Writing{End: 2, InputRows: true}},
 			[]Feature{{IDs: []int{1, 'a', 'c', 2}, Reads: []int{-1, 0, 1, 2}, Targets: []int{1, 'a', 'c', 2}}},
 		},
 		{
-			"a long one in pieces", Example{Text: "ab cd"}, EncodeOptions{Task: models.CausalLM, MaxLength: 3, Writing: Writing{End: -1}},
+			"a long one in pieces",
+			Example{Text: "ab cd"},
+			EncodeOptions{Task: models.CausalLM, MaxLength: 3, Writing: Writing{End: -1}},
 			[]Feature{{IDs: []int{1, 'a', 'c'}, Reads: []int{0, 1}, Targets: []int{'a', 'c'}}, {IDs: []int{2}, Reads: []int{}}},
 		},
 		{
-			"of a chat the assistant's messages", chat, EncodeOptions{Task: models.CausalLM, Writing: Writing{Chat: chatOf}},
+			"of a chat the assistant's messages", chat,
+			EncodeOptions{Task: models.CausalLM, Writing: Writing{Chat: chatOf}},
 			[]Feature{{
 				IDs:   []int{'u', 'x', 'y', 'a', 'p', 'q', 'u', 'z', 'a', 'r'},
 				Reads: []int{3, 4, 8}, Targets: []int{'p', 'q', 'r'},
 			}},
 		},
 		{
-			"a decoder reads what it is to write, shifted", pair, EncodeOptions{Task: models.Seq2SeqLM, Writing: Writing{ShiftRight: shift}},
+			"a decoder reads what it is to write, shifted", pair,
+			EncodeOptions{Task: models.Seq2SeqLM, Writing: Writing{ShiftRight: shift}},
 			[]Feature{{IDs: []int{1, 'a', 'c', 2}, DecoderIDs: []int{7, 1, 'e', 'h'}, Reads: []int{0, 1, 2, 3}, Targets: []int{1, 'e', 'h', 2}}},
 		},
 	} {
