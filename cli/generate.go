@@ -11,6 +11,7 @@ import (
 	"github.com/gopeft/gopeft/generate"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
+	"github.com/gopeft/gopeft/tokenize/chat"
 )
 
 func generateCommand() *cli.Command {
@@ -35,6 +36,8 @@ Example:
 			&cli.BoolFlag{Name: "jsonl", Usage: `read {"text": ...} a line`},
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "ask for texts, until the input ends"},
 			&cli.BoolFlag{Name: "no-special-tokens", Usage: "add none to the texts"},
+			&cli.BoolFlag{Name: "chat", Usage: "each text is a user's message, which the base's chat template puts in its place"},
+			&cli.StringFlag{Name: "system", Usage: "of --chat: the message before it, which says how to answer"},
 			jsonFlag("print one JSON object a line"),
 		}, generationFlags()...),
 		Action: runGenerate,
@@ -118,6 +121,11 @@ func runGenerate(c *cli.Context) error {
 	}
 	defer base.Close()
 	g := &generation{c: c, base: base}
+	if c.Bool("chat") {
+		if g.chat, err = chatTemplate(base.Files()); err != nil {
+			return fmt.Errorf("%s: --chat: %w", baseName(c), err)
+		}
+	}
 	if g.config, err = generationConfig(c, base); err != nil {
 		return err
 	}
@@ -174,15 +182,30 @@ type generation struct {
 	base      *predict.Base
 	predictor *predict.Predictor
 	config    generate.Config
+	chat      *chat.Template // nil: texts are not messages
 }
 
-func (g *generation) prompt(text string) predict.Prompt {
-	return predict.Prompt{Predictor: g.predictor, Text: text, NoSpecialTokens: g.c.Bool("no-special-tokens"), Config: g.config}
+func (g *generation) prompt(text string) (predict.Prompt, error) {
+	p := predict.Prompt{Predictor: g.predictor, Text: text, NoSpecialTokens: g.c.Bool("no-special-tokens"), Config: g.config}
+	if g.chat == nil {
+		return p, nil
+	}
+	var messages []chat.Message
+	if system := g.c.String("system"); system != "" {
+		messages = append(messages, chat.Message{Role: "system", Content: system})
+	}
+	var err error
+	p.Text, err = g.chat.Render(append(messages, chat.Message{Role: "user", Content: text}), true)
+	p.NoSpecialTokens = true
+	return p, err
 }
 
 // one answers one text, as the answer is made where it is one.
 func (g *generation) one(text string) error {
-	p := g.prompt(text)
+	p, err := g.prompt(text)
+	if err != nil {
+		return err
+	}
 	streams := !g.c.Bool("json") && g.config.NumReturnSequences == 1
 	if streams {
 		p.OnText = func(_ int, piece string) { fmt.Fprint(g.c.App.Writer, piece) }
@@ -200,10 +223,15 @@ func (g *generation) one(text string) error {
 
 // all answers the lines of the input together.
 func (g *generation) all() error {
+	var texts []string
 	var prompts []predict.Prompt
 	err := eachInputLine(g.c, g.c.String("input"), g.c.Bool("jsonl"), func(line []byte) error {
 		text, err := generateInput(line, g.c.Bool("jsonl"))
-		prompts = append(prompts, g.prompt(text))
+		if err != nil {
+			return err
+		}
+		prompt, err := g.prompt(text)
+		texts, prompts = append(texts, text), append(prompts, prompt)
 		return err
 	})
 	if err != nil {
@@ -211,7 +239,7 @@ func (g *generation) all() error {
 	}
 	answers, err := g.base.Generate(g.c.Context, prompts)
 	for i, list := range answers {
-		if err := g.print(prompts[i].Text, list); err != nil {
+		if err := g.print(texts[i], list); err != nil {
 			return err
 		}
 	}

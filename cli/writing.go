@@ -6,6 +6,7 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/generate"
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/tokenize/chat"
@@ -27,7 +28,7 @@ func writingOf(files fs.FS, tokenizer *tokenize.Tokenizer, m *adapters.PeftModel
 			w.End = own.EOS[0]
 		}
 	}
-	chats, err := chat.Load(files)
+	chats, err := chatTemplate(files)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w, nil
 	}
@@ -38,6 +39,15 @@ func writingOf(files fs.FS, tokenizer *tokenize.Tokenizer, m *adapters.PeftModel
 		return chats.Render(chatMessages(messages), generationPrompt)
 	}
 	return w, nil
+}
+
+// chatTemplate reads the chat template of a base; fs.ErrNotExist: it has none.
+func chatTemplate(files fs.FS) (*chat.Template, error) {
+	own, err := hfio.TokenizerFiles(files)
+	if err != nil {
+		return nil, err
+	}
+	return chat.Load(own)
 }
 
 func chatMessages(messages []train.Message) []chat.Message {
