@@ -50,7 +50,7 @@ func TestConfigReader(t *testing.T) {
 		r.IntOr("absent", 5), r.IntOr("null", 6), r.Float("eps"), r.FloatOr("absent", 0.5), r.Float("hidden_size"), r.String("act"),
 		r.StringOr("null", "none"), r.Bool("flag"), r.BoolOr("absent", true), r.IntsOr("list", nil), r.IntsOr("absent", []int{3}),
 		ok, sub.Int("hidden_size"), noneOK, none.IntOr("hidden_size", 4), r.Has("null"), r.Has("act"),
-		string(r.RawOr("raw", nil)),
+		string(r.RawOr("raw", nil)), r.IntOrNull("absent", 5, -1), r.IntOrNull("null", 5, -1), r.IntOrNull("hidden_size", 5, -1),
 	}
 	want := []any{
 		"bert",
@@ -58,7 +58,7 @@ func TestConfigReader(t *testing.T) {
 		8, 9, 8, 5, 6, 1e-12, 0.5, 8.0, "gelu", "none", true, true,
 		[]int{1, 2},
 		[]int{3},
-		true, 7, false, 4, false, true, "{\n  \"a\": [\n    Infinity\n  ],\n  \"b\": 1\n}",
+		true, 7, false, 4, false, true, "{\n  \"a\": [\n    Infinity\n  ],\n  \"b\": 1\n}", 5, -1, 8,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || r.Err() != nil {
 		t.Errorf("want - got:\n%s%v", diff, r.Err())

@@ -56,6 +56,15 @@ func (r *ConfigReader) IntOr(key string, def int) int {
 	return optional(r, key, def, "an integer", jsonInt)
 }
 
+// IntOrNull returns an integer, or a default where the key is absent, or null's number where
+// it is null.
+func (r *ConfigReader) IntOrNull(key string, def, null int) int {
+	if _, there := r.object.get(key); there {
+		def = null
+	}
+	return r.IntOr(key, def)
+}
+
 // Size returns an integer that must be there and be at least 1.
 func (r *ConfigReader) Size(keys ...string) int {
 	return wanted(r, keys, "an integer of at least 1", jsonSize)

@@ -6,7 +6,6 @@ package encoder
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
@@ -44,11 +43,7 @@ func (c Config) Read(r *hfio.ConfigReader) Config {
 	c.HiddenDropout = r.ProbabilityOr("hidden_dropout_prob", c.HiddenDropout)
 	c.AttentionDropout = r.ProbabilityOr("attention_probs_dropout_prob", c.AttentionDropout)
 	c.InitRange = r.NotNegativeOr("initializer_range", c.InitRange)
-	const padding = "pad_token_id"
-	c.Padding = r.IntOr(padding, c.Padding)
-	if slices.Contains(r.Keys(), padding) && !r.Has(padding) { // null
-		c.Padding = -1
-	}
+	c.Padding = r.IntOrNull("pad_token_id", c.Padding, -1)
 	c.Tied = r.BoolOr("tie_word_embeddings", true)
 	if c.Embedding == 0 {
 		c.Embedding = c.Hidden
