@@ -63,7 +63,7 @@ func (s Suite) causal(t *testing.T) {
 	other[last] = (ids[last] + 1) % s.Backbone.Shape().Vocab
 	rows := func(ids []int) []float32 {
 		out := s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: ids}}})
-		return models.Values(out.Hidden)[:last*s.Backbone.Shape().Hidden]
+		return models.Values(out.Hidden)[:last*s.width()]
 	}
 	numtest.SameBits(t, rows(other), rows(ids))
 }
@@ -72,7 +72,7 @@ func (s Suite) causal(t *testing.T) {
 // that they have when all is read at once. The prompt may be given with every piece.
 func (s Suite) steps(t *testing.T, d models.Decoder) {
 	batch := s.mixed()
-	whole, hidden := s.forward(t, batch), s.Backbone.Shape().Hidden
+	whole, hidden := s.forward(t, batch), s.width()
 	for _, size := range []int{1, 2, 100} {
 		held, got := caches(d, batch), make([][]float32, len(batch.Sequences))
 		for at := 0; at < 9; at += size {
@@ -122,7 +122,7 @@ func (s Suite) stepReads(t *testing.T, d models.Decoder) {
 
 // A prompt that is computed once serves sequences that go on from clones of its cache.
 func (s Suite) sharedPrompt(t *testing.T, d models.Decoder) {
-	ids, hidden := s.texts()[2], s.Backbone.Shape().Hidden
+	ids, hidden := s.texts()[2], s.width()
 	for _, create := range []func(uint64) *models.Prompt{
 		func(seed uint64) *models.Prompt { p, _ := s.input(seed); return p },
 		func(seed uint64) *models.Prompt { p, _ := s.prefix(seed); return p },
@@ -162,7 +162,7 @@ func (s Suite) truncate(t *testing.T, d models.Decoder) {
 	s.step(t, d, models.Batch{Sequences: []models.Sequence{{IDs: append(slices.Clone(ids[:3]), 0, 0)}}}, own)
 	own[0].Truncate(3)
 	out := s.step(t, d, models.Batch{Sequences: []models.Sequence{{IDs: ids[3:]}}}, own)
-	numtest.Close(t, models.Values(out.Hidden), want[3*s.Backbone.Shape().Hidden:], stepRTol, stepATol)
+	numtest.Close(t, models.Values(out.Hidden), want[3*s.width():], stepRTol, stepATol)
 }
 
 func (s Suite) badCache(t *testing.T, d models.Decoder) {

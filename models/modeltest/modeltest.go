@@ -32,6 +32,8 @@ type Suite struct {
 	Cache func(models.Sequence) ([]models.KV, error)
 	// Step is the distance of finite differences, 0 means 1/16. Norms without a mean bend more.
 	Step float64
+	// Width is that of the last hidden states, 0 means the model's.
+	Width int
 	// Weights are the frozen tensors that the backbone was read from, as it holds them.
 	Weights []hfio.Tensor
 
@@ -76,6 +78,8 @@ func (s Suite) run(t *testing.T, without ...string) {
 	}
 }
 
+func (s Suite) width() int { return cmp.Or(s.Width, s.Backbone.Shape().Hidden) }
+
 func (s Suite) forward(t *testing.T, batch models.Batch) models.Output {
 	t.Helper()
 	out, err := s.Backbone.Forward(batch)
@@ -100,7 +104,7 @@ func (s Suite) shapes(t *testing.T) {
 		}
 		rows = span.End
 	}
-	if want := []int{rows, s.Backbone.Shape().Hidden}; !slices.Equal(out.Hidden.Shape(), want) {
+	if want := []int{rows, s.width()}; !slices.Equal(out.Hidden.Shape(), want) {
 		t.Errorf("hidden states are %v, want %v", out.Hidden.Shape(), want)
 	}
 }
@@ -110,7 +114,7 @@ func (s Suite) shapes(t *testing.T) {
 func (s Suite) raggedEqualsAlone(t *testing.T) {
 	batch := s.mixed()
 	out := s.forward(t, batch)
-	hidden := s.Backbone.Shape().Hidden
+	hidden := s.width()
 	for i, sequence := range batch.Sequences {
 		alone := s.forward(t, models.Batch{Sequences: []models.Sequence{sequence}})
 		span := out.Spans[i]
@@ -245,7 +249,7 @@ func (s Suite) prefixIsCache(t *testing.T) {
 		prompt.Past = append(prompt.Past, models.KV{Keys: firstRows(kv.Keys), Values: firstRows(kv.Values)})
 	}
 	got := s.forward(t, models.Batch{Sequences: []models.Sequence{{IDs: ids[virtual:], Prompt: prompt}}})
-	numtest.Close(t, models.Values(got.Hidden), models.Values(want.Hidden)[virtual*s.Backbone.Shape().Hidden:], 1e-6, 1e-6)
+	numtest.Close(t, models.Values(got.Hidden), models.Values(want.Hidden)[virtual*s.width():], 1e-6, 1e-6)
 }
 
 func firstRows(x mat.Tensor) mat.Tensor {

@@ -28,7 +28,7 @@ func RunEncoderDecoder(t *testing.T, s Suite) {
 // the hidden states that it has when all is read at once. The text is read in the first step.
 func (s Suite) decoded(t *testing.T) {
 	m := s.Backbone.(struct{ models.EncoderDecoder }).EncoderDecoder.(models.Decoder)
-	batch, hidden := s.mixed(), s.Backbone.Shape().Hidden
+	batch, hidden := s.mixed(), s.width()
 	for i := range batch.Sequences {
 		batch.Sequences[i].DecoderIDs = []int{i, 3, 1, 2}
 	}
