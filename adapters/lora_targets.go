@@ -41,6 +41,7 @@ var defaultTargets = map[string][]string{
 	"llama":       {"q_proj", "v_proj"},
 	"mistral":     {"q_proj", "v_proj"},
 	"mt5":         {"q", "v"},
+	"opt":         {"q_proj", "v_proj"},
 	"qwen2":       {"q_proj", "v_proj"},
 	"qwen3":       {"q_proj", "v_proj"},
 	"roberta":     {"query", "value"},

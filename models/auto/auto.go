@@ -25,6 +25,7 @@ import (
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/llama"
 	"github.com/gopeft/gopeft/models/modernbert"
+	"github.com/gopeft/gopeft/models/opt"
 	"github.com/gopeft/gopeft/models/roberta"
 	"github.com/gopeft/gopeft/models/t5"
 )
@@ -48,6 +49,7 @@ var architectures = map[string]models.Architecture{
 	"mistral":     llama.Architecture("mistral"),
 	"mt5":         t5.MT5,
 	"olmo2":       llama.Architecture("olmo2"),
+	"opt":         opt.Architecture,
 	"pegasus":     bart.Pegasus,
 	"phi3":        llama.Architecture("phi3"),
 	"modernbert":  modernbert.Architecture,

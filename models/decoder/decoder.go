@@ -44,7 +44,9 @@ type Model struct {
 	// Slopes are what the scores of each head grow by from a key to the next (Press et al.
 	// 2021, ALiBi, arXiv 2108.12409); nil: nothing.
 	Slopes []float32
-	Norm   *layer.Norm
+	Norm   *layer.Norm // nil: none
+	// Project makes the last hidden states of what is normalised; nil: nothing does.
+	Project *layer.Linear
 	// Classifier is the name of TOKEN_CLS's head; "": there is no such class.
 	Classifier string
 }
@@ -66,7 +68,7 @@ func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
 	return kernel.Embed(nil, m.Words.FrozenRows(ids)), nil
 }
 
-// Forward returns the last hidden states, normalised.
+// Forward returns the last hidden states.
 func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
 	defer models.Guard(&err)
 	if err := m.Config.Check(batch); err != nil {
@@ -101,7 +103,13 @@ func (m *Model) run(p *stack.Pass) models.Output {
 		layers[i] = placed{l, place.rotation, place.bias}
 	}
 	out := p.Run(x, layers)
-	out.Hidden = kernel.Replace(out.Hidden, m.Norm.Forward(out.Hidden, nil))
+	if m.Norm != nil {
+		out.Hidden = kernel.Replace(out.Hidden, m.Norm.Forward(out.Hidden, nil))
+	}
+	if m.Project != nil {
+		deltas := models.DeltasOf(out.Prompts, out.Spans, p.Batch.Dropout)
+		out.Hidden = kernel.Replace(out.Hidden, m.Project.Forward(out.Hidden, deltas))
+	}
 	return out
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gopeft/gopeft/models/gptneox"
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/modeltest"
+	"github.com/gopeft/gopeft/models/opt"
 )
 
 // architectures are those that are made of this package.
@@ -23,6 +24,7 @@ var architectures = map[string]models.Architecture{
 	"bloom":    bloom.Architecture,
 	"gpt2":     gpt2.Architecture,
 	"gpt_neox": gptneox.Architecture,
+	"opt":      opt.Architecture,
 }
 
 // goldens are tiny models that transformers made; compat_test compares their numbers.
@@ -46,13 +48,20 @@ func TestConformance(t *testing.T) {
 		{"bloom", `"apply_residual_connection_post_layernorm": false`, `"apply_residual_connection_post_layernorm": true`},
 		{"gpt_neox", `"hidden_dropout": 0.1`, `"hidden_dropout": 0.2`},
 		{"gpt_neox", `"use_parallel_residual": true`, `"use_parallel_residual": false`},
+		{"opt", `"dropout": 0.1`, `"dropout": 0.2`},
+		{"opt", `"do_layer_norm_before": true`, `"do_layer_norm_before": false`},
+		{"opt", `"_remove_final_layer_norm": false`, `"_remove_final_layer_norm": true`},
 	} {
 		t.Run(c.modelType+" "+c.changed, func(t *testing.T) {
 			model, weights, err := open(c.modelType, c.old, c.changed)
 			if err != nil {
 				t.Fatal(err)
 			}
-			modeltest.Run(t, modeltest.Suite{Backbone: model, Backward: ag.Backward, Weights: weights})
+			suite := modeltest.Suite{Backbone: model, Backward: ag.Backward, Weights: weights}
+			if c.modelType == "opt" {
+				suite.Width = model.Shape().Embedding // it projects them back
+			}
+			modeltest.Run(t, suite)
 		})
 	}
 }
@@ -69,6 +78,12 @@ func TestConfigProblems(t *testing.T) {
 		{"gpt_neox", `"hidden_act": "gelu"`, `"hidden_act": "quick_gelu"`, `field "hidden_act": found "quick_gelu"`},
 		{"gpt_neox", `"rope_type": "default"`, `"rope_type": "axial"`, `field "rope_parameters.rope_type": found "axial"`},
 		{"gpt_neox", `"hidden_size": 12`, `"hidden_size": 14`, `query_key_value.weight": found [36 12], want [42 14]`},
+		{"opt", `"activation_function": "gelu"`, `"activation_function": "quick_gelu"`, `field "activation_function": found "quick_gelu"`},
+		{"opt", `"layer_norm_elementwise_affine": true`, `"layer_norm_elementwise_affine": false`, `field "layer_norm_elementwise_affine": found false, want true`},
+		{"opt", `"layerdrop": 0.0`, `"layerdrop": 0.1`, `field "layerdrop": found 0.1, want 0`},
+		{"opt", `"pad_token_id": 1`, `"pad_token_id": 40`, `field "pad_token_id": found 40, want a token of the vocabulary`},
+		{"opt", `"num_attention_heads": 2`, `"num_attention_heads": 5`, `field "num_attention_heads": found 5, want a divisor of hidden_size`},
+		{"opt", `"word_embed_proj_dim": 10`, `"word_embed_proj_dim": 8`, `project_in.weight": found [12 10], want [12 8]`},
 	} {
 		_, _, err := open(c.modelType, c.old, c.changed)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -53,6 +53,8 @@ DECODERS = {  # model_type: further fields of config.json
     "gpt2": {"scale_attn_by_inverse_layer_idx": True},
     "bloom": {"hidden_dropout": 0.1},
     "gpt_neox": {"hidden_dropout": 0.1, "rotary_pct": 0.67},
+    # The conformance suite takes finite differences: no ReLU.
+    "opt": {"ffn_dim": 20, "word_embed_proj_dim": 10, "attention_dropout": 0.1, "activation_function": "gelu"},
 }
 STEPS = "--steps 10 --lr 0.02 --weight-decay 0.01 --schedule linear --warmup-steps 2 --clip 1 --keep end".split()
 FIELDS = {"ptuning-mlp": {"encoder_hidden_size": 10}, "ptuning-lstm": {"encoder_hidden_size": 4}, "prefix-projection": {"encoder_hidden_size": 10},
