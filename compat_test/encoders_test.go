@@ -193,7 +193,7 @@ func TestLiveEncoders(t *testing.T) {
 					for _, v := range variants {
 						for _, method := range methods {
 							if v.name == method {
-								t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, e.sized(v)) })
+								t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, v.sized(e.sizes)) })
 							}
 						}
 					}
@@ -216,13 +216,13 @@ func (e liveEncoder) base(t *testing.T, o *oracle, c taskCase) liveBase {
 }
 
 // sized is the variant with the sizes that a prompt of rows needs.
-func (e liveEncoder) sized(v variant) variant {
+func (v variant) sized(sizes map[string]any) variant {
 	if v.method == "prompt" || strings.HasPrefix(v.method, "ptuning") {
 		v.fields = maps.Clone(v.fields)
 		if v.fields == nil {
 			v.fields = map[string]any{}
 		}
-		maps.Copy(v.fields, e.sizes)
+		maps.Copy(v.fields, sizes)
 	}
 	return v
 }

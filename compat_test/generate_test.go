@@ -67,10 +67,10 @@ func liveGenerate(t *testing.T, o *oracle, task models.Task, base liveBase) {
 	var want []generated
 	variants := []variant{{}, {method: "prompt"}, {method: "prefix"}}
 	if task == models.CausalLM {
-		variants = append(variants, variant{method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2}})
+		variants = append(variants, variant{method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2, "target_modules": "all-linear"}})
 	}
 	for _, v := range variants {
-		c.variant = v
+		c.variant = v.sized(base.sizes)
 		requests = append(requests, generationRequests(t, prompts, base.dir, c.frozen(t, model))...)
 		want = append(want, c.pythonGenerates(t, prompts)...)
 	}

@@ -69,6 +69,8 @@ type liveBase struct {
 	architecture string // of transformers, for the null task
 	real         bool   // not a tiny one
 	decoder      bool   // it knows no token types
+	// sizes are those of a prompt of rows, where PEFT does not find the right ones.
+	sizes map[string]any
 }
 
 // TestLiveTiny compares everything on tiny random models, whose every weight matters.
