@@ -12,10 +12,9 @@ import (
 type beamSearch struct {
 	*request
 	random   *rand.Rand
-	running  []*beam
+	running  []*beam  // none: the search is over
 	finished []Answer // the best first, at most NumBeams
 	hopeful  bool     // a running beam may still become better than the finished ones
-	ended    bool
 }
 
 // beam is an answer under way with the sum of its tokens' log probabilities.
@@ -36,9 +35,6 @@ func newBeamSearch(r *request, first *row) *beamSearch {
 }
 
 func (s *beamSearch) rows() []*row {
-	if s.ended {
-		return nil
-	}
 	var rows []*row
 	for _, b := range s.running {
 		rows = append(rows, b.row)
@@ -57,20 +53,22 @@ func (s *beamSearch) advance(scores [][]float32) error {
 	}
 	var running []*beam
 	var finished []Answer
-	all := true // all continuations end
 	for i, c := range best {
 		parent := s.running[c.beam]
 		ids := append(slices.Clip(parent.ids), c.id)
-		reason := s.finish(ids)
-		all = all && reason != ""
+		reason, err := s.finish(ids)
 		switch {
-		case reason == "" && len(running) < s.NumBeams:
+		case err != nil:
+			return err
+		case reason == "":
 			running = append(running, &beam{row: &row{ids: ids, from: parent.row}, score: c.score})
-		case reason != "" && i < s.NumBeams:
+		case i < s.NumBeams:
 			made := ids[s.start:]
 			finished = append(finished, Answer{IDs: made, Score: float64(s.penalized(c.score, len(made))), Finish: reason})
 		}
 	}
+	slices.SortStableFunc(running, func(a, b *beam) int { return cmp.Compare(b.score, a.score) }) // drawn ones are in no order
+	running = running[:min(s.NumBeams, len(running))]
 	full := len(s.finished) == s.NumBeams
 	if s.hopeful && !(full && s.EarlyStopping == StopWhenFull) {
 		s.finished = append(s.finished, finished...)
@@ -80,11 +78,11 @@ func (s *beamSearch) advance(scores [][]float32) error {
 	s.running = running
 	s.hopeful = s.hopeful && s.hope()
 	full = len(s.finished) == s.NumBeams
-	s.ended = all || len(running) == 0 || !s.hopeful || full && s.EarlyStopping == StopWhenFull
-	if !s.ended {
-		for _, b := range running {
-			b.inherit()
-		}
+	if !s.hopeful || full && s.EarlyStopping == StopWhenFull {
+		s.running = nil
+	}
+	for _, b := range s.running {
+		b.inherit()
 	}
 	return nil
 }
@@ -99,7 +97,7 @@ func (s *beamSearch) best(scores [][]float32) ([]continuation, error) {
 		s.process(history{b.ids, s.start}, scores[i])
 		candidates := Config{Temperature: 1, TopK: n}.best(scores[i], n)
 		if s.DoSample {
-			candidates = s.candidates(scores[i], len(s.EOS)+1)
+			candidates = s.candidates(scores[i], max(2, len(s.EOS)+1))
 		}
 		for _, c := range candidates {
 			score := c.score + b.score

@@ -32,6 +32,7 @@ const None = -1
 type Config struct {
 	MaxNewTokens int
 	MinNewTokens int // no end before them
+	MinLength    int // no end before so many tokens, those of the prompt included
 
 	DoSample    bool // draw the tokens; else the likeliest are taken
 	Temperature float64
@@ -73,7 +74,8 @@ const ConfigFile = "generation_config.json"
 
 // ReadConfig returns a model's own settings: those of generation_config.json and, where
 // there is no such file, the special tokens of config.json. A setting that would change
-// the answers and is not known here is an error.
+// the answers and is not known here is an error; but max_length, which counts the prompt, is
+// not looked at.
 func ReadConfig(fsys fs.FS, model hfio.ModelConfig) (Config, error) {
 	own, err := hfio.OpenConfig(fsys, ConfigFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,6 +92,8 @@ func ParseConfig(file hfio.ModelConfig) (Config, error) {
 	r, c := file.Reader(), Default()
 	c.MaxNewTokens = r.SizeOr("max_new_tokens", c.MaxNewTokens)
 	c.MinNewTokens = r.IntOr("min_new_tokens", 0)
+	c.MinLength = r.IntOr("min_length", 0)
+	c.StopStrings = r.StringsOr("stop_strings", nil)
 	c.DoSample = r.BoolOr("do_sample", false)
 	c.Temperature = r.FloatOr("temperature", c.Temperature)
 	c.TopK = r.IntOr("top_k", c.TopK)
@@ -137,7 +141,7 @@ func readEarlyStopping(r *hfio.ConfigReader) EarlyStopping {
 // unknown are the fields of GenerationConfig that change the answers and that this package
 // lacks, with the values that change nothing.
 var unknown = map[string][]string{
-	"min_length": {"0"}, "top_h": nil, "epsilon_cutoff": {"0", "0.0"}, "eta_cutoff": {"0", "0.0"},
+	"max_time": nil, "renormalize_logits": {"false"}, "remove_invalid_values": {"false"}, "top_h": nil, "epsilon_cutoff": {"0", "0.0"}, "eta_cutoff": {"0", "0.0"},
 	"encoder_repetition_penalty": {"1", "1.0"}, "encoder_no_repeat_ngram_size": {"0"}, "bad_words_ids": nil,
 	"exponential_decay_length_penalty": nil, "suppress_tokens": {"[]"}, "begin_suppress_tokens": {"[]"},
 	"sequence_bias": nil, "guidance_scale": {"1", "1.0"}, "watermarking_config": nil, "penalty_alpha": {"0", "0.0"},
@@ -164,11 +168,13 @@ func (c Config) Check() error {
 	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 	want(c.MaxNewTokens > 0, "max_new_tokens", c.MaxNewTokens, "at least 1")
 	want(c.MinNewTokens >= 0 && c.MinNewTokens <= c.MaxNewTokens, "min_new_tokens", c.MinNewTokens, "0 to max_new_tokens")
-	want(c.Temperature > 0 && finite(c.Temperature), "temperature", c.Temperature, "more than 0; without do_sample the likeliest tokens are taken")
-	want(c.TopK >= 0, "top_k", c.TopK, "at least 0")
-	want(c.TopP >= 0 && c.TopP <= 1, "top_p", c.TopP, "0 to 1")
-	want(c.MinP >= 0 && c.MinP <= 1, "min_p", c.MinP, "0 to 1")
-	want(c.TypicalP > 0 && c.TypicalP <= 1, "typical_p", c.TypicalP, "more than 0, at most 1")
+	if c.DoSample {
+		want(c.Temperature >= 1e-6 && finite(c.Temperature), "temperature", c.Temperature, "more than 0; without do_sample the likeliest tokens are taken")
+		want(c.TopK >= 0, "top_k", c.TopK, "at least 0")
+		want(c.TopP >= 0 && c.TopP <= 1, "top_p", c.TopP, "0 to 1")
+		want(c.MinP >= 0 && c.MinP <= 1, "min_p", c.MinP, "0 to 1")
+		want(c.TypicalP > 0 && c.TypicalP <= 1, "typical_p", c.TypicalP, "more than 0, at most 1")
+	}
 	want(c.RepetitionPenalty > 0 && finite(c.RepetitionPenalty), "repetition_penalty", c.RepetitionPenalty, "more than 0")
 	want(finite(c.FrequencyPenalty), "frequency_penalty", c.FrequencyPenalty, "a number")
 	want(finite(c.PresencePenalty), "presence_penalty", c.PresencePenalty, "a number")

@@ -43,7 +43,11 @@ func (s *draws) advance(scores [][]float32) error {
 			if s.OnToken != nil {
 				s.OnToken(next.number, id)
 			}
-			if reason := s.finish(next.ids); reason != "" {
+			reason, err := s.finish(next.ids)
+			if err != nil {
+				return err
+			}
+			if reason != "" {
 				s.done[next.number] = Answer{IDs: next.ids[s.start:], Finish: reason}
 				continue
 			}

@@ -24,7 +24,7 @@ var (
 	// ErrNoDecoder: the model cannot go on from what it has read.
 	ErrNoDecoder = errors.New("the model makes no text")
 	// ErrNotFinite: the scores of the next token hold NaN.
-	ErrNotFinite = errors.New("the scores of the next token hold NaN")
+	ErrNotFinite = errors.New("the scores of the next token hold NaN or +Inf")
 	errNoToken   = errors.New("the settings leave no token to go on with")
 )
 
@@ -60,12 +60,14 @@ type Answer struct {
 	Finish Finish
 }
 
-// Generator makes text with one base and any adapters over it. It is safe for concurrent
-// use.
+// Generator makes text with one base and any adapters over it, of which it keeps what
+// requests begin with. It is safe for concurrent use.
 type Generator struct {
-	// Decode gives the text of tokens. It is needed for Config.StopStrings alone.
+	// Decode gives the text of tokens, special ones included. It is needed for
+	// Config.StopStrings alone.
 	Decode func(ids []int) (string, error)
-	// MaxRows is how many answers are under way at once; 0: 64. Others wait for their turn.
+	// MaxRows is how many answers are under way at once, unless one request wants more; 0: 64.
+	// Others wait for their turn.
 	MaxRows int
 
 	model   *models.Model
@@ -89,7 +91,8 @@ func New(model *models.Model) (*Generator, error) {
 	return &Generator{model: model, decoder: decoder, begun: map[beginning]*models.Cache{}}, nil
 }
 
-// Run answers requests, each with Config.NumReturnSequences answers, the best first.
+// Run answers requests, each with Config.NumReturnSequences answers, of a beam search the
+// best first.
 func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, err error) {
 	defer models.Guard(&err)
 	searches := make([]search, len(requests))
@@ -122,17 +125,14 @@ func (g *Generator) loop(ctx context.Context, waiting []search) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		for len(waiting) > 0 && (len(open) == 0 || wide(open)+waiting[0].width() <= g.maxRows()) {
+			open, waiting = append(open, waiting[0]), waiting[1:]
+		}
 		var rows []*row
 		var counts []int
 		for _, s := range open {
 			counts = append(counts, len(s.rows()))
 			rows = append(rows, s.rows()...)
-		}
-		for len(waiting) > 0 && (len(rows) == 0 || len(rows) < g.maxRows()) {
-			open, waiting = append(open, waiting[0]), waiting[1:]
-			first := open[len(open)-1].rows()
-			counts = append(counts, len(first))
-			rows = append(rows, first...)
 		}
 		scores, err := g.scores(rows, pool)
 		if err != nil {
@@ -154,6 +154,15 @@ func (g *Generator) loop(ctx context.Context, waiting []search) error {
 	return nil
 }
 
+// wide is how many rows searches may have.
+func wide(searches []search) int {
+	n := 0
+	for _, s := range searches {
+		n += s.width()
+	}
+	return n
+}
+
 func (g *Generator) maxRows() int {
 	if g.MaxRows > 0 {
 		return g.MaxRows
@@ -165,6 +174,8 @@ func (g *Generator) maxRows() int {
 type search interface {
 	// rows are the answers under way; none: the search is over.
 	rows() []*row
+	// width is how many rows there may be.
+	width() int
 	// advance takes the scores of the next token of each row, which it may change.
 	advance(scores [][]float32) error
 	answers() []Answer
@@ -172,10 +183,11 @@ type search interface {
 
 // row is a sequence whose first tokens are in a cache.
 type row struct {
-	ids    []int // what was given and what was made
-	source []int // what an encoder has yet to read
-	fed    int   // how many of the ids are in the cache
-	cache  *models.Cache
+	ids    []int          // what was given and what was made
+	source []int          // what an encoder has yet to read
+	fed    int            // how many of the ids are in the cache
+	begin  *models.Cache  // what the cache begins with, which others share
+	cache  *models.Cache  // nil: the row has not begun
 	prompt *models.Prompt // of the adapter; nil: none
 	from   *row           // whose cache this one goes on from
 	taken  bool           // the cache went on to another row
@@ -221,28 +233,34 @@ func (r *request) random(answer int) *rand.Rand {
 	return rand.New(rand.NewPCG(r.Seed, uint64(answer)))
 }
 
+// width is how many answers are followed at once.
+func (r *request) width() int { return max(r.NumBeams, r.NumReturnSequences) }
+
 // finish tells why an answer ends with its last token, "" if it goes on.
-func (r *request) finish(ids []int) Finish {
+func (r *request) finish(ids []int) (Finish, error) {
 	made := ids[r.start:]
+	stops, err := r.stops(made)
 	switch {
+	case err != nil:
+		return "", err
 	case slices.Contains(r.EOS, made[len(made)-1]):
-		return FinishEOS
-	case r.stops(made):
-		return FinishString
+		return FinishEOS, nil
+	case stops:
+		return FinishString, nil
 	case len(made) >= r.MaxNewTokens:
-		return FinishLength
+		return FinishLength, nil
 	}
-	return ""
+	return "", nil
 }
 
 // stops tells whether the text of an answer holds a stop string. The answer is looked at
 // with each token, so that only its end can.
-func (r *request) stops(made []int) bool {
+func (r *request) stops(made []int) (bool, error) {
 	if len(r.StopStrings) == 0 {
-		return false
+		return false, nil
 	}
 	text, err := r.text(made)
-	return err == nil && slices.ContainsFunc(r.StopStrings, func(stop string) bool { return strings.Contains(text, stop) })
+	return slices.ContainsFunc(r.StopStrings, func(stop string) bool { return strings.Contains(text, stop) }), err
 }
 
 // begin checks a request and makes its search.
@@ -260,11 +278,11 @@ func (g *Generator) begin(r Request) (search, error) {
 		}
 	}
 	var err error
-	if first.cache, first.prompt, err = g.beginning(r); err != nil {
+	if first.begin, first.prompt, err = g.beginning(r); err != nil {
 		return nil, err
 	}
 	if positions := g.decoder.Shape().MaxPositions; positions > 0 {
-		held := first.cache.Len() + len(first.ids)
+		held := first.begin.Len() + len(first.ids)
 		if held > positions {
 			return nil, fmt.Errorf("%w: %d tokens and virtual tokens, the model has %d positions", models.ErrTooLong, held, positions)
 		}
@@ -277,7 +295,7 @@ func (g *Generator) begin(r Request) (search, error) {
 	return newDraws(q, first), nil
 }
 
-// beginning returns the cache that a request goes on from, and its adapter's prompt. What
+// beginning returns the cache that a request begins with, and its adapter's prompt. What
 // an adapter puts before all sequences of a decoder is computed once.
 func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) {
 	if r.Adapter == nil {
@@ -303,7 +321,7 @@ func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) 
 			return nil, nil, err
 		}
 	}
-	return g.begun[key].Clone(), prompt, nil
+	return g.begun[key], prompt, nil
 }
 
 // check reports what is wrong with a request's tokens.
@@ -339,6 +357,9 @@ func (g *Generator) scores(rows []*row, pool *models.Pool) ([][]float32, error) 
 	batch := models.Batch{Sequences: make([]models.Sequence, len(rows)), Pool: pool}
 	caches := make([]*models.Cache, len(rows))
 	for i, r := range rows {
+		if r.cache == nil {
+			r.cache = r.begin.Clone()
+		}
 		if r.switches(g.decoder.Shape().Switch) {
 			r.cache, r.fed = models.NewCache(g.decoder.Shape()), 0
 		}
@@ -357,7 +378,7 @@ func (g *Generator) scores(rows []*row, pool *models.Pool) ([][]float32, error) 
 	for i, r := range rows {
 		r.fed, r.source = len(r.ids), nil
 		scores[i] = values[i*vocab:][:vocab:vocab]
-		if slices.ContainsFunc(scores[i], func(x float32) bool { return math.IsNaN(float64(x)) }) {
+		if slices.ContainsFunc(scores[i], func(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 1) }) {
 			return nil, ErrNotFinite
 		}
 	}

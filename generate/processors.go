@@ -23,7 +23,7 @@ func (c Config) process(h history, scores []float32) {
 	c.penalizeRepetition(h, scores)
 	c.penalizeCounts(h, scores)
 	c.banRepeatedNGrams(h, scores)
-	if len(h.made()) < c.MinNewTokens {
+	if len(h.made()) < c.MinNewTokens || len(h.ids) < c.MinLength {
 		for _, id := range c.EOS {
 			scores[id] = never
 		}

@@ -162,7 +162,7 @@ func TestConfigProblems(t *testing.T) {
 			t.Errorf("%s: found %v, want %s", settings, err, want)
 		}
 	}
-	wrong := Config{Temperature: -1, TopP: 2, MinP: math.NaN(), NumBeams: 0, NumReturnSequences: 2, StopStrings: []string{""}}
+	wrong := Config{DoSample: true, Temperature: -1, TopP: 2, MinP: math.NaN(), NumBeams: 0, NumReturnSequences: 0, StopStrings: []string{""}}
 	err := wrong.Check()
 	for _, field := range []string{"max_new_tokens", "temperature", "top_p", "min_p", "typical_p", "repetition_penalty", "num_beams", "early_stopping", "num_return_sequences", "stop_strings"} {
 		if err == nil || !strings.Contains(err.Error(), field) {

@@ -133,6 +133,9 @@ func typical(from []candidate, p float64, keep int) []candidate {
 		}
 	}
 	n = max(n, min(keep, len(from)))
+	for n < len(order) && distance[order[n]] == distance[order[n-1]] {
+		n++ // equals of the last
+	}
 	var kept []candidate
 	for _, i := range order[:n] {
 		kept = append(kept, from[i])

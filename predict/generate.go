@@ -14,7 +14,7 @@ import (
 type Prompt struct {
 	Predictor *Predictor // of CAUSAL_LM or SEQ_2_SEQ_LM
 	Text      string     // behind which the separator comes that the adapter was trained with
-	// NoSpecialTokens: the text has all special tokens in it, as what a chat template made.
+	// NoSpecialTokens: the text is whole, with its special tokens, as what a chat template made.
 	NoSpecialTokens bool
 	generate.Config
 	// OnText is called with each piece of the text of an answer as it is made, in whole
@@ -36,7 +36,7 @@ func (b *Base) GenerationConfig() (generate.Config, error) {
 }
 
 // Generate answers prompts of one task, whatever their adapters, together: each with
-// Config.NumReturnSequences answers, the best first.
+// Config.NumReturnSequences answers, of a beam search the best first.
 func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, error) {
 	if len(prompts) == 0 {
 		return nil, nil
@@ -79,7 +79,11 @@ func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, 
 }
 
 func (b *Base) request(p Prompt) (generate.Request, error) {
-	encoding, err := b.tokenizer.Encode(p.Text+p.Predictor.separator, &tokenize.Options{NoSpecialTokens: p.NoSpecialTokens})
+	text := p.Text
+	if !p.NoSpecialTokens {
+		text += p.Predictor.separator
+	}
+	encoding, err := b.tokenizer.Encode(text, &tokenize.Options{NoSpecialTokens: p.NoSpecialTokens})
 	return generate.Request{IDs: encoding.IDs, Adapter: p.Predictor.adapter, TaskID: p.Predictor.TaskID, Config: p.Config}, err
 }
 
@@ -117,7 +121,7 @@ func (b *Base) generator(task models.Task) (*generate.Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.Decode = func(ids []int) (string, error) { return b.tokenizer.Decode(ids, true) }
+	g.Decode = func(ids []int) (string, error) { return b.tokenizer.Decode(ids, false) }
 	b.generators[task] = g
 	return g, nil
 }
