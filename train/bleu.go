@@ -96,12 +96,15 @@ var (
 		{regexp.MustCompile(`([.,])([^0-9])`), " $1 $2"},
 		{regexp.MustCompile(`([0-9])(-)`), "$1 $2 "},
 	}
-	entities13a = strings.NewReplacer("&quot;", `"`, "&amp;", "&", "&lt;", "<", "&gt;", ">")
+	entities13a = [][2]string{{"&quot;", `"`}, {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}}
 	lines13a    = strings.NewReplacer("<skipped>", "", "-\n", "", "\n", " ")
 )
 
 func words13a(text string) []string {
-	text = " " + entities13a.Replace(lines13a.Replace(strings.TrimSpace(text))) + " "
+	text = " " + lines13a.Replace(strings.TrimSpace(text)) + " "
+	for _, entity := range entities13a {
+		text = strings.ReplaceAll(text, entity[0], entity[1])
+	}
 	for _, cut := range cut13a {
 		text = cut.at.ReplaceAllString(text, cut.put)
 	}
