@@ -73,15 +73,17 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 
 func newApp(streams Streams) *cli.App {
 	app := &cli.App{
-		Name:           "gopeft",
-		Usage:          "train, run, inspect and convert Hugging Face PEFT soft prompts, without Python",
-		Version:        version(),
-		Reader:         streams.In,
-		Writer:         streams.Out,
-		ErrWriter:      streams.Err,
-		Commands:       commands(),
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{err} },
-		ExitErrHandler: func(*cli.Context, error) {},
+		Name:      "gopeft",
+		Usage:     "train, run, inspect and convert Hugging Face PEFT soft prompts, without Python",
+		Version:   version(),
+		Reader:    streams.In,
+		Writer:    streams.Out,
+		ErrWriter: streams.Err,
+		Commands:  commands(),
+		// A value with commas is one value: flags that take several are given several times.
+		DisableSliceFlagSeparator: true,
+		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return &usageError{err} },
+		ExitErrHandler:            func(*cli.Context, error) {},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usagef("unknown command %q; see gopeft --help", c.Args().First())

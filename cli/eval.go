@@ -54,13 +54,19 @@ func runEval(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var write func() (map[string]float64, error)
+	if c.Bool("generate") {
+		if write, err = prepareWriting(c, base, data); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	result, err := evaluate(features)
 	if err != nil {
 		return err
 	}
-	if c.Bool("generate") {
-		written, err := writtenMetrics(c, base, data)
+	if write != nil {
+		written, err := write()
 		if err != nil {
 			return err
 		}

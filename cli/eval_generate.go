@@ -5,17 +5,19 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/train"
 )
 
-// writtenMetrics lets the adapter write and compares that with the targets of the data. All
-// targets of one text are its references.
-func writtenMetrics(c *cli.Context, base *predict.Base, data *train.Data) (map[string]float64, error) {
-	predictor, err := base.Adapter(hfio.Dir(c.String("adapter")))
+// prepareWriting returns what lets the adapter write and compares that with the targets of
+// the data. All targets of one text are its references.
+func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data) (func() (map[string]float64, error), error) {
+	predictor, err := generator(c, base)
 	if err != nil {
 		return nil, err
+	}
+	if !train.IsWriting(predictor.Task) {
+		return nil, usagef("--generate: the adapter is for %s, want one for CAUSAL_LM or SEQ_2_SEQ_LM", predictor.Task)
 	}
 	config, err := generationConfig(c, base)
 	if err != nil {
@@ -37,13 +39,15 @@ func writtenMetrics(c *cli.Context, base *predict.Base, data *train.Data) (map[s
 		}
 		references[at] = append(references[at], *example.Target)
 	}
-	answers, err := base.Generate(c.Context, prompts)
-	if err != nil {
-		return nil, err
-	}
-	texts := make([]string, len(answers))
-	for i, list := range answers {
-		texts[i] = list[0].Text
-	}
-	return train.TextMetrics(texts, references), nil
+	return func() (map[string]float64, error) {
+		answers, err := base.Generate(c.Context, prompts)
+		if err != nil {
+			return nil, err
+		}
+		texts := make([]string, len(answers))
+		for i, list := range answers {
+			texts[i] = list[0].Text
+		}
+		return train.TextMetrics(texts, references), nil
+	}, nil
 }

@@ -64,7 +64,7 @@ func generationFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "length-penalty", Usage: "of --num-beams: more than 0 favours long answers", DefaultText: "1"},
 		&cli.StringFlag{Name: "early-stopping", Usage: "of --num-beams: true, false or never", DefaultText: "false"},
 		&cli.IntFlag{Name: "num-return-sequences", Usage: "answers to each text", DefaultText: "1"},
-		&cli.StringSliceFlag{Name: "stop-strings", Usage: "end an answer before this text"},
+		&cli.StringSliceFlag{Name: "stop-strings", Usage: "end an answer before this text; may be given several times", KeepSpace: true},
 	}
 }
 
@@ -144,6 +144,12 @@ func runGenerate(c *cli.Context) error {
 
 // checkSources wants the texts from one place.
 func checkSources(c *cli.Context) error {
+	if c.NArg() > 1 {
+		return usagef("generate: found %d arguments, want one TEXT, in quotes", c.NArg())
+	}
+	if c.IsSet("system") && !c.Bool("chat") {
+		return usagef("--system: needs --chat")
+	}
 	sources := c.NArg()
 	for _, name := range []string{"input", "interactive"} {
 		if c.IsSet(name) {
@@ -292,8 +298,12 @@ func (g *generation) interact() error {
 			return lines.Err()
 		}
 		if text := lines.Text(); text != "" {
-			if err := g.one(text); err != nil {
+			err := g.one(text)
+			if g.c.Context.Err() != nil {
 				return err
+			}
+			if err != nil {
+				fmt.Fprintf(g.c.App.ErrWriter, "gopeft: error: %v\n", err)
 			}
 		}
 	}

@@ -240,6 +240,9 @@ func (job *training) adapt(c *cli.Context, model *models.Model, tokenizer *token
 	if from.adapter == nil && from.task == models.CausalLM && separates(data) {
 		info.Separator = defaultSeparator
 	}
+	if c.IsSet("separator") && from.task != models.CausalLM {
+		return usagef("--separator: not an option of %s, want it with %s only", from.task, models.CausalLM)
+	}
 	if c.IsSet("separator") {
 		info.Separator = c.String("separator")
 	}
