@@ -6,9 +6,11 @@
 //
 //   - predict: the façade that an application imports. [github.com/gopeft/gopeft/predict.Open]
 //     loads a base model, [github.com/gopeft/gopeft/predict.Base.Adapter] any number of adapters over it.
+//   - generate: texts of decoders and encoder-decoders.
+//   - template: texts with trained tokens and a mask, for P-tuning.
 //   - train: reads labelled data and trains an adapter, resumable to the byte.
 //   - adapters: the methods, PEFT's adapter directories and their fit to a base.
-//   - models, models/auto, models/bert, models/layer: the frozen base models.
+//   - models, models/auto, models/<architecture>, models/layer: the frozen base models.
 //   - tokenize: tokenizer.json to ids with offsets.
 //   - hfio: Hugging Face files as plain values.
 //   - convert: rewriting and comparing adapters.
