@@ -40,11 +40,13 @@ func TestGoldenGenerate(t *testing.T) {
 
 // TestLiveGenerate wants the ids that Python makes with freshly made decoders, alone and with
 // adapters. The angles of transformers' dynamic rotary embedding depend on the sequences before,
-// so that there is no answer to want of it.
+// so that there is no answer to want of it. Nor is there of longrope: where the long factors
+// begin, Phi-3 leaves keys of the short ones in the cache if there are virtual tokens, which it
+// does not count (modeling_phi3.py, prepare_inputs_for_generation). Goldens have it alone.
 func TestLiveGenerate(t *testing.T) {
 	o := needOracle(t)
 	for _, b := range decoderBases {
-		if strings.Contains(b.set, "dynamic") {
+		if strings.Contains(b.set, "dynamic") || strings.Contains(b.set, "longrope") {
 			continue
 		}
 		t.Run(b.name, func(t *testing.T) {
