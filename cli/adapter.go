@@ -22,7 +22,7 @@ import (
 // tasks and for a template, if there is one.
 func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, tasks int) (_ *adapters.PeftModel, err error) {
 	method := hfio.PeftType(enum(c.String("peft-type")))
-	recipe := train.Defaults(method)
+	recipe := train.Defaults(method, model.Task)
 	config := hfio.NewAdapterConfig(method)
 	config.TaskType = hfio.TaskType(model.PeftTask())
 	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), baseName(c))

@@ -37,7 +37,7 @@ Example:
 func defaultsTable() string {
 	text := ""
 	for _, method := range adapters.Methods() {
-		r := train.Defaults(method)
+		r := train.Defaults(method, models.SeqCls)
 		size := fmt.Sprintf("start %s, %d virtual tokens", cmp.Or(r.PromptTuningInit, "N(0, 1)"), r.VirtualTokens)
 		if method == hfio.Lora {
 			size = fmt.Sprintf("rank %d, alpha %g", r.Rank, r.Alpha)
