@@ -47,12 +47,8 @@ func (m *Model) Shape() models.Shape { return m.config.Shape }
 
 // Embed returns the word embeddings of ids, [len(ids), d], scaled where their module does
 // that in transformers.
-func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
-	defer models.Guard(&err)
-	if err := m.config.CheckIDs(ids); err != nil {
-		return nil, err
-	}
-	return kernel.Embed(nil, m.words.FrozenRows(ids)), nil
+func (m *Model) Embed(ids []int) (mat.Tensor, error) {
+	return stack.Embed(m.config.Shape, m.words, ids)
 }
 
 // ShiftRight returns what the decoder reads to say labels.

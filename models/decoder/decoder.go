@@ -60,47 +60,27 @@ var (
 func (m *Model) Shape() models.Shape { return m.Config.Shape }
 
 // Embed returns the word embeddings of ids, [len(ids), embedding].
-func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
-	defer models.Guard(&err)
-	if err := m.Config.CheckIDs(ids); err != nil {
-		return nil, err
-	}
-	return kernel.Embed(nil, m.Words.FrozenRows(ids)), nil
+func (m *Model) Embed(ids []int) (mat.Tensor, error) {
+	return stack.Embed(m.Config.Shape, m.Words, ids)
 }
 
 // Forward returns the last hidden states.
-func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
-	defer models.Guard(&err)
-	if err := m.Config.Check(batch); err != nil {
-		return models.Output{}, err
-	}
-	p, err := stack.Begin(batch)
-	if err != nil {
-		return models.Output{}, err
-	}
-	return m.run(p), nil
+func (m *Model) Forward(batch models.Batch) (models.Output, error) {
+	return stack.Read(m.Config.Shape, batch, m.run)
 }
 
 // Step is Forward of what comes behind caches.
-func (m *Model) Step(batch models.Batch, caches []*models.Cache) (out models.Output, err error) {
-	defer models.Guard(&err)
-	p, err := stack.Step(m.Config.Shape, batch, caches)
-	if err != nil {
-		return models.Output{}, err
-	}
-	return m.run(p), nil
+func (m *Model) Step(batch models.Batch, caches []*models.Cache) (models.Output, error) {
+	return stack.Step(m.Config.Shape, batch, caches, m.run)
 }
 
 func (m *Model) run(p *stack.Pass) models.Output {
 	x := m.Embeddings(p, p.Words(m.Words))
 	x = kernel.Replace(x, kernel.Dropout(x, p.Batch.Dropout.Mask(m.Config.EmbedDropout)))
-	place := placed{bias: m.bias(p)}
-	if m.Rope != nil {
-		place.rotation = m.Rope.Rotation(p.Positions(), models.KernelSpans(p.Spans))
-	}
+	bias := m.bias(p)
 	layers := make([]stack.Layer, len(m.Layers))
 	for i, l := range m.Layers {
-		layers[i] = placed{l, place.rotation, place.bias}
+		layers[i] = placed{l, p.Rotation(m.Rope), bias}
 	}
 	out := p.Run(x, layers)
 	if m.Norm != nil {

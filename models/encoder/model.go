@@ -26,29 +26,21 @@ func (m *Model) Shape() models.Shape { return m.Config.Shape }
 
 // Embed returns the word embeddings of ids, [len(ids), width], before positions, types
 // and LayerNorm.
-func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
-	defer models.Guard(&err)
-	if err := m.Config.CheckIDs(ids); err != nil {
-		return nil, err
-	}
-	return kernel.Embed(nil, m.Embeddings.Word.FrozenRows(ids)), nil
+func (m *Model) Embed(ids []int) (mat.Tensor, error) {
+	return stack.Embed(m.Config.Shape, m.Embeddings.Word, ids)
 }
 
 // Forward returns the last layer's hidden states.
-func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
-	defer models.Guard(&err)
-	if err := m.Config.Check(batch); err != nil {
-		return models.Output{}, err
-	}
-	pass, err := stack.Begin(batch)
-	if err != nil {
-		return models.Output{}, err
-	}
+func (m *Model) Forward(batch models.Batch) (models.Output, error) {
+	return stack.Read(m.Config.Shape, batch, m.run)
+}
+
+func (m *Model) run(pass *stack.Pass) models.Output {
 	layers := make([]stack.Layer, len(m.Layers))
 	for i, l := range m.Layers {
 		layers[i] = l
 	}
-	return pass.Run(m.embed(pass), layers), nil
+	return pass.Run(m.embed(pass), layers)
 }
 
 // embed returns what the first layer reads, [R, d].

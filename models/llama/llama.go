@@ -50,47 +50,26 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 func (m *Model) Shape() models.Shape { return m.config.Shape }
 
 // Embed returns the word embeddings of ids, [len(ids), d]: of Gemma, times the root of d.
-func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
-	defer models.Guard(&err)
-	if err := m.config.CheckIDs(ids); err != nil {
-		return nil, err
-	}
-	return kernel.Embed(nil, m.words.FrozenRows(ids)), nil
+func (m *Model) Embed(ids []int) (mat.Tensor, error) {
+	return stack.Embed(m.config.Shape, m.words, ids)
 }
 
 // Forward returns the last hidden states, normalised.
-func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
-	defer models.Guard(&err)
-	if err := m.config.Check(batch); err != nil {
-		return models.Output{}, err
-	}
-	p, err := stack.Begin(batch)
-	if err != nil {
-		return models.Output{}, err
-	}
-	return m.run(p), nil
+func (m *Model) Forward(batch models.Batch) (models.Output, error) {
+	return stack.Read(m.config.Shape, batch, m.run)
 }
 
 // Step is Forward of what comes behind caches.
-func (m *Model) Step(batch models.Batch, caches []*models.Cache) (out models.Output, err error) {
-	defer models.Guard(&err)
-	p, err := stack.Step(m.config.Shape, batch, caches)
-	if err != nil {
-		return models.Output{}, err
-	}
-	return m.run(p), nil
+func (m *Model) Step(batch models.Batch, caches []*models.Cache) (models.Output, error) {
+	return stack.Step(m.config.Shape, batch, caches, m.run)
 }
 
 func (m *Model) run(p *stack.Pass) models.Output {
 	x := p.Words(m.words)
 	x = kernel.Replace(x, kernel.Dropout(x, p.Batch.Dropout.Mask(m.config.embedDropout)))
-	positions, rotations := p.Positions(), map[*layer.Rope]*kernel.Rotation{}
 	layers := make([]stack.Layer, len(m.layers))
 	for i, l := range m.layers {
-		if l.rope != nil && rotations[l.rope] == nil {
-			rotations[l.rope] = l.rope.Rotation(positions, models.KernelSpans(p.Spans))
-		}
-		layers[i] = turned{l, rotations[l.rope]}
+		layers[i] = turned{l, p.Rotation(l.rope)}
 	}
 	out := p.Run(x, layers)
 	out.Hidden = kernel.Replace(out.Hidden, m.norm.Forward(out.Hidden))

@@ -55,27 +55,19 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 func (m *Model) Shape() models.Shape { return m.config.Shape }
 
 // Embed returns the word embeddings of ids, [len(ids), d], before their norm.
-func (m *Model) Embed(ids []int) (_ mat.Tensor, err error) {
-	defer models.Guard(&err)
-	if err := m.config.CheckIDs(ids); err != nil {
-		return nil, err
-	}
-	return kernel.Embed(nil, m.words.FrozenRows(ids)), nil
+func (m *Model) Embed(ids []int) (mat.Tensor, error) {
+	return stack.Embed(m.config.Shape, m.words, ids)
 }
 
 // Forward returns the normalised hidden states of the last layer.
-func (m *Model) Forward(batch models.Batch) (out models.Output, err error) {
-	defer models.Guard(&err)
-	if err := m.config.Check(batch); err != nil {
-		return models.Output{}, err
-	}
-	pass, err := stack.Begin(batch)
-	if err != nil {
-		return models.Output{}, err
-	}
-	out = pass.Run(m.embed(pass), m.turn(pass))
+func (m *Model) Forward(batch models.Batch) (models.Output, error) {
+	return stack.Read(m.config.Shape, batch, m.run)
+}
+
+func (m *Model) run(pass *stack.Pass) models.Output {
+	out := pass.Run(m.embed(pass), m.turn(pass))
 	out.Hidden = kernel.Replace(out.Hidden, m.finalNorm.Forward(out.Hidden, nil))
-	return out, nil
+	return out
 }
 
 // embed returns what the first layer reads, [R, d].
@@ -87,13 +79,9 @@ func (m *Model) embed(pass *stack.Pass) mat.Tensor {
 
 // turn returns the layers with their rotations of the rows of a pass.
 func (m *Model) turn(pass *stack.Pass) []stack.Layer {
-	positions, rotations := pass.Positions(), map[*layer.Rope]*kernel.Rotation{}
 	layers := make([]stack.Layer, len(m.layers))
 	for i, l := range m.layers {
-		if rotations[l.rope] == nil {
-			rotations[l.rope] = l.rope.Rotation(positions, models.KernelSpans(pass.Spans))
-		}
-		layers[i] = turned{l, rotations[l.rope]}
+		layers[i] = turned{l, pass.Rotation(l.rope)}
 	}
 	return layers
 }

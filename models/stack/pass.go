@@ -22,6 +22,7 @@ type Pass struct {
 	prompts       []*models.Prompt
 	caches        []*models.Cache // nil: the sequences are whole
 	memory        *models.Output  // what a decoder attends to; nil: there is no encoder
+	rotations     map[*layer.Rope]*kernel.Rotation
 }
 
 // Begin lays out a batch that the model has checked.
@@ -35,9 +36,9 @@ func Begin(batch models.Batch) (*Pass, error) {
 	return p, nil
 }
 
-// Step lays out a batch that the model has to read behind caches, and checks both. When
+// behind lays out a batch that the model has to read behind caches, and checks both. When
 // [Pass.Run] is over, the caches hold its rows.
-func Step(shape models.Shape, batch models.Batch, caches []*models.Cache) (*Pass, error) {
+func behind(shape models.Shape, batch models.Batch, caches []*models.Cache) (*Pass, error) {
 	batch.Checkpointing = false
 	batch, first, err := shape.Behind(batch, caches)
 	if err != nil {
@@ -49,6 +50,21 @@ func Step(shape models.Shape, batch models.Batch, caches []*models.Cache) (*Pass
 	}
 	p.FirstPosition, p.caches = first, caches
 	return p, nil
+}
+
+// Rotation returns the angles of all rows under a rotary embedding, nil for none. Layers that
+// turn alike share one.
+func (p *Pass) Rotation(rope *layer.Rope) *kernel.Rotation {
+	if rope == nil {
+		return nil
+	}
+	if p.rotations == nil {
+		p.rotations = map[*layer.Rope]*kernel.Rotation{}
+	}
+	if p.rotations[rope] == nil {
+		p.rotations[rope] = rope.Rotation(p.Positions(), models.KernelSpans(p.Spans))
+	}
+	return p.rotations[rope]
 }
 
 // Words returns the rows of the batch, [R, width]: the word embeddings of its tokens,
@@ -104,7 +120,7 @@ func (p *Pass) Attend(encoded models.Output) { p.memory = &encoded }
 // StepDecoder lays out what the decoder of an encoder-decoder has to read behind caches, and
 // checks all. Caches that have not begun get what its layers attend to of what encode makes.
 func StepDecoder(m models.EncoderDecoder, batch models.Batch, caches []*models.Cache, encode func(models.Batch) (models.Output, error), layers []Layer) (*Pass, error) {
-	p, err := Step(m.Shape().OfDecoder(), batch.DecoderPart(m), caches)
+	p, err := behind(m.Shape().OfDecoder(), batch.DecoderPart(m), caches)
 	if err != nil {
 		return nil, err
 	}
