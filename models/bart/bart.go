@@ -54,29 +54,21 @@ func (m *Model) Embed(ids []int) (mat.Tensor, error) {
 // ShiftRight returns what the decoder reads to say labels.
 func (m *Model) ShiftRight(labels []int) []int { return m.config.shiftRight(labels) }
 
-// Forward returns the decoder's last hidden states.
-func (m *Model) Forward(batch models.Batch) (_ models.Output, err error) {
-	defer models.Guard(&err)
-	encoder, decoder, err := m.config.Parts(batch, m)
-	if err != nil {
-		return models.Output{}, err
-	}
-	encoded, err := m.encoder.forward(encoder, m.words, nil)
-	if err != nil || batch.EncoderOnly {
-		return encoded, err
-	}
-	return m.decoder.forward(decoder, m.words, &encoded)
-}
+// Forward returns the decoder's last hidden states, or for a head that reads the encoder
+// alone the encoder's.
+func (m *Model) Forward(batch models.Batch) (models.Output, error) { return m.stacks().Read(m, batch) }
 
 // Step reads pieces of the decoder's ids; see [models.Decoder].
-func (m *Model) Step(batch models.Batch, caches []*models.Cache) (_ models.Output, err error) {
-	defer models.Guard(&err)
-	encode := func(texts models.Batch) (models.Output, error) { return m.encoder.forward(texts, m.words, nil) }
-	pass, err := stack.StepDecoder(m, batch, caches, encode, m.decoder.layers)
-	if err != nil {
-		return models.Output{}, err
+func (m *Model) Step(batch models.Batch, caches []*models.Cache) (models.Output, error) {
+	return m.stacks().Step(m, batch, caches)
+}
+
+func (m *Model) stacks() stack.Stacks {
+	return stack.Stacks{
+		Encoder: func(p *stack.Pass) models.Output { return m.encoder.run(p, m.words) },
+		Decoder: func(p *stack.Pass) models.Output { return m.decoder.run(p, m.words) },
+		Layers:  m.decoder.layers,
 	}
-	return m.decoder.run(pass, m.words), nil
 }
 
 // blocks are a stack: embeddings, layers, and where the layers begin with norms a norm.
@@ -115,19 +107,6 @@ func newBlocks(c config, w *layer.Weights, decoder bool) *blocks {
 }
 
 const normEps = 1e-5 // torch's default
-
-// forward returns the last hidden states of a batch, which attends to what was encoded, if
-// there is something.
-func (b *blocks) forward(batch models.Batch, words *layer.Embedding, encoded *models.Output) (models.Output, error) {
-	pass, err := stack.Begin(batch)
-	if err != nil {
-		return models.Output{}, err
-	}
-	if encoded != nil {
-		pass.Attend(*encoded)
-	}
-	return b.run(pass, words), nil
-}
 
 // run puts the rows of a pass through the stack.
 func (b *blocks) run(pass *stack.Pass, words *layer.Embedding) models.Output {
