@@ -17,6 +17,8 @@ type AttentionOptions struct {
 	SoftCap  float32       // scaled scores become cap·tanh(score/cap); 0 means none
 	Bias     *RelativeBias // added to the scaled scores; nil means none
 	Drop     Mask          // of the probabilities after the softmax, as torch drops them
+	// Positions are added to what is scaled; nil means none. Heads share no keys then, and there is neither cap nor bias.
+	Positions *RelativePositions
 }
 
 // RelativeBias is a frozen table [H, n] that is added to scaled scores by the
@@ -58,6 +60,7 @@ func Attention(qkv mat.Tensor, spans []Span, past []Past, options AttentionOptio
 	o.complete()
 	checkSpans(o.op, spans, Rows(qkv))
 	o.addAll(spans, spans, past)
+	o.addPositions()
 	return run(o)
 }
 
@@ -66,8 +69,8 @@ func Attention(qkv mat.Tensor, spans []Span, past []Past, options AttentionOptio
 //
 // q is [R, H·k]. kv is [S, 2·G·k], in each row the keys of all key heads, then the
 // values, and rows says which of its rows are those that a sequence attends to, all
-// of them, behind its past. nil kv: there are the pasts alone. Causal, Window and Bias
-// are not for it.
+// of them, behind its past. nil kv: there are the pasts alone. Causal, Window, Bias and
+// Positions are not for it.
 func CrossAttention(q mat.Tensor, spans []Span, kv mat.Tensor, rows []Span, past []Past, options AttentionOptions) mat.Tensor {
 	o := &attention{AttentionOptions: options, op: "CrossAttention", q: q, kv: kv}
 	o.completeHeads()
@@ -75,8 +78,8 @@ func CrossAttention(q mat.Tensor, spans []Span, kv mat.Tensor, rows []Span, past
 		fail(o.op, "the queries are %v, which is not heads of one size for %d heads", q.Shape(), o.Heads)
 	}
 	o.size = Cols(q) / o.Heads
-	if o.Causal || o.Window != 0 || o.Bias != nil || kv == q {
-		fail(o.op, "it is causal, has a window or a bias, or keys in the tensor of the queries")
+	if o.Causal || o.Window != 0 || o.Bias != nil || o.Positions != nil || kv == q {
+		fail(o.op, "it is causal, has a window, a bias or relative positions, or keys in the tensor of the queries")
 	}
 	o.complete()
 	checkSpans(o.op, spans, Rows(q))
@@ -140,10 +143,12 @@ type attention struct {
 	q, kv     mat.Tensor
 	firstKey  int
 	size      int        // k
-	shared    operandSet // the distinct tensors of the pasts
+	shared    operandSet // the distinct tensors of the pasts and of the relative positions
 	sequences []attended
 	elements  int // probabilities of all sequences and heads
 	work      int // the same, but those of single queries count more
+
+	keysAt, queriesAt int // indices into shared if Positions has them
 
 	result *Tensor
 	// For every head and row what simd.SoftmaxRow returned, [H, R].
@@ -156,6 +161,11 @@ type attended struct {
 	past                 int  // P
 	pastKeys, pastValues int  // indices into attention.shared if P > 0
 	first                int  // index of its first probability; head h begins h·T·S further
+	// distances are the rows of the relative positions by distance, from -(S-1) on, as
+	// RelativePositions.Rows counts them: nearest is the lowest, and near are all the rows.
+	distances []int
+	nearest   int
+	near      Span
 }
 
 // addAll adds the sequences, whose queries and keys are these rows.

@@ -13,11 +13,21 @@ type headGradients struct {
 	to       headMatrices // the gradients; a view without data is one that is not wanted
 }
 
+// wantPositions tells whether relative positions require a gradient.
+func (h *headGradients) wantPositions() bool {
+	return h.to.positionKeys.data != nil || h.to.positionQueries.data != nil
+}
+
+// wantScores tells whether something that the scores are made of requires a gradient.
+func (h *headGradients) wantScores() bool {
+	return h.to.queries.data != nil || h.to.keys.own.data != nil || h.to.keys.past.data != nil || h.wantPositions()
+}
+
 // wanted is the number of keys that are concerned: the past's only, if nothing else
 // requires a gradient.
 func (h *headGradients) wanted() int {
 	switch {
-	case h.to.queries.data != nil || h.to.keys.own.data != nil:
+	case h.to.queries.data != nil || h.to.keys.own.data != nil || h.wantPositions():
 		return h.length()
 	case h.to.keys.past.data != nil || h.to.values.past.data != nil:
 		return h.past
@@ -33,6 +43,7 @@ func (h *headGradients) differentiate(w *workspace) {
 		return
 	}
 	h.spread(w)
+	h.position(w, 0, h.queries.rows, keys)
 	if h.Window > 0 { // the tiles that meet a row first are not those that set it
 		h.to.queries.clear()
 		h.to.keys.own.clear()
@@ -41,6 +52,7 @@ func (h *headGradients) differentiate(w *workspace) {
 	width := divideUp(keys, divideUp(keys, tileKeys))
 	rows := rowsOfTile(h.queries.rows, 2*width)
 	t := &tileGradients{headGradients: h, keysT: w.take(h.size, width), valuesT: w.take(h.size, width)}
+	t.ofPositions = h.positions.cleared(w)
 	if h.SoftCap > 0 {
 		t.slopes = w.take(1, width).data
 	}
@@ -57,6 +69,7 @@ func (h *headGradients) differentiate(w *workspace) {
 			t.differentiate()
 		}
 	}
+	h.differentiatePositions(t.ofPositions)
 }
 
 // firstQuery is the first query that sees a key.
@@ -81,10 +94,11 @@ func (h *head) pastQueries(key int) int {
 // tileGradients are some queries of a head over some keys.
 type tileGradients struct {
 	*headGradients
-	query, key     int       // the first ones
-	keysT, valuesT view      // [k, keys]
-	p, d           view      // the probabilities, and the gradients of the scores
-	slopes         []float32 // of capped scores, a row
+	query, key     int           // the first ones
+	keysT, valuesT view          // [k, keys]
+	p, d           view          // the probabilities, and the gradients of the scores
+	slopes         []float32     // of capped scores, a row
+	ofPositions    headPositions // the gradients of the products with relative positions
 }
 
 func (t *tileGradients) differentiate() {
@@ -92,7 +106,7 @@ func (t *tileGradients) differentiate() {
 	own := t.to.queries.data != nil
 	queries, gradient := part(t.queries), part(t.gradient)
 	product(t.p, queries, false, t.keysT, false)
-	wantScores := own || t.to.keys.own.data != nil || t.to.keys.past.data != nil
+	wantScores := t.wantScores()
 	if wantScores {
 		product(t.d, gradient, false, t.valuesT, false)
 	}
@@ -100,6 +114,7 @@ func (t *tileGradients) differentiate() {
 	t.add(t.to.values, t.p, gradient)
 	if wantScores {
 		t.add(t.to.keys, t.d, queries)
+		t.collectPositions()
 	}
 	if own {
 		t.keys.multiplied(part(t.to.queries), t.d, t.key, t.key > 0 || t.Window > 0)

@@ -70,6 +70,7 @@ func (o *attention) grain(n int) int {
 func (h *head) attend(w *workspace, y view, from, to int) {
 	h.spread(w)
 	begin, keys := h.firstKey(from), h.visible(to)
+	h.position(w, from, to, keys)
 	rows := rowsOfTile(to-from, keys-begin)
 	transposed, tile := w.take(h.size, keys-begin), w.take(rows, keys-begin)
 	h.keys.transposeTo(transposed, begin, keys)

@@ -3,7 +3,7 @@ package kernel
 import "github.com/gopeft/gopeft/internal/simd"
 
 // pastRuns is into how many runs the sequences are divided at most if the gradient of
-// a past is wanted. The sequences of a run add to it one after the other; the
+// a past, or of relative positions, is wanted. The sequences of a run add to it one after the other; the
 // runs work in parallel, each on sums of its own.
 const pastRuns = 8
 
@@ -24,7 +24,7 @@ type attentionGradients struct {
 // sequenceRun is a part of the sequences: [from, to).
 type sequenceRun struct {
 	from, to int
-	past     [][]*Tensor // by head of a group and distinct tensor: [P, G·k], nil if not wanted
+	shared   [][]*Tensor // by head of a group and distinct tensor: its gradient, nil if not wanted
 }
 
 func (o *attention) backward(m *memory, gradient []float32) {
@@ -102,12 +102,15 @@ func (g *attentionGradients) divide() {
 	for i := range runs {
 		run := sequenceRun{from: i * n / runs, to: (i + 1) * n / runs}
 		for range g.group() {
-			run.past = append(run.past, make([]*Tensor, len(g.shared)))
+			run.shared = append(run.shared, make([]*Tensor, len(g.shared)))
 		}
 		for _, s := range g.sequences[run.from:run.to] {
 			if s.past > 0 && s.rows() > 0 {
 				g.want(run, s.pastKeys)
 				g.want(run, s.pastValues)
+			}
+			if g.Positions != nil && s.rows() > 0 {
+				g.wantPositions(run)
 			}
 		}
 		g.runs = append(g.runs, run)
@@ -116,11 +119,20 @@ func (g *attentionGradients) divide() {
 
 func (g *attentionGradients) want(run sequenceRun, shared int) {
 	x := g.shared[shared]
-	if !x.RequiresGrad() || run.past[0][shared] != nil {
+	if !x.RequiresGrad() || run.shared[0][shared] != nil {
 		return
 	}
-	for _, past := range run.past {
-		past[shared] = g.memory.zeros(Rows(x), Cols(x))
+	for _, gradients := range run.shared {
+		gradients[shared] = g.memory.zeros(Rows(x), Cols(x))
+	}
+}
+
+func (g *attentionGradients) wantPositions(run sequenceRun) {
+	if g.Positions.Keys != nil {
+		g.want(run, g.keysAt)
+	}
+	if g.Positions.Queries != nil {
+		g.want(run, g.queriesAt)
 	}
 }
 
@@ -139,11 +151,21 @@ func (g *attentionGradients) head(run sequenceRun, s attended, number int) *head
 		h.to.values.own = g.part(g.own[member], s.own, g.KeyHeads+key)
 	}
 	if s.past > 0 {
-		if x := run.past[member][s.pastKeys]; x != nil {
+		if x := run.shared[member][s.pastKeys]; x != nil {
 			h.to.keys.past = g.columns(x.view(), key)
 		}
-		if x := run.past[member][s.pastValues]; x != nil {
+		if x := run.shared[member][s.pastValues]; x != nil {
 			h.to.values.past = g.columns(x.view(), key)
+		}
+	}
+	if h.positionKeys.data != nil {
+		if x := run.shared[member][g.keysAt]; x != nil {
+			h.to.positionKeys = g.part(x.view(), s.near, number)
+		}
+	}
+	if h.positionQueries.data != nil {
+		if x := run.shared[member][g.queriesAt]; x != nil {
+			h.to.positionQueries = g.part(x.view(), s.near, number)
 		}
 	}
 	return h
@@ -171,12 +193,12 @@ func (g *attentionGradients) deliver() {
 	}
 }
 
-// total is the gradient of a tensor of the pasts.
+// total is the gradient of a tensor that sequences share.
 func (g *attentionGradients) total(shared int) *Tensor {
 	var total *Tensor
 	for _, run := range g.runs {
-		for _, past := range run.past {
-			switch part := past[shared]; {
+		for _, gradients := range run.shared {
+			switch part := gradients[shared]; {
 			case part == nil:
 			case total == nil:
 				total = part

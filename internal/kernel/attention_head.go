@@ -14,12 +14,16 @@ type head struct {
 	headMatrices
 	number int       // of the queries' heads
 	bias   []float32 // by distance of the key from the query, from -(S-1) to S-1; nil if none
+	// positions are set by position.
+	positions headPositions
 }
 
 // headMatrices are the operands of a head, or their gradients.
 type headMatrices struct {
 	queries      view // [T, k]
 	keys, values joined
+	// Of relative positions, the rows near the sequence, [n, k]; without data if none.
+	positionKeys, positionQueries view
 }
 
 // joined is a matrix [S, k] in two places: its first P rows are the past's.
@@ -65,6 +69,14 @@ func (o *attention) head(s attended, number int) *head {
 	if s.past > 0 {
 		h.keys.past = o.columns(viewOf(o.shared[s.pastKeys]), group)
 		h.values.past = o.columns(viewOf(o.shared[s.pastValues]), group)
+	}
+	if o.Positions != nil && s.rows() > 0 {
+		if o.Positions.Keys != nil {
+			h.positionKeys = o.part(viewOf(o.shared[o.keysAt]), s.near, number)
+		}
+		if o.Positions.Queries != nil {
+			h.positionQueries = o.part(viewOf(o.shared[o.queriesAt]), s.near, number)
+		}
 	}
 	return h
 }
@@ -136,6 +148,8 @@ func (h *head) seen(row []float32, query, key int) (part []float32, first int) {
 // remain to be scaled by what it returns.
 func (h *head) finish(row []float32, query, key int) (scale float32) {
 	switch {
+	case h.Positions != nil:
+		h.positions.add(h, row, query, key)
 	case h.bias != nil:
 		return h.addBias(row, query, key)
 	case h.SoftCap > 0:

@@ -21,6 +21,7 @@ func (o *attention) attendSingle(w *workspace, y view, s attended, key int) {
 	for i := range group {
 		member := o.head(s, first+i)
 		member.spread(w)
+		member.position(w, 0, 1, to)
 		member.softmax(scores.rowsFrom(i, i+1), 0, from)
 	}
 	h.values.multiplied(out, scores, from, false)
