@@ -29,14 +29,16 @@ type Config struct {
 
 // Read reads the fields in the names that BERT gives them. c holds the defaults of the
 // architecture's config class in transformers. Where it has no embedding_size word
-// embeddings are as wide as the model.
+// embeddings are as wide as the model, and where it has no type_vocab_size it leaves types alone.
 func (c Config) Read(r *hfio.ConfigReader) Config {
 	c.Layers = r.SizeOr("num_hidden_layers", c.Layers)
 	c.Hidden = r.SizeOr("hidden_size", c.Hidden)
 	c.Heads = r.SizeOr("num_attention_heads", c.Heads)
 	c.Vocab = r.SizeOr("vocab_size", c.Vocab)
 	c.MaxPositions = r.SizeOr("max_position_embeddings", c.MaxPositions)
-	c.TypeVocab = r.SizeOr("type_vocab_size", c.TypeVocab)
+	if c.TypeVocab > 0 {
+		c.TypeVocab = r.SizeOr("type_vocab_size", c.TypeVocab)
+	}
 	c.Intermediate = r.SizeOr("intermediate_size", c.Intermediate)
 	c.Activation = layer.ReadActivation(r, "hidden_act", c.Act)
 	c.NormEps = float32(r.NotNegativeOr("layer_norm_eps", float64(c.NormEps)))

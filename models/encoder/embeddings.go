@@ -10,11 +10,12 @@ import (
 
 // Embeddings are the sum of word, token type and position embeddings, normalised.
 type Embeddings struct {
-	Word      *layer.Embedding // [vocab, width]
-	TokenType *layer.Embedding // [types, width]; nil: the model knows no types
-	Position  *layer.Embedding // [positions, width]
-	Norm      *layer.Norm
-	Dropout   float32
+	Word       *layer.Embedding // [vocab, width]
+	TokenType  *layer.Embedding // [types, width]; nil: the model knows no types
+	Position   *layer.Embedding // [positions, width]; nil: the layers alone know of positions
+	Projection *layer.Linear    // widens the sum to the hidden size before it is normalised; nil: none
+	Norm       *layer.Norm
+	Dropout    float32
 }
 
 // NewEmbeddings reads the embeddings under the names that BERT gives them.
@@ -32,15 +33,22 @@ func NewEmbeddings(c Config, w *layer.Weights) *Embeddings {
 	return e
 }
 
-// Forward returns the rows of a batch, [R, width], at positions of the table.
+// Forward returns the rows of a batch, [R, width] or widened, at positions of the table.
 func (e *Embeddings) Forward(pass *stack.Pass, positions []int) mat.Tensor {
 	x := pass.Words(e.Word)
 	var lookups []kernel.Lookup
 	if e.TokenType != nil {
 		lookups = append(lookups, e.TokenType.Rows(pass.TypeIDs()))
 	}
-	lookups = append(lookups, e.Position.Rows(positions))
-	x = kernel.Replace(x, kernel.AddEmbed(x, lookups...))
+	if e.Position != nil {
+		lookups = append(lookups, e.Position.Rows(positions))
+	}
+	if len(lookups) > 0 {
+		x = kernel.Replace(x, kernel.AddEmbed(x, lookups...))
+	}
+	if e.Projection != nil {
+		x = kernel.Replace(x, e.Projection.Forward(x, pass.Deltas))
+	}
 	x = kernel.Replace(x, e.Norm.Forward(x, nil))
 	return kernel.Replace(x, kernel.Dropout(x, pass.Batch.Dropout.Mask(e.Dropout)))
 }

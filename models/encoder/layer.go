@@ -14,14 +14,19 @@ import (
 type Layer struct {
 	heads            int
 	qkv              *layer.Linear // queries, keys and values beside each other
-	attentionOutput  *layer.Linear
-	attentionNorm    *layer.Norm
-	intermediate     *layer.Linear
-	activation       layer.Activation
-	output           *layer.Linear
-	outputNorm       *layer.Norm
 	attentionDropout float32
-	// Of the output of the attention and of the network; NewLayer sets both to the
+	Block
+}
+
+// Block is what a layer does with the result of its attention.
+type Block struct {
+	attentionOutput *layer.Linear
+	attentionNorm   *layer.Norm
+	intermediate    *layer.Linear
+	activation      layer.Activation
+	output          *layer.Linear
+	outputNorm      *layer.Norm
+	// Of the output of the attention and of the network; NewBlock sets both to the
 	// config's hidden dropout.
 	AttentionOutputDropout, OutputDropout float32
 }
@@ -41,17 +46,24 @@ var BERTNames = Names{
 
 // NewLayer reads a layer.
 func NewLayer(c Config, w *layer.Weights, names Names) *Layer {
-	d, eps := c.Hidden, c.NormEps
 	return &Layer{
 		heads:            c.Heads,
-		qkv:              w.Stacked(d, d, names.Query, names.Key, names.Value),
-		attentionOutput:  w.Linear(names.AttentionOutput, d, d),
-		attentionNorm:    w.Norm(names.AttentionNorm, d, eps),
-		intermediate:     w.Linear(names.Intermediate, c.Intermediate, d),
-		activation:       c.Activation,
-		output:           w.Linear(names.Output, d, c.Intermediate),
-		outputNorm:       w.Norm(names.OutputNorm, d, eps),
+		qkv:              w.Stacked(c.Hidden, c.Hidden, names.Query, names.Key, names.Value),
 		attentionDropout: c.AttentionDropout,
+		Block:            NewBlock(c, w, names),
+	}
+}
+
+// NewBlock reads the rest of a layer behind its attention.
+func NewBlock(c Config, w *layer.Weights, names Names) Block {
+	d, eps := c.Hidden, c.NormEps
+	return Block{
+		attentionOutput: w.Linear(names.AttentionOutput, d, d),
+		attentionNorm:   w.Norm(names.AttentionNorm, d, eps),
+		intermediate:    w.Linear(names.Intermediate, c.Intermediate, d),
+		activation:      c.Activation,
+		output:          w.Linear(names.Output, d, c.Intermediate),
+		outputNorm:      w.Norm(names.OutputNorm, d, eps),
 
 		AttentionOutputDropout: c.HiddenDropout,
 		OutputDropout:          c.HiddenDropout,
@@ -61,21 +73,29 @@ func NewLayer(c Config, w *layer.Weights, names Names) *Layer {
 // Prepare returns the layer's pass, [R, d] to [R, d].
 func (l *Layer) Prepare(dropout *layer.Dropout) stack.Forward {
 	attentionMask := dropout.Mask(l.attentionDropout)
-	attentionOutputMask, outputMask := dropout.Mask(l.AttentionOutputDropout), dropout.Mask(l.OutputDropout)
-	return func(x mat.Tensor, in stack.Input) mat.Tensor {
+	return l.Behind(dropout, func(x mat.Tensor, in stack.Input) mat.Tensor {
 		qkv := l.qkv.Forward(x, in.Deltas) // [R, 3·H·k]
 		options := kernel.AttentionOptions{Heads: l.heads, Drop: attentionMask}
-		a := kernel.Replace(qkv, kernel.Attention(qkv, in.Spans, in.Past, options)) // [R, H·k]
+		return kernel.Replace(qkv, kernel.Attention(qkv, in.Spans, in.Past, options)) // [R, H·k]
+	})
+}
+
+// Behind returns the pass of a layer, [R, d] to [R, d], whose attention is attend, [R, d] to
+// [R, H·k].
+func (b *Block) Behind(dropout *layer.Dropout, attend stack.Forward) stack.Forward {
+	attentionOutputMask, outputMask := dropout.Mask(b.AttentionOutputDropout), dropout.Mask(b.OutputDropout)
+	return func(x mat.Tensor, in stack.Input) mat.Tensor {
+		a := attend(x, in)
 		a, x = kernel.Replace(a, in.Keep(a)), in.Keep(x)
-		a = kernel.Replace(a, l.attentionOutput.Forward(a, in.Wanted)) // [R, d]
+		a = kernel.Replace(a, b.attentionOutput.Forward(a, in.Wanted)) // [R, d]
 		a = kernel.Replace(a, kernel.Dropout(a, attentionOutputMask))
-		x = l.attentionNorm.Forward(a, x)
+		x = b.attentionNorm.Forward(a, x)
 		kernel.Release(a)
-		f := l.intermediate.Forward(x, in.Wanted) // [R, intermediate]
-		f = kernel.Replace(f, l.activation(f))
-		f = kernel.Replace(f, l.output.Forward(f, in.Wanted)) // [R, d]
+		f := b.intermediate.Forward(x, in.Wanted) // [R, intermediate]
+		f = kernel.Replace(f, b.activation(f))
+		f = kernel.Replace(f, b.output.Forward(f, in.Wanted)) // [R, d]
 		f = kernel.Replace(f, kernel.Dropout(f, outputMask))
-		y := l.outputNorm.Forward(f, x)
+		y := b.outputNorm.Forward(f, x)
 		kernel.Release(f)
 		kernel.Release(x)
 		return y

@@ -9,15 +9,19 @@ import (
 	"github.com/gopeft/gopeft/models/layer"
 )
 
-// Pooler is a frozen layer before the scores, norm(activation(linear(x))): PEFT neither
-// trains nor saves it.
+// Pooler is a frozen layer before the scores, norm(activation(linear(dropout(x)))): PEFT
+// neither trains nor saves it.
 type Pooler struct {
+	Dropout    float32 // of what it reads
 	Linear     *layer.Linear
 	Activation layer.Activation
 	Norm       *layer.Norm // nil: none
 }
 
-func (p Pooler) forward(x mat.Tensor, deltas *layer.Deltas) mat.Tensor {
+func (p Pooler) forward(x mat.Tensor, deltas *layer.Deltas, dropout *layer.Dropout) mat.Tensor {
+	if p.Dropout > 0 {
+		x = kernel.Dropout(x, dropout.Mask(p.Dropout))
+	}
 	x = p.Linear.Forward(x, deltas)
 	x = kernel.Replace(x, p.Activation(x))
 	if p.Norm != nil {
@@ -36,7 +40,7 @@ type pooled struct {
 
 // score returns the scores of rows that lie in these spans.
 func (h *pooled) score(x mat.Tensor, out models.Output, spans []models.Span, dropout *layer.Dropout) mat.Tensor {
-	x = h.pooler.forward(x, models.DeltasOf(out.Prompts, spans, dropout))
+	x = h.pooler.forward(x, models.DeltasOf(out.Prompts, spans, dropout), dropout)
 	return h.Scores.Forward(kernel.Dropout(x, dropout.Mask(h.dropout)))
 }
 
