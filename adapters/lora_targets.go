@@ -32,6 +32,8 @@ var defaultTargets = map[string][]string{
 	"bart":        {"q_proj", "v_proj"},
 	"bert":        {"query", "value"},
 	"bloom":       {"query_key_value"},
+	"deberta":     {"in_proj"},
+	"deberta-v2":  {"query_proj", "value_proj"},
 	"electra":     {"query", "value"},
 	"gemma":       {"q_proj", "v_proj"},
 	"gemma2":      {"q_proj", "v_proj"},

@@ -169,6 +169,26 @@ var liveEncoders = []liveEncoder{
 		},
 		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
 	},
+	{
+		arch: "deberta-v2", fields: `{"relative_attention": true, "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": true, "pos_att_type": "p2c|c2p",
+			"position_biased_input": false, "legacy": false}`,
+		cells: map[models.Task][]string{
+			models.SeqCls: {"prompt", "ptuning-lstm", "lora"}, models.TokenCls: {"ptuning-mlp", "lora"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"prompt"},
+		},
+		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
+	},
+	{
+		arch: "deberta-v2", fields: `{"relative_attention": true, "pos_att_type": ["c2p"], "embedding_size": 16, "type_vocab_size": 2}`, sizes: map[string]any{"token_dim": 16},
+		cells:   map[models.Task][]string{models.SeqCls: {"prompt", "lora"}, models.QuestionAns: {"ptuning-mlp"}},
+		refused: map[string][2]string{"prompt": {"Sizes of tensors must match", "token_dim"}},
+	},
+	{
+		arch: "deberta", fields: `{"relative_attention": true, "max_relative_positions": 6, "pos_att_type": "c2p|p2c", "position_biased_input": false}`,
+		cells: map[models.Task][]string{
+			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.FeatureExtraction: {"ptuning-lstm"},
+		},
+		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
+	},
 	{arch: "xlm-roberta", cells: map[models.Task][]string{models.SeqCls: {"prefix"}, models.TokenCls: {"lora"}}},
 	{arch: "camembert", cells: map[models.Task][]string{models.SeqCls: {"prompt"}, models.QuestionAns: {"prefix"}}},
 }

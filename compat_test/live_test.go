@@ -38,7 +38,7 @@ var variants = []variant{
 	{name: "prefix", method: "prefix", always: true},
 	{name: "prefix-zero", method: "prefix", fields: map[string]any{"init_weights": "zero"}},
 	{name: "lora", method: "lora", always: true, fields: map[string]any{
-		"r": 4, "lora_alpha": 2, "target_modules": `.*\.(query|value|dense)`, "exclude_modules": `.*pooler.*`,
+		"r": 4, "lora_alpha": 2, "target_modules": `.*\.(query|value|dense|in_proj|(query|key|pos_key)_proj)`, "exclude_modules": `.*pooler.*`,
 	}},
 	{name: "lora-layers", method: "lora", fields: map[string]any{
 		"lora_alpha": 1.5, "use_rslora": true, "target_modules": []string{"key"}, "layers_to_transform": []int{0, 2}, "init_lora_weights": "gaussian",

@@ -18,6 +18,7 @@ import (
 	"github.com/gopeft/gopeft/models/bart"
 	"github.com/gopeft/gopeft/models/bert"
 	"github.com/gopeft/gopeft/models/bloom"
+	"github.com/gopeft/gopeft/models/deberta"
 	"github.com/gopeft/gopeft/models/distilbert"
 	"github.com/gopeft/gopeft/models/electra"
 	"github.com/gopeft/gopeft/models/gpt2"
@@ -37,6 +38,8 @@ var architectures = map[string]models.Architecture{
 	"bert":        bert.Architecture,
 	"bloom":       bloom.Architecture,
 	"camembert":   roberta.Architecture("Camembert"),
+	"deberta":     deberta.Architecture("Deberta"),
+	"deberta-v2":  deberta.Architecture("DebertaV2"),
 	"distilbert":  distilbert.Architecture,
 	"electra":     electra.Architecture,
 	"gemma":       llama.Architecture("gemma"),

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -25,6 +26,9 @@ type cached interface {
 func TestConformance(t *testing.T) {
 	eachTiny(t, "encoders", func(t *testing.T, s modeltest.Suite) {
 		s.Cache = s.Backbone.(cached).Cache
+		if strings.HasPrefix(s.Backbone.Shape().ModelType, "deberta") {
+			s.Step = 1.0 / 32 // scores are quadratic in the rows in three ways: they bend more
+		}
 		modeltest.Run(t, s)
 	})
 }

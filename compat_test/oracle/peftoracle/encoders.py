@@ -37,6 +37,24 @@ ARCHITECTURES = {
                     classifier_pooling="mean"),
         lora=r".*(\.(Wqkv|Wo)|head\.dense)",
     ),
+    # The first version with distances beyond the last embedding, embeddings narrower than the model, and types.
+    "deberta": dict(
+        fields=NO_DROPOUT | dict(relative_attention=True, max_relative_positions=4, pos_att_type="c2p|p2c", embedding_size=8, type_vocab_size=2, pooler_dropout=0.0, pad_token_id=0),
+        lora=r".*(\.(in_proj|pos_q_proj)|embed_proj|pooler\.dense)",
+    ),
+    # The second with projections of its own for positions, and positions added to words.
+    "deberta-v2": dict(
+        fields=NO_DROPOUT | dict(relative_attention=True, position_buckets=6, max_relative_positions=10, pos_att_type=["p2c", "c2p"], pooler_dropout=0.0, cls_dropout=0.0,
+                                 pooler_hidden_act="tanh", pad_token_id=0),
+        lora=r".*(\.(query_proj|key_proj|pos_key_proj)|pooler\.dense)",
+    ),
+    # The second as DeBERTaV3 has it.
+    "deberta-v3": dict(
+        model_type="deberta-v2",
+        fields=NO_DROPOUT | dict(relative_attention=True, position_buckets=4, norm_rel_ebd="layer_norm", share_att_key=True, pos_att_type="p2c|c2p", position_biased_input=False,
+                                 pooler_dropout=0.0, legacy=False, pad_token_id=0),
+        lora=r".*\.(query_proj|key_proj|value_proj)",
+    ),
     "roberta": dict(fields=NO_DROPOUT | dict(type_vocab_size=2, pad_token_id=2), lora=r".*\.(query|value|output\.dense)"),
 }
 TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION", "MASKED_LM")
@@ -50,7 +68,7 @@ def encoder_goldens(args):
 
 
 def make(call, folder, name, spec, rng):
-    config = transformers.AutoConfig.for_model(name, **{**SIZES, **labelled(spec.get("labels", LABELS)), **spec["fields"]})
+    config = transformers.AutoConfig.for_model(spec.get("model_type", name), **{**SIZES, **labelled(spec.get("labels", LABELS)), **spec["fields"]})
     make_base(folder / "base", config)
     types = getattr(config, "type_vocab_size", 0)
     inputs = [sequence(length, types, rng) for length in (6, 1, 11)]

@@ -1,0 +1,138 @@
+// Package deberta is DeBERTa (He et al. 2020, arXiv 2006.03654), its second version and
+// DeBERTaV3 (He et al. 2021, arXiv 2111.09543), model_type deberta and deberta-v2, as
+// transformers computes them: BERT, whose attention looks at what tokens say and at how far
+// they are from each other apart. Start at [Architecture], through models/auto.
+package deberta
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/nlpodyssey/spago/nn"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/encoder"
+	"github.com/gopeft/gopeft/models/layer"
+	"github.com/gopeft/gopeft/models/stack"
+)
+
+// Architecture returns the entry in the table of models/auto, for the word that the names
+// of the model's classes in transformers begin with: DebertaV2.
+func Architecture(class string) models.Architecture {
+	return models.Architecture{
+		Prefix:  "deberta.",
+		Renamed: encoder.Renamed,
+		Tasks:   encoder.Tasks(class),
+		New:     models.NewBackbone(New),
+	}
+}
+
+// Model is the encoder without pooler and head.
+type Model struct {
+	nn.Module
+	config     config
+	embeddings *encoder.Embeddings
+	relative   []float32 // the embeddings of relative positions, [2·span, d]; nil: none
+	layers     []*encoderLayer
+}
+
+// New reads the encoder. Problems of its tensors are noted in the weights.
+func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
+	c, err := readConfig(file, w.Count())
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{config: c, embeddings: newEmbeddings(c, w.At("embeddings"))}
+	if c.relative() {
+		m.relative = readRelative(c, w.At("encoder"))
+	}
+	for i := range c.Layers {
+		m.layers = append(m.layers, newEncoderLayer(c, w.At("encoder", "layer", i)))
+	}
+	return m, nil
+}
+
+func newEmbeddings(c config, w *layer.Weights) *encoder.Embeddings {
+	e := &encoder.Embeddings{
+		Word:    w.Embedding("word_embeddings", c.Vocab, c.Embedding),
+		Norm:    w.Norm("LayerNorm", c.Hidden, c.NormEps),
+		Dropout: c.HiddenDropout,
+	}
+	e.Word.Padding = c.Padding
+	if c.MaxPositions > 0 {
+		e.Position = w.Embedding("position_embeddings", c.MaxPositions, c.Embedding)
+	}
+	if c.TypeVocab > 0 {
+		e.TokenType = w.Embedding("token_type_embeddings", c.TypeVocab, c.Embedding)
+	}
+	if c.Embedding != c.Hidden {
+		e.Projection = w.Beside(c.Embedding, false, layer.Part{Name: "embed_proj", Out: c.Hidden})
+	}
+	return e
+}
+
+// readRelative reads the embeddings of relative positions, as the layers get them.
+func readRelative(c config, w *layer.Weights) []float32 {
+	values := w.Values("rel_embeddings.weight", 2*c.span, c.Hidden)
+	if !c.normRelative {
+		return values
+	}
+	norm := w.Norm("LayerNorm", c.Hidden, c.NormEps)
+	if w.Err() != nil {
+		return nil
+	}
+	return kernel.Data(norm.Forward(kernel.New(2*c.span, c.Hidden, values), nil))
+}
+
+// Shape returns the model's sizes.
+func (m *Model) Shape() models.Shape { return m.config.Shape }
+
+// Embed returns the word embeddings of ids, [len(ids), width], before positions, types
+// and LayerNorm.
+func (m *Model) Embed(ids []int) (mat.Tensor, error) {
+	return stack.Embed(m.config.Shape, m.embeddings.Word, ids)
+}
+
+// Forward returns the last layer's hidden states.
+func (m *Model) Forward(batch models.Batch) (models.Output, error) {
+	return stack.Read(m.config.Shape, batch, m.run)
+}
+
+func (m *Model) run(pass *stack.Pass) models.Output {
+	positions := m.positions(pass)
+	out := pass.Run(m.embeddings.Forward(pass, pass.Positions()), m.placed(positions))
+	if positions != nil && !pass.Batch.Checkpointing { // which reads them again
+		kernel.Release(positions.rows)
+	}
+	return out
+}
+
+// placed returns the layers with the relative positions of a pass.
+func (m *Model) placed(positions *positions) []stack.Layer {
+	layers := make([]stack.Layer, len(m.layers))
+	for i, l := range m.layers {
+		layers[i] = placed{l, positions}
+	}
+	return layers
+}
+
+// Cache returns the keys and values that each layer computes while it reads a sequence,
+// [T, H·k]: the prefix that stands for these tokens.
+func (m *Model) Cache(sequence models.Sequence) (cache []models.KV, err error) {
+	defer models.Guard(&err)
+	batch := models.Batch{Sequences: []models.Sequence{sequence}}
+	if err := m.config.Check(batch); err != nil {
+		return nil, err
+	}
+	pass, err := stack.Begin(batch)
+	if err != nil {
+		return nil, err
+	}
+	x, width := m.embeddings.Forward(pass, pass.Positions()), m.config.Hidden
+	for i, l := range m.placed(m.positions(pass)) {
+		qkv := m.layers[i].qkv(x, nil)
+		cache = append(cache, models.KV{Keys: kernel.Columns(qkv, width, 2*width), Values: kernel.Columns(qkv, 2*width, 3*width)})
+		x = pass.Run(x, []stack.Layer{l}).Hidden
+	}
+	return cache, nil
+}

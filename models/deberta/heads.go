@@ -1,0 +1,61 @@
+package deberta
+
+import (
+	"fmt"
+
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/head"
+	"github.com/gopeft/gopeft/models/layer"
+)
+
+// NewHead makes the head of a task. Problems of tensors are noted in the weights.
+// Source: transformers 5.23, modeling_deberta_v2.py, DebertaV2For* and ContextPooler.
+func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bool, error) {
+	c, r := m.config, head.NewReader(w, spec, m.config.InitRange)
+	switch spec.Task {
+	case models.SeqCls:
+		pooler := head.Pooler{
+			Dropout: c.poolerDropout, Linear: w.Outside().Linear("pooler.dense", c.Hidden, c.Hidden), Activation: c.poolerActivation,
+		}
+		return r.Made(head.NewPooled(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden)))
+	case models.TokenCls:
+		return r.Made(head.NewToken(c.HiddenDropout, r.Scores("classifier", c.Hidden)))
+	case models.QuestionAns:
+		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
+	case models.MaskedLM:
+		if c.legacy {
+			return r.Made(m.newLegacyMasked(w.Outside().At("cls", "predictions")))
+		}
+		if c.Embedding != c.Hidden {
+			return nil, false, fmt.Errorf("%w: %s with legacy false, embedding_size %d and hidden_size %d, which transformers wants equal",
+				models.ErrUnsupportedTask, spec.Task, c.Embedding, c.Hidden)
+		}
+		return r.Made(m.newMasked(w.Outside().At("lm_predictions", "lm_head")))
+	}
+	return r.None()
+}
+
+// Source: transformers 5.23, modeling_deberta_v2.py, LegacyDebertaV2LMPredictionHead.
+func (m *Model) newLegacyMasked(w *layer.Weights) models.Head {
+	c := m.config
+	return &head.Masked{
+		Transform:  w.Linear("transform.dense", c.Embedding, c.Hidden),
+		Activation: c.Activation,
+		Norm:       w.Norm("transform.LayerNorm", c.Embedding, c.NormEps),
+		Decoder: head.ReadDecoder(w, head.Decoder{
+			Words: m.embeddings.Word.Table, Vocab: c.Vocab, Width: c.Embedding, Tied: c.Tied, Name: "decoder", Bias: "bias",
+		}),
+	}
+}
+
+// newMasked reads a head whose decoder is always the word embeddings.
+// Source: transformers 5.23, modeling_deberta_v2.py, DebertaV2LMPredictionHead.
+func (m *Model) newMasked(w *layer.Weights) models.Head {
+	c := m.config
+	return &head.Masked{
+		Transform:  w.Linear("dense", c.Hidden, c.Hidden),
+		Activation: c.Activation,
+		Norm:       w.Norm("LayerNorm", c.Hidden, c.NormEps),
+		Decoder:    w.NewLinear(m.embeddings.Word.Table, w.Values("bias", c.Vocab), c.Hidden),
+	}
+}
