@@ -23,7 +23,7 @@ var lattice = map[string][]string{
 	"tokenize/chat":        {},
 	"template":             {"models", "tokenize"},
 	"internal/simd":        {},
-	"internal/simd/peak":   {},
+	"internal/simd/peak":   {"internal/simd"},
 	"internal/numtest":     {},
 	"internal/kernel":      {"internal/simd"},
 	"models/layer":         {"hfio", "internal/kernel"},

@@ -888,3 +888,13 @@ func widenFloat16AVX2(y []float32, x []uint16)
 //
 //go:noescape
 func transposeAVX2(n int, to *float32, toStride int, from *float32, fromStride int)
+
+// dotTiles1AMX multiplies groups of 1 times 16 rows of pairs of bfloat16, steps times 16 pairs in each, with a panel of 32 columns. Strides are in bytes.
+//
+//go:noescape
+func dotTiles1AMX(config *byte, steps int, a *float32, aStride int, b *float32, bStride int, c *float32, cStride int, start *float32, startStride int, groups int)
+
+// dotTiles2AMX multiplies groups of 2 times 16 rows of pairs of bfloat16, steps times 16 pairs in each, with a panel of 32 columns. Strides are in bytes.
+//
+//go:noescape
+func dotTiles2AMX(config *byte, steps int, a *float32, aStride int, b *float32, bStride int, c *float32, cStride int, start *float32, startStride int, groups int)

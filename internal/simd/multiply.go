@@ -179,7 +179,7 @@ func (b *Matrix) multiplyPanels(w *workspace, k *block, panel, last int) int {
 
 // together is how many panels are multiplied at once, where a few rows alone would leave multipliers idle.
 func together(op operation, rows int) int {
-	if active.level == Generic || op == multiplyTransposed || rows > 2 {
+	if active.level == Generic || op == multiplyTransposed || op == dotBFloat16 && active.tiles || rows > 2 {
 		return 1
 	}
 	return 4 / rows
@@ -188,7 +188,11 @@ func together(op operation, rows int) int {
 // groups computes rows rows of a tile, in groups of nearly equal size: a group of one row
 // would waste the kernel.
 func (w *workspace) groups(t tile, rows int, a, c []float32) {
-	groups := (rows + active.rows - 1) / active.rows
+	most, masked := active.rows, active.masked
+	if t.op == dotBFloat16 && active.tiles {
+		most, masked = rows, false
+	}
+	groups := (rows + most - 1) / most
 	large := rows % groups // groups that have a row more
 	if large == 0 {
 		large = groups
@@ -203,7 +207,7 @@ func (w *workspace) groups(t tile, rows int, a, c []float32) {
 		} else {
 			t.a = a[at*t.aStride:]
 		}
-		if t.columns == t.panels*active.width || active.masked {
+		if t.columns == t.panels*active.width || masked {
 			active.multiply(t)
 		} else {
 			w.multiplyNarrow(t)

@@ -9,7 +9,7 @@
 //
 // A right-hand side may be float32, bfloat16 or float16 ([Values]); 16 bits are widened
 // inside the product. [Matrix.MulRounded] rounds the left-hand side to bfloat16 too, and
-// uses AVX512_BF16 where the CPU has it.
+// uses AMX or AVX512_BF16 where the CPU has it.
 //
 // [Matrix.Mul], [GemmTN] and the packing divide their work over goroutines by
 // [Parallel]; everything else runs on the goroutine that calls it. However work is
@@ -34,11 +34,12 @@ const (
 	AVX2                    // AVX2, FMA and F16C
 	AVX512                  // AVX-512 F, DQ, BW and VL
 	AVX512BF16              // the same, and products of bfloat16
+	AMX                     // the same, with products of bfloat16 by AMX, on Linux
 )
 
-// String returns generic, neon, avx2, avx512 or avx512_bf16.
+// String returns generic, neon, avx2, avx512, avx512_bf16 or amx.
 func (l Level) String() string {
-	return [...]string{"generic", "neon", "avx2", "avx512", "avx512_bf16"}[l]
+	return [...]string{"generic", "neon", "avx2", "avx512", "avx512_bf16", "amx"}[l]
 }
 
 // Active returns the level in use: the best that the CPU can run.
@@ -54,6 +55,7 @@ type kernels struct {
 	rows   int  // most rows of multiply at once
 	masked bool // multiply can leave columns of a panel alone
 	dots   bool // multiply knows dotBFloat16
+	tiles  bool // and does it in tiles: any number of rows at once, whole panels only
 	// multiply computes a tile of a product: sums begin at start, or at c where that is nil.
 	multiply func(t *tile)
 	// transpose writes 8 rows of n values as n rows of 8, n a multiple of 8; nil where there is no such kernel.

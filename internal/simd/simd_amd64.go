@@ -9,6 +9,9 @@ func available() []*kernels {
 	var found []*kernels
 	x := cpu.X86
 	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL {
+		if x.HasAVX512BF16 && hasTiles() {
+			found = append(found, amx)
+		}
 		if x.HasAVX512BF16 {
 			found = append(found, avx512BF16)
 		}

@@ -36,12 +36,14 @@ func main() {
 		a.conversions()
 	}
 	(&assembler{Context: kernels, vector: avx2, constants: constants}).transpose()
+	(&assembler{Context: kernels, vector: amx, constants: constants}).tiles()
 	write("..", "simd", "kernels_amd64", kernels, pass.Compile, *check)
 
 	loops := context("amd64")
 	for _, v := range []vector{avx512, avx2} {
 		(&assembler{Context: loops, vector: v}).peak()
 	}
+	(&assembler{Context: loops, vector: amx}).tilePeak()
 	write("../peak", "peak", "loops_amd64", loops, pass.Compile, *check)
 
 	arm := context("arm64")

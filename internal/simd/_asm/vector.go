@@ -32,6 +32,9 @@ var (
 	}}
 )
 
+// amx has registers of its own.
+var amx = vector{name: "AMX"}
+
 func (v vector) bytes() int { return 4 * v.width }
 
 // wide tells AVX-512 from AVX2.

@@ -18,3 +18,8 @@ func bfloat16AVX512(turns int)
 //
 //go:noescape
 func float32AVX2(turns int)
+
+// bfloat16AMX multiplies and adds 4 tiles of 16×16 pairs of bfloat16 with as many in every turn.
+//
+//go:noescape
+func bfloat16AMX(config *byte, turns int)

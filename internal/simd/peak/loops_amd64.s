@@ -220,3 +220,43 @@ float32AVX2loop1:
 	JNZ         float32AVX2loop1
 	VZEROUPPER
 	RET
+
+// func bfloat16AMX(config *byte, turns int)
+TEXT ·bfloat16AMX(SB), NOSPLIT, $0-16
+	MOVQ config+0(FP), DI
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0x07
+	MOVQ turns+8(FP), CX
+
+bfloat16AMXloop1:
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xc4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xcc
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xd4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4a
+	BYTE $0x5c
+	BYTE $0xdc
+	DECQ CX
+	JNZ  bfloat16AMXloop1
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+	RET
