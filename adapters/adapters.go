@@ -81,7 +81,7 @@ func New(base *models.Model, cfg hfio.AdapterConfig, init Init) (_ *PeftModel, e
 	if m.create == nil {
 		return nil, fieldError("peft_type", "%s is not trained here: PEFT trains it on causal language models only; want one of %v", m.peftType, Methods())
 	}
-	cfg = newConfig(cfg)
+	cfg = newConfig(cfg, base.Head)
 	full := fillSizes(cfg, base.Backbone.Shape(), m)
 	if err := checkNew(full, base, init, m); err != nil {
 		return nil, err

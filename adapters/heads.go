@@ -39,9 +39,11 @@ var headModules = slices.Concat(taskModules(hfio.SeqCls), taskModules(hfio.Quest
 
 // newModulesToSave returns modules_to_save as PEFT writes it for a new adapter:
 // the task's modules are added to it twice. A list that already is what PEFT makes
-// of null stays, so that a config taken from a file does not grow.
-func newModulesToSave(cfg hfio.AdapterConfig) []string {
+// of null stays, so that a config taken from a file does not grow. A head that is trained
+// and that PEFT would leave alone is named, too.
+func newModulesToSave(cfg hfio.AdapterConfig, head models.Head) []string {
 	names := taskModules(cfg.TaskType)
+	cfg.ModulesToSave = slices.Concat(ownModules(cfg, head), cfg.ModulesToSave)
 	if isDelta(cfg.PeftType) {
 		return slices.Concat(cfg.ModulesToSave, names)
 	}
@@ -50,6 +52,18 @@ func newModulesToSave(cfg hfio.AdapterConfig) []string {
 		return cfg.ModulesToSave
 	}
 	return slices.Concat(cfg.ModulesToSave, twice)
+}
+
+// ownModules are the modules of what is trained of a head that a config does not name and
+// that PEFT would neither train nor save by itself.
+func ownModules(cfg hfio.AdapterConfig, head models.Head) []string {
+	var own []string
+	for _, p := range headParams(head) {
+		if module, _, _ := strings.Cut(p.Name, "."); !inModules(p.Name, savedModules(cfg)) && !slices.Contains(own, module) {
+			own = append(own, module)
+		}
+	}
+	return own
 }
 
 // savedModules is the set of modules that a file must hold if the base has them.
@@ -81,13 +95,23 @@ func headParams(head models.Head) []models.NamedParam {
 }
 
 // headProblems reports the head's tensors that the file lacks, all in one error.
-func headProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, head models.Head) error {
-	var missing []string
+func headProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model) error {
+	var missing, unnamed []string
 	modules := savedModules(cfg)
-	for _, p := range headParams(head) {
-		if _, ok := file.Tensor(headPrefix(file) + p.Name); !ok && inModules(p.Name, modules) {
-			missing = append(missing, headPrefix(file)+p.Name)
+	for _, p := range headParams(base.Head) {
+		name := headPrefix(file) + p.Name
+		if _, ok := file.Tensor(name); ok {
+			continue
 		}
+		if inModules(p.Name, modules) {
+			missing = append(missing, name)
+		} else if base.NewHead {
+			unnamed = append(unnamed, p.Name)
+		}
+	}
+	if len(unnamed) > 0 {
+		return fmt.Errorf("%s: %w: neither it nor the base has %s, which PEFT trains and saves only if modules_to_save names it",
+			hfio.AdapterWeightsFile, ErrMissingHead, strings.Join(unnamed, ", "))
 	}
 	return missingHead(missing)
 }
@@ -146,7 +170,7 @@ func loadHead(file *hfio.Adapter, head models.Head) error {
 }
 
 // outputs are the last matrices of PEFT's heads: a row a label.
-var outputs = []string{"classifier.weight", "classifier.out_proj.weight", "score.weight", "qa_outputs.weight"}
+var outputs = []string{"classifier.weight", "classifier.out_proj.weight", "classification_head.out_proj.weight", "score.weight", "qa_outputs.weight"}
 
 // NumLabels returns how many outputs the stored head has, which is the number of
 // labels that the base must be opened with; 0: no head that is known.

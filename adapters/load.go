@@ -25,7 +25,7 @@ func checkLoaded(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model,
 		differences = append(differences, promptMisfit(cfg, base.Backbone.Shape(), m, stored.Shape)...)
 	}
 	if sameTask {
-		found = append(found, headProblems(file, cfg, base.Head))
+		found = append(found, headProblems(file, cfg, base))
 		found = append(found, baseTensors(file, base.Head)...)
 		differences = append(differences, headMisfits(file, base.Head)...)
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // newConfig sets what PEFT sets itself in the config of a new adapter.
-func newConfig(cfg hfio.AdapterConfig) hfio.AdapterConfig {
-	cfg.ModulesToSave = newModulesToSave(cfg)
+func newConfig(cfg hfio.AdapterConfig, head models.Head) hfio.AdapterConfig {
+	cfg.ModulesToSave = newModulesToSave(cfg, head)
 	cfg.InferenceMode = true
 	if cfg.PeftVersion == "" {
 		cfg.PeftVersion = hfio.PeftVersion

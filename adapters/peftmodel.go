@@ -107,6 +107,9 @@ func (m *PeftModel) Trained() []models.NamedParam {
 		params = append(params, models.NamedParam{Name: module + p.Name, Param: p.Param})
 	}
 	for _, p := range headParams(m.Head) {
+		if m.baseHead(p) {
+			continue
+		}
 		params = append(params, models.NamedParam{Name: headPrefixOf(m.Config.PeftType) + p.Name, Param: p.Param})
 	}
 	return params

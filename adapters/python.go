@@ -16,7 +16,7 @@ func pythonFindings(cfg hfio.AdapterConfig, base models.Shape, m method) []Findi
 		}
 		return []Finding{problem("peft_type", string(cfg.PeftType)+": "+text, base.ModelType)}
 	}
-	var found []Finding
+	found := decoderIDs(cfg, base, m)
 	open := func(field string, size int) {
 		if base.PEFT.NoSizes && size == 0 {
 			found = append(found, problem(field, "null: Python PEFT does not find it in the config of a %s, and fails", base.ModelType))

@@ -1,7 +1,6 @@
 package adapters
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -61,25 +60,39 @@ func decoderMisfits(cfg hfio.AdapterConfig, base models.Shape) []Mismatch {
 	return found
 }
 
-// seq2seqErrors is what PEFT does not run on an encoder-decoder: its classes for other tasks
-// than SEQ_2_SEQ_LM take neither input embeddings nor a cache, but for the classifier of
-// tokens, which reads the encoder alone.
+// seq2seqErrors is what PEFT does not run on an encoder-decoder in other tasks than
+// SEQ_2_SEQ_LM. A prompt stands before the encoder's words; classifiers of sequences read
+// their end tokens in the ids, which a prompt takes the place of.
 // Source: peft 0.21.2 and transformers 5.23, tried.
 func seq2seqErrors(cfg hfio.AdapterConfig, base models.Shape, m method) []error {
-	runs := []hfio.TaskType{hfio.Seq2SeqLM, ""}
-	if !m.cached {
-		runs = append(runs, hfio.TokenCls)
-	}
-	if base.DecoderLayers == 0 || m.delta || slices.Contains(runs, cfg.TaskType) {
+	if base.DecoderLayers == 0 || m.delta {
 		return nil
 	}
-	return []error{fieldError("task_type", "%q, want %q: Python PEFT does not run %s on the other classes of %s, which take no %s",
-		cfg.TaskType, hfio.Seq2SeqLM, cfg.PeftType, base.ModelType, takenBy(m))}
+	reason := ""
+	switch {
+	case cfg.TaskType == hfio.SeqCls && !m.cached:
+		reason = "whose classifier of sequences takes no input embeddings"
+	case !m.cached:
+	case cfg.TaskType == hfio.SeqCls:
+		reason = "whose classifier of sequences takes no keys and values"
+	case cfg.TaskType == hfio.TokenCls:
+		reason = "whose classifier of tokens takes no keys and values"
+	case cfg.TaskType == hfio.QuestionAns:
+		reason = "with the head of answers: it fails, or asks the encoder alone, on which it has no effect"
+	case cfg.TaskType == hfio.FeatureExtraction:
+		reason = "without a head as meant: the attention to the encoder reads the decoder's own keys, too"
+	}
+	if reason == "" {
+		return nil
+	}
+	return []error{fieldError("task_type", "%q, want %q: Python PEFT does not run %s on %s, %s", cfg.TaskType, hfio.Seq2SeqLM, cfg.PeftType, base.ModelType, reason)}
 }
 
-func takenBy(m method) string {
-	if m.cached {
-		return "keys and values"
+// decoderIDs remarks that PEFT wants the ids of the decoder where a prompt takes the place of
+// those that it would make them of.
+func decoderIDs(cfg hfio.AdapterConfig, base models.Shape, m method) []Finding {
+	if base.DecoderLayers == 0 || m.cached || m.delta || cfg.TaskType != hfio.QuestionAns && cfg.TaskType != hfio.FeatureExtraction {
+		return nil
 	}
-	return "input embeddings"
+	return []Finding{note("task_type", "%s: under a prompt Python wants decoder_input_ids, here input_ids shifted to the right where there are none", cfg.TaskType)}
 }

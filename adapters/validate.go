@@ -57,7 +57,7 @@ func Validate(file *hfio.Adapter, base *models.Shape) []Finding {
 	for _, err := range fileProblems(file) {
 		found = append(found, errorFinding(err))
 	}
-	found = append(found, taskFindings(file)...)
+	found = append(found, taskFindings(file, base)...)
 	found = append(found, m.notes(file.Config)...)
 	found = append(found, shapeFindings(file, base, m)...)
 	found = append(found, valueFindings(file, m)...)
@@ -83,8 +83,9 @@ func errorFinding(err error) Finding {
 	return problem(hfio.AdapterWeightsFile, "%v", err)
 }
 
-// taskFindings knows what PEFT does for a task and which heads it needs.
-func taskFindings(file *hfio.Adapter) []Finding {
+// taskFindings knows what PEFT does for a task and which heads it needs. On a base that is
+// found out when the adapter is loaded: some heads have other names.
+func taskFindings(file *hfio.Adapter, base *models.Shape) []Finding {
 	cfg := file.Config
 	if cfg.TaskType == "" && !isDelta(cfg.PeftType) {
 		return []Finding{warning("task_type", "null: PEFT loads the adapter as a plain model, and the prompt has no effect, silently")}
@@ -94,12 +95,13 @@ func taskFindings(file *hfio.Adapter) []Finding {
 		name, ok := strings.CutPrefix(t.Name, headPrefix(file))
 		return ok && inModules(name, modules)
 	}
-	if len(modules) > 0 && !slices.ContainsFunc(file.Tensors, stored) {
+	if base == nil && len(modules) > 0 && !slices.ContainsFunc(file.Tensors, stored) {
 		names := make([]string, len(modules))
 		for i, module := range modules {
 			names[i] = headPrefix(file) + module + ".*"
 		}
-		return []Finding{problem(hfio.AdapterWeightsFile, "%v", missingHead([]string{strings.Join(names, " or ")}))}
+		return []Finding{warning(hfio.AdapterWeightsFile, "%v. Of a base whose head has another name (BART, T5: classification_head; "+
+			"ModernBERT, QUESTION_ANS: classifier) it does neither, unless modules_to_save names it", missingHead([]string{strings.Join(names, " or ")}))}
 	}
 	return nil
 }

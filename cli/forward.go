@@ -12,7 +12,7 @@ func forwardCommand() *cli.Command {
 		Name:      "forward",
 		Usage:     "print what the model returns for token ids",
 		ArgsUsage: " ",
-		Description: `Reads {"input_ids": [...]} a line, with optional token_type_ids, task_ids, labels, start_positions and end_positions, and prints,
+		Description: `Reads {"input_ids": [...]} a line, with optional token_type_ids, task_ids, decoder_input_ids, labels, start_positions and end_positions, and prints,
 for each, what PEFT's model returns for a batch of that one unpadded sequence in evaluation, under transformers' names and
 in its shapes: logits, start_logits, end_logits, last_hidden_state, and loss where labels were given. With prompt tuning
 the rows of the virtual tokens come first.`,

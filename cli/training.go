@@ -92,6 +92,15 @@ func (s start) fields() []string {
 	return s.template.Fields()
 }
 
+// modulesToSave are those of the adapter to start from. A new one trains the head whatever
+// its name is.
+func (s start) modulesToSave() []string {
+	if s.adapter != nil {
+		return s.adapter.Config.ModulesToSave
+	}
+	return models.HeadModules
+}
+
 // startingPoint reads the task and the labels from the command line, or from the
 // adapter to start from.
 func startingPoint(c *cli.Context) (start, error) {
@@ -166,6 +175,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	} else {
 		model, err = job.base.Model(models.HeadSpec{
 			Task: from.task, Labels: labels, ProblemType: from.problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
+			ModulesToSave: from.modulesToSave(),
 		})
 	}
 	if err != nil {

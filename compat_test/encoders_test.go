@@ -132,6 +132,12 @@ type liveEncoder struct {
 
 const noPast = "Model does not support past key values which are required for prefix tuning."
 
+// headVariants add to layers of a head that PEFT does not train by itself, or train it.
+var headVariants = []variant{
+	{name: "lora-head", method: "lora", fields: map[string]any{"target_modules": []string{"dense", "classifier", "Wqkv"}}},
+	{name: "lora-head-saved", method: "lora", fields: map[string]any{"target_modules": []string{"dense", "Wo"}, "modules_to_save": []string{"classifier"}}},
+}
+
 var liveEncoders = []liveEncoder{
 	{arch: "roberta", fields: `{"pad_token_id": 1, "layer_norm_eps": 1e-5}`, cells: map[models.Task][]string{
 		models.SeqCls:            {"prompt", "ptuning-lstm", "prefix", "lora"},
@@ -165,7 +171,7 @@ var liveEncoders = []liveEncoder{
 	{
 		arch: "modernbert", fields: `{"local_attention": 8, "classifier_pooling": "cls", "norm_bias": false, "pad_token_id": 0, "mlp_dropout": 0}`,
 		cells: map[models.Task][]string{
-			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.FeatureExtraction: {"ptuning-lstm"},
+			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt", "lora-head", "lora-head-saved"}, models.FeatureExtraction: {"ptuning-lstm"},
 		},
 		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
 	},
@@ -210,7 +216,7 @@ func TestLiveEncoders(t *testing.T) {
 				}
 				t.Run(c.name, func(t *testing.T) {
 					base := e.base(t, o, c)
-					for _, v := range variants {
+					for _, v := range slices.Concat(variants, headVariants) {
 						for _, method := range methods {
 							if v.name == method {
 								t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c, base, v.sized(e.sizes)) })

@@ -55,7 +55,7 @@ func TestLiveGenerate(t *testing.T) {
 	}
 	for _, b := range seq2seqBases {
 		t.Run(b.name, func(t *testing.T) {
-			liveGenerate(t, o, models.Seq2SeqLM, tinySeq2Seq(t, o, b.arguments, b.set))
+			liveGenerate(t, o, models.Seq2SeqLM, tinySeq2Seq(t, o, models.Seq2SeqLM, b.arguments, b.set))
 		})
 	}
 }

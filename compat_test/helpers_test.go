@@ -37,6 +37,7 @@ type example struct {
 	IDs     []int           `json:"input_ids"`
 	TypeIDs []int           `json:"token_type_ids,omitempty"`
 	TaskID  int             `json:"task_ids,omitempty"`
+	Decoder []int           `json:"decoder_input_ids,omitempty"`
 	Labels  json.RawMessage `json:"labels,omitempty"`
 	Start   *int            `json:"start_positions,omitempty"`
 	End     *int            `json:"end_positions,omitempty"`
@@ -127,7 +128,7 @@ func flatten(numbers []float64, value any) []float64 {
 // of scores of a head that is to be drawn anew; 0: the head of the checkpoint.
 func openBase(t testing.TB, dir string, spec models.HeadSpec, labels int) *models.Model {
 	t.Helper()
-	options := &auto.Options{Task: spec.Task, ProblemType: spec.ProblemType}
+	options := &auto.Options{Task: spec.Task, ProblemType: spec.ProblemType, ModulesToSave: spec.ModulesToSave}
 	if labels > 0 {
 		options.Labels = make([]string, labels)
 		options.Rand = seeded(99)
@@ -223,7 +224,7 @@ func closeTo[G, W numtest.Float](t *testing.T, name string, got []G, want []W, r
 func (m tuned) sequences(examples ...example) []models.Sequence {
 	list := make([]models.Sequence, len(examples))
 	for i, e := range examples {
-		list[i] = models.Sequence{IDs: e.IDs, TypeIDs: e.TypeIDs, TaskID: e.TaskID}
+		list[i] = models.Sequence{IDs: e.IDs, TypeIDs: e.TypeIDs, TaskID: e.TaskID, DecoderIDs: e.Decoder}
 		if m.task == models.Seq2SeqLM {
 			list[i].DecoderIDs = m.shift(e.targets())
 		}

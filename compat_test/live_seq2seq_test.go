@@ -1,20 +1,27 @@
 package compat_test
 
 import (
+	"errors"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 )
+
+type seq2seqBase struct {
+	name, arguments, set string
+	trains               []string
+}
 
 // seq2seqBases are tiny encoder-decoders: the arguments of the oracle's make-base, and the
 // methods that are trained on them. What MULTITASK_PROMPT_TUNING starts from is so small that
 // T5's norms make much of its rounding.
-var seq2seqBases = []struct {
-	name, arguments, set string
-	trains               []string
-}{
+var seq2seqBases = []seq2seqBase{
 	{
 		"t5", "--arch t5 --layers 4", `{"d_ff": 40, "d_kv": 8, "num_decoder_layers": 4, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 9, "decoder_start_token_id": 0}`,
 		[]string{"prompt", "ptuning-lstm", "prefix", "prefix-projection", "cartridge", "lora"},
@@ -44,7 +51,7 @@ func TestLiveSeq2Seq(t *testing.T) {
 	o := needOracle(t)
 	for _, b := range seq2seqBases {
 		t.Run(b.name, func(t *testing.T) {
-			base := tinySeq2Seq(t, o, b.arguments, b.set)
+			base := tinySeq2Seq(t, o, models.Seq2SeqLM, b.arguments, b.set)
 			c := taskCase{name: "SEQ_2_SEQ_LM", task: models.Seq2SeqLM}
 			c.shift = openBase(t, base.dir, models.HeadSpec{}, 0).Backbone.(models.EncoderDecoder).ShiftRight
 			for _, v := range seq2seqVariants {
@@ -59,11 +66,109 @@ func TestLiveSeq2Seq(t *testing.T) {
 	}
 }
 
+// seq2seqTasks are encoder-decoders in their other tasks, with the methods that PEFT runs
+// there: a prompt stands before what the encoder reads, and a head that PEFT does not know is
+// frozen unless modules_to_save names it.
+var seq2seqTasks = []struct {
+	name, base string
+	taskCase
+	end        int  // the token at which classifiers read the decoder
+	decoderIDs bool // PEFT wants them
+	variants   []variant
+}{
+	{"t5 classifies", "t5", classes, 1, false, []variant{loraFrozenHead, {name: "lora", method: "lora", fields: map[string]any{"modules_to_save": []string{"classification_head"}}}}},
+	{"t5 tags", "t5", tags, 0, false, []variant{{name: "prompt", method: "prompt"}, {name: "ptuning-mlp", method: "ptuning-mlp"}, {name: "multitask", method: "multitask"}, {name: "lora", method: "lora"}}},
+	{"t5 answers", "t5", spans, 0, false, []variant{{name: "lora", method: "lora"}}},
+	{"t5 answers what its decoder reads", "t5", spans, 0, true, []variant{{name: "prompt", method: "prompt"}}},
+	{"t5 has features", "t5", features, 0, true, []variant{{name: "ptuning-lstm", method: "ptuning-lstm"}, {name: "lora", method: "lora"}}},
+	{"mt5 tags", "mt5", tags, 0, false, []variant{{name: "prompt", method: "prompt"}}},
+	{"bart classifies", "bart", classes, 2, false, []variant{loraFrozenHead, {name: "lora", method: "lora", fields: map[string]any{"modules_to_save": []string{"classification_head"}, "target_modules": []string{"v_proj", "out_proj"}}}}},
+	{"bart answers", "bart", spans, 0, false, []variant{{name: "lora", method: "lora"}}},
+	{"bart answers what its decoder reads", "bart", spans, 0, true, []variant{{name: "ptuning-mlp", method: "ptuning-mlp"}}},
+	{"bart has features", "bart", features, 0, false, []variant{{name: "lora", method: "lora"}}},
+	{"mbart classifies", "mbart", classes, 2, false, []variant{loraFrozenHead}},
+	{"mbart answers", "mbart", spans, 0, false, []variant{{name: "lora", method: "lora", fields: map[string]any{"target_modules": []string{"q_proj", "fc2"}}}}},
+	{"mbart has features", "mbart", features, 0, true, []variant{{name: "prompt", method: "prompt"}}},
+	{"pegasus has features", "pegasus", features, 0, true, []variant{{name: "prompt", method: "prompt"}}},
+}
+
+var (
+	classes  = taskCase{name: "SEQ_CLS", task: models.SeqCls, kind: models.SingleLabel, labels: 3, steps: true}
+	tags     = taskCase{name: "TOKEN_CLS", task: models.TokenCls, labels: 3, steps: true}
+	spans    = taskCase{name: "QUESTION_ANS", task: models.QuestionAns, labels: 2, steps: true}
+	features = taskCase{name: "FEATURE_EXTRACTION", task: models.FeatureExtraction, steps: true}
+
+	// Its targets are layers of the head, too.
+	loraFrozenHead = variant{name: "lora-frozen-head", method: "lora", fields: map[string]any{"target_modules": []string{"q", "q_proj", "out_proj"}}}
+)
+
+// shallow makes of a language model's arguments those of two layers: with four, torch's own
+// float32 is farther from its float64 than the project's bar.
+var shallow = strings.NewReplacer("--untied", "", "--layers 4", "--layers 2", `"num_decoder_layers": 4`, `"num_decoder_layers": 2`)
+
+// TestLiveSeq2SeqTasks compares them: round trips, and training.
+func TestLiveSeq2SeqTasks(t *testing.T) {
+	o := needOracle(t)
+	for _, c := range seq2seqTasks {
+		t.Run(c.name, func(t *testing.T) {
+			at := slices.IndexFunc(seq2seqBases, func(b seq2seqBase) bool { return b.name == c.base })
+			arguments, set := shallow.Replace(seq2seqBases[at].arguments), shallow.Replace(seq2seqBases[at].set)
+			base := tinySeq2Seq(t, o, c.task, arguments, set, "--num-labels", strconv.Itoa(max(c.labels, 1)))
+			base.end, base.decoderIDs, base.decoder = c.end, c.decoderIDs, true
+			if c.shift = nil; c.decoderIDs {
+				c.shift = openBase(t, base.dir, models.HeadSpec{}, 0).Backbone.(models.EncoderDecoder).ShiftRight
+			}
+			for _, v := range c.variants {
+				t.Run(v.name, func(t *testing.T) { roundTrip(t, o, c.taskCase, base, v) })
+			}
+		})
+	}
+}
+
+// seq2seqRefusals is what PEFT says to methods in tasks in which it does not run them.
+var seq2seqRefusals = []struct {
+	base, method, says string
+	taskCase
+}{
+	{"t5", "prompt", "Passing input embeddings is currently not supported for T5ForSequenceClassification", classes},
+	{"bart", "ptuning-mlp", "Passing input embeddings is currently not supported for BartForSequenceClassification", classes},
+	{"bart", "prefix", "no attribute 'cls_layer_name'", classes},
+	{"t5", "prefix", noPast, tags},
+	{"bart", "cartridge", "no attribute 'hidden_states'", spans},
+}
+
+// TestLiveSeq2SeqRefusals wants PEFT to refuse them, and gopeft too.
+func TestLiveSeq2SeqRefusals(t *testing.T) {
+	o := needOracle(t)
+	types := map[string]hfio.PeftType{"prompt": hfio.PromptTuning, "ptuning-mlp": hfio.PTuning, "prefix": hfio.PrefixTuning, "cartridge": hfio.Cartridge}
+	for _, c := range seq2seqRefusals {
+		t.Run(c.base+" "+c.name+" "+c.method, func(t *testing.T) {
+			at := slices.IndexFunc(seq2seqBases, func(b seq2seqBase) bool { return b.name == c.base })
+			base, made := tinySeq2Seq(t, o, c.task, seq2seqBases[at].arguments, seq2seqBases[at].set), filepath.Join(t.TempDir(), "made")
+			input := filepath.Join(t.TempDir(), "input.jsonl")
+			writeLines(t, input, []example{{IDs: []int{3, 4, 1, 2}}})
+			model := []string{"--base", base.dir, "--task", string(c.task)}
+			o.call(t, append([]string{"make-adapter", "--method", c.method, "--out", made}, model...)...)
+			said := o.ask(t, append([]string{"forward", "--adapter", made, "--input", input, "--output", input + ".out"}, model...)...)
+			if !strings.Contains(said, c.says) {
+				t.Errorf("PEFT says %q, want %q", said, c.says)
+			}
+			config := hfio.NewAdapterConfig(types[c.method])
+			config.TaskType, config.NumVirtualTokens = hfio.TaskType(c.task), virtualTokens
+			_, err := adapters.New(openBase(t, base.dir, models.HeadSpec{}, 0), config, adapters.Init{Rand: seeded(1)})
+			var field *hfio.FieldError
+			if !errors.As(err, &field) || field.Field != "task_type" {
+				t.Errorf("gopeft says %v, want an error of task_type", err)
+			}
+		})
+	}
+}
+
 // tinySeq2Seq makes a base.
-func tinySeq2Seq(t *testing.T, o *oracle, arguments, set string) liveBase {
+func tinySeq2Seq(t *testing.T, o *oracle, task models.Task, arguments, set string, more ...string) liveBase {
 	t.Helper()
 	base := liveBase{dir: t.TempDir(), vocab: 40, hidden: 24}
-	sizes := strings.Fields("--hidden 24 --heads 3 --vocab 40 --max-positions 40 --task SEQ_2_SEQ_LM")
-	o.call(t, append([]string{"make-base", base.dir, "--set", set}, append(strings.Fields(arguments), sizes...)...)...)
+	sizes := strings.Fields("--hidden 24 --heads 3 --vocab 40 --max-positions 40 --task " + string(task))
+	o.call(t, append(append([]string{"make-base", base.dir, "--set", set}, append(strings.Fields(arguments), sizes...)...), more...)...)
 	return base
 }

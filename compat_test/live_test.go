@@ -60,6 +60,12 @@ var variants = []variant{
 	{name: "cartridge-none-frozen", method: "cartridge", fields: map[string]any{"num_frozen_tokens": 0}},
 }
 
+// modulesToSave are those of the variant's fields.
+func (v variant) modulesToSave() []string {
+	names, _ := v.fields["modules_to_save"].([]string)
+	return names
+}
+
 // liveBase is a base model on the disk that a case runs on.
 type liveBase struct {
 	dir          string
@@ -69,6 +75,8 @@ type liveBase struct {
 	architecture string // of transformers, for the null task
 	real         bool   // not a tiny one
 	decoder      bool   // it knows no token types
+	end          int    // the last token of all texts; 0: any
+	decoderIDs   bool   // what the decoder reads is given, not left to the model
 	// sizes are those of a prompt of rows, where PEFT does not find the right ones.
 	sizes map[string]any
 }
@@ -126,7 +134,7 @@ func miniLM(t *testing.T) string {
 // roundTrip is one cell of the table method × variant × task × base.
 func roundTrip(t *testing.T, o *oracle, c taskCase, base liveBase, v variant) {
 	cell := cell{oracle: o, taskCase: c, base: base, variant: v, folder: t.TempDir()}
-	cell.model = openBase(t, base.dir, models.HeadSpec{Task: c.task, ProblemType: c.kind}, base.labels)
+	cell.model = openBase(t, base.dir, models.HeadSpec{Task: c.task, ProblemType: c.kind, ModulesToSave: v.modulesToSave()}, base.labels)
 	cell.examples = cell.withTasks(drawExamples(c, base, seeded(5), 9, 1, 14))
 	made := cell.path("made")
 	cell.pythonMakes(t, made)
@@ -390,6 +398,12 @@ func drawExamples(c taskCase, base liveBase, random *rand.Rand, lengths ...int) 
 		e := example{IDs: make([]int, length), TypeIDs: make([]int, length)}
 		for j := range e.IDs {
 			e.IDs[j], e.TypeIDs[j] = random.IntN(base.vocab), random.IntN(2)
+		}
+		if base.end > 0 {
+			e.IDs[length-1] = base.end
+		}
+		if base.decoderIDs {
+			e.Decoder = c.shift(e.IDs)
 		}
 		if base.decoder || c.task == models.Seq2SeqLM {
 			e.TypeIDs = nil

@@ -1,8 +1,11 @@
 package compat_test
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gopeft/gopeft/adapters"
@@ -10,6 +13,7 @@ import (
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/models/layer"
+	"github.com/gopeft/gopeft/predict"
 )
 
 // seq2seq holds tiny encoder-decoders and adapters on them, with Python's numbers.
@@ -24,7 +28,7 @@ func eachSeq2Seq(t *testing.T, test func(t *testing.T, folder string, base *mode
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{}, 0)
-			test(t, folder, base, tuned{base.Forward, models.Seq2SeqLM, "", base.Backbone.(models.EncoderDecoder).ShiftRight})
+			test(t, folder, base, tuned{base.Forward, base.Task, "", base.Backbone.(models.EncoderDecoder).ShiftRight})
 		})
 	}
 }
@@ -33,6 +37,40 @@ func eachSeq2Seq(t *testing.T, test func(t *testing.T, folder string, base *mode
 func TestSeq2SeqBase(t *testing.T) {
 	eachSeq2Seq(t, func(t *testing.T, folder string, _ *models.Model, m tuned) {
 		compareForward(t, m, readLines[example](t, filepath.Join(folder, "input.jsonl")), readAnswers(t, filepath.Join(folder, "forward.jsonl")))
+	})
+}
+
+// TestSeq2SeqForward compares what package predict says of token ids.
+func TestSeq2SeqForward(t *testing.T) {
+	eachSeq2Seq(t, func(t *testing.T, folder string, _ *models.Model, m tuned) {
+		base, err := predict.OpenBase(hfio.Dir(filepath.Join(folder, "base")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer base.Close()
+		p, err := base.Alone(m.task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := readAnswers(t, filepath.Join(folder, "forward.jsonl"))
+		for i, in := range readLines[predict.TokenInput](t, filepath.Join(folder, "input.jsonl")) {
+			out, err := p.Forward(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded, err := json.Marshal(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := answer{}
+			for name, value := range decode[map[string]any](t, encoded) {
+				got[name] = flatten(nil, value)
+			}
+			compareAnswer(t, i, got, want[i], outputATol)
+			if _, ok := got["loss"]; ok != (want[i]["loss"] != nil) {
+				t.Errorf("sequence %d: a loss: %v", i, ok)
+			}
+		}
 	})
 }
 
@@ -47,7 +85,9 @@ func TestSeq2SeqAdapters(t *testing.T) {
 		for _, config := range configs {
 			dir := filepath.Dir(config)
 			t.Run(filepath.Base(dir), func(t *testing.T) {
-				m := loadAdapter(t, dir, base)
+				modules := openAdapter(t, dir).Config.ModulesToSave
+				noErrors(t, dir, base)
+				m := loadAdapter(t, dir, openBase(t, filepath.Join(folder, "base"), models.HeadSpec{ModulesToSave: modules}, 0))
 				frozen, err := m.Freeze()
 				if err != nil {
 					t.Fatal(err)
@@ -75,6 +115,26 @@ func TestSeq2SeqAdapters(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestSeq2SeqClassifierWantsEnd: transformers refuses a text without an end token, too.
+func TestSeq2SeqClassifierWantsEnd(t *testing.T) {
+	base := openBase(t, filepath.Join(seq2seq, "bart-classifier", "base"), models.HeadSpec{}, 0)
+	_, _, err := base.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{3, 2}}, {IDs: []int{3, 4}}}})
+	if !errors.Is(err, models.ErrTokenID) || !strings.Contains(err.Error(), "sequence 1: ") {
+		t.Errorf("found %v, want an error of sequence 1", err)
+	}
+}
+
+// TestSeq2SeqWithoutHead wants an adapter refused that brings no head to a base that has none,
+// which PEFT gives one of random weights.
+func TestSeq2SeqWithoutHead(t *testing.T) {
+	dir := filepath.Join(seq2seq, "t5-classifier")
+	file := openAdapter(t, filepath.Join(dir, "lora"))
+	model := openBase(t, filepath.Join(seq2seq, "t5", "base"), models.HeadSpec{Task: models.SeqCls}, 3)
+	if _, err := adapters.FromFile(file, model); !errors.Is(err, adapters.ErrMissingHead) {
+		t.Errorf("found %v, want %v", err, adapters.ErrMissingHead)
+	}
 }
 
 // TestSeq2SeqDropout wants dropouts in transformers' places.

@@ -11,12 +11,14 @@ import (
 
 // TokenInput is one unpadded sequence of token ids, as transformers' models take it.
 type TokenInput struct {
-	InputIDs        []int `json:"input_ids"`
-	TokenTypeIDs    []int `json:"token_type_ids"`
-	TaskIDs         *int  `json:"task_ids"` // of an adapter of several tasks; default: Predictor.TaskID
+	InputIDs     []int `json:"input_ids"`
+	TokenTypeIDs []int `json:"token_type_ids"`
+	TaskIDs      *int  `json:"task_ids"` // of an adapter of several tasks; default: Predictor.TaskID
+	// DecoderInputIDs are read by the decoder of an encoder-decoder; default: of SEQ_2_SEQ_LM
+	// the labels shifted to the right, or the input_ids.
 	DecoderInputIDs []int `json:"decoder_input_ids"`
 	// Labels is a class, the values of a regression or of several labels, a class for
-	// every row (of a causal language model, for every token), or the first and the last row
+	// every row (of a language model, for every token that it is to write), or the first and the last row
 	// of an answer, which StartPositions and EndPositions give as well.
 	Labels         json.RawMessage `json:"labels"`
 	StartPositions *int            `json:"start_positions"`
@@ -39,14 +41,23 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if in.InputIDs == nil {
 		return nil, errors.New(`field "input_ids": missing`)
 	}
-	if in.DecoderInputIDs != nil {
+	if in.DecoderInputIDs != nil && p.shiftRight == nil {
 		return nil, fmt.Errorf("field \"decoder_input_ids\": %w: %s has no decoder", models.ErrUnsupportedTask, p.Task)
 	}
 	pool := p.base.pools.Get().(*models.Pool)
 	defer p.base.giveBack(pool)
-	sequence := models.Sequence{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs, TaskID: p.TaskID}
+	sequence := models.Sequence{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs, TaskID: p.TaskID, DecoderIDs: in.DecoderInputIDs}
 	if in.TaskIDs != nil {
 		sequence.TaskID = *in.TaskIDs
+	}
+	if p.Task == models.Seq2SeqLM && sequence.DecoderIDs == nil {
+		labels, ok, err := in.labels(p.Task, "", 0)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			sequence.DecoderIDs = p.shiftRight(labels.Tokens[0])
+		}
 	}
 	batch := models.Batch{Sequences: []models.Sequence{sequence}, Pool: pool}
 	logits, out, err := p.forward(batch)
@@ -70,8 +81,11 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if err != nil || !ok {
 		return output, err
 	}
-	if p.Task == models.CausalLM {
+	switch p.Task {
+	case models.CausalLM:
 		labels.Tokens = models.ShiftLabels(out, labels.Tokens)
+	case models.Seq2SeqLM:
+		labels.Tokens[0] = append(slices.Repeat([]int{models.Ignored}, out.Spans[0].Prompt), labels.Tokens[0]...)
 	}
 	loss, err := models.Loss(p.Task, p.ProblemType, logits, out, labels)
 	if err != nil {

@@ -103,6 +103,8 @@ type Predictor struct {
 	template  *template.Encoder // nil: texts are read as they are
 	separator string            // between a text and what is written after it
 	forward   func(models.Batch) (mat.Tensor, models.Output, error)
+	// shiftRight makes of labels what a decoder beside an encoder reads; nil: there is none.
+	shiftRight func(labels []int) []int
 }
 
 // Adapter loads an adapter directory over the base.
@@ -179,7 +181,7 @@ func (b *Base) ModelFor(file *hfio.Adapter) (*models.Model, error) {
 		return filled, err
 	}
 	// The adapter's own head takes the place of one that is drawn here.
-	spec := models.HeadSpec{Task: models.Task(file.Config.TaskType), Rand: rand.New(rand.NewPCG(0, 0))}
+	spec := models.HeadSpec{Task: models.Task(file.Config.TaskType), ModulesToSave: file.Config.ModulesToSave, Rand: rand.New(rand.NewPCG(0, 0))}
 	if file.Config.TaskType == "" {
 		spec.Rand = nil
 		return b.model.Model(spec)
@@ -209,7 +211,11 @@ func (b *Base) Alone(task models.Task) (*Predictor, error) {
 }
 
 func (b *Base) predictor(model *models.Model, forward func(models.Batch) (mat.Tensor, models.Output, error)) *Predictor {
-	return &Predictor{Task: model.Task, ProblemType: model.ProblemType, Labels: model.Labels, base: b, forward: forward}
+	p := &Predictor{Task: model.Task, ProblemType: model.ProblemType, Labels: model.Labels, base: b, forward: forward}
+	if m, ok := model.Backbone.(models.EncoderDecoder); ok && model.Task != models.TokenCls {
+		p.shiftRight = m.ShiftRight
+	}
+	return p
 }
 
 // limit leaves room for the virtual tokens in the model's positions.

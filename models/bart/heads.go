@@ -18,6 +18,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 		}
 		own := head.Decoder{Words: m.words.Table, Vocab: c.Vocab, Width: c.Hidden, Tied: c.tied, Name: "lm_head"}
 		return r.Made(&head.LM{Decoder: head.ReadLM(w, own, bias)})
+	case spec.Task == models.SeqCls && c.ModelType != "pegasus":
+		return r.NewEnd(c.eos, c.classifierDropout, c.Hidden)
 	case spec.Task == models.QuestionAns && c.ModelType != "pegasus":
 		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
 	}

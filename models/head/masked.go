@@ -9,7 +9,7 @@ import (
 	"github.com/gopeft/gopeft/models/layer"
 )
 
-// Masked scores every word for every row: dropout(norm(activation(transform))) → decoder.
+// Masked scores every word for every row: norm(activation(transform)) → decoder.
 // All of it is frozen.
 // Source: transformers 5.23, modeling_bert.py, BertLMPredictionHead.
 type Masked struct {
@@ -17,19 +17,17 @@ type Masked struct {
 	Transform  *layer.Linear
 	Activation layer.Activation
 	Norm       *layer.Norm
-	Dropout    float32
 	Decoder    *layer.Linear
 }
 
 var _ models.Head = (*Masked)(nil)
 
 // Forward returns [R, vocab].
-func (h *Masked) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
+func (h *Masked) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err error) {
 	defer models.Guard(&err)
 	x := h.Transform.Forward(out.Hidden, nil) // [R, d]
 	x = kernel.Replace(x, h.Activation(x))
 	x = kernel.Replace(x, h.Norm.Forward(x, nil))
-	x = kernel.Replace(x, kernel.Dropout(x, dropout.Mask(h.Dropout)))
 	return kernel.Replace(x, h.Decoder.Forward(x, nil)), nil // [R, vocab]
 }
 

@@ -35,17 +35,18 @@ type pooled struct {
 	nn.Module
 	pooler  Pooler
 	dropout float32
-	Scores  Linear
+	Scores  Optional
 }
 
 // score returns the scores of rows that lie in these spans.
 func (h *pooled) score(x mat.Tensor, out models.Output, spans []models.Span, dropout *layer.Dropout) mat.Tensor {
-	x = h.pooler.forward(x, models.DeltasOf(out.Prompts, spans, dropout), dropout)
-	return h.Scores.Forward(kernel.Dropout(x, dropout.Mask(h.dropout)))
+	deltas := models.DeltasOf(out.Prompts, spans, dropout)
+	x = h.pooler.forward(x, deltas, dropout)
+	return h.Scores.forward(kernel.Dropout(x, dropout.Mask(h.dropout)), deltas)
 }
 
-// Params lists the scores' layer.
-func (h *pooled) Params() []models.NamedParam { return params(h.Scores) }
+// Params lists the scores' layer where it is trained.
+func (h *pooled) Params() []models.NamedParam { return h.Scores.params() }
 
 func (h *pooled) clone() pooled {
 	return pooled{pooler: h.pooler, dropout: h.dropout, Scores: h.Scores.clone()}
@@ -57,7 +58,7 @@ type first struct{ pooled }
 
 // NewPooled returns the head dropout(pooler(first row)) → scores.
 func NewPooled(pooler Pooler, dropout float32, scores Linear) models.Head {
-	return &first{pooled{pooler: pooler, dropout: dropout, Scores: scores}}
+	return &first{pooled{pooler: pooler, dropout: dropout, Scores: Always(scores)}}
 }
 
 func (h *first) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
@@ -77,7 +78,7 @@ type mean struct{ pooled }
 
 // NewMean returns the head dropout(pooler(mean of the rows)) → scores.
 func NewMean(pooler Pooler, dropout float32, scores Linear) models.Head {
-	return &mean{pooled{pooler: pooler, dropout: dropout, Scores: scores}}
+	return &mean{pooled{pooler: pooler, dropout: dropout, Scores: Always(scores)}}
 }
 
 func (h *mean) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {
@@ -93,7 +94,7 @@ func (h *mean) Clone() models.Head { return &mean{h.clone()} }
 type each struct{ pooled }
 
 // NewEach returns the head dropout(pooler(row)) → scores.
-func NewEach(pooler Pooler, dropout float32, scores Linear) models.Head {
+func NewEach(pooler Pooler, dropout float32, scores Optional) models.Head {
 	return &each{pooled{pooler: pooler, dropout: dropout, Scores: scores}}
 }
 

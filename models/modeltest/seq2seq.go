@@ -11,17 +11,22 @@ import (
 // RunEncoderDecoder runs the suite on the encoder, which has no cache, on the decoder, with
 // what the encoder makes of one text, and on both together.
 func RunEncoderDecoder(t *testing.T, s Suite) {
+	RunEncoder(t, s)
 	m := s.Backbone.(models.EncoderDecoder)
-	encoder, decoder, both := s, s, s
-	encoder.Backbone, encoder.noPast = encoderAlone{m}, true
+	decoder, both := s, s
 	decoder.Backbone = decoderAlone{m}
 	both.Backbone, both.decoder = struct{ models.EncoderDecoder }{m}, true
-	t.Run("Encoder", func(t *testing.T) { encoder.run(t, "PrefixIsCache", "BadInput") })
 	t.Run("Decoder", func(t *testing.T) { decoder.run(t, "PromptAmongTokens", "PromptOfWords", "BadInput") })
 	t.Run("Both", func(t *testing.T) {
 		both.run(t, "Shapes", "PromptAmongTokens", "PromptOfWords", "PrefixIsCache")
 		t.Run("Steps", both.decoded)
 	})
+}
+
+// RunEncoder runs the suite on the encoder alone.
+func RunEncoder(t *testing.T, s Suite) {
+	s.Backbone, s.noPast = encoderAlone{s.Backbone.(models.EncoderDecoder)}, true
+	t.Run("Encoder", func(t *testing.T) { s.run(t, "PrefixIsCache", "BadInput") })
 }
 
 // What the decoder reads token by token, behind texts of their own and several prompts, gets

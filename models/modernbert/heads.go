@@ -8,7 +8,7 @@ import (
 
 // NewHead makes the head of a task. Problems of tensors are noted in the weights. All
 // heads have a layer of their own before the scores. Those of QUESTION_ANS are called
-// classifier here and not qa_outputs, so that PEFT does not find them: they are frozen.
+// classifier here and not qa_outputs, so that PEFT does not find them by itself.
 // Source: transformers 5.23, modeling_modernbert.py, ModernBertFor*.
 func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bool, error) {
 	c, r := m.config, head.NewReader(w, spec, m.config.InitRange)
@@ -28,10 +28,10 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 		}
 		return r.Made(head.NewPooled(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden)))
 	case models.TokenCls:
-		return r.Made(head.NewEach(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden)))
+		return r.Made(head.NewEach(pooler, c.ClassifierDropout, head.Always(r.Scores("classifier", c.Hidden))))
 	case models.QuestionAns:
-		scores := w.Linear("classifier", 2, c.Hidden)
-		return r.Made(&head.Masked{Transform: pooler.Linear, Activation: pooler.Activation, Norm: pooler.Norm, Dropout: c.ClassifierDropout, Decoder: scores})
+		scores := r.Optional("classifier", head.Part{Name: "classifier", Out: 2, In: c.Hidden})
+		return r.Made(head.NewEach(pooler, c.ClassifierDropout, scores[0]))
 	case models.MaskedLM:
 		return r.Made(&head.Masked{Transform: pooler.Linear, Activation: pooler.Activation, Norm: pooler.Norm, Decoder: m.decoder(w)})
 	}

@@ -1,12 +1,15 @@
 package stack
 
 import (
+	"fmt"
+
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
 )
 
 // Stacks are those of an encoder-decoder: what puts the rows of a pass through them, and the
-// decoder's layers, which attend to the encoder's rows.
+// decoder's layers, which attend to the encoder's rows. Of a checkpoint that has no decoder
+// there is none, and the encoder can be read alone.
 type Stacks struct {
 	Encoder, Decoder func(*Pass) models.Output
 	Layers           []Layer
@@ -24,6 +27,9 @@ func (s Stacks) Read(m models.EncoderDecoder, batch models.Batch) (_ models.Outp
 	if err != nil || batch.EncoderOnly {
 		return encoded, err
 	}
+	if err := s.decodes(); err != nil {
+		return models.Output{}, err
+	}
 	p, err := Begin(decoder)
 	if err != nil {
 		return models.Output{}, err
@@ -32,9 +38,20 @@ func (s Stacks) Read(m models.EncoderDecoder, batch models.Batch) (_ models.Outp
 	return s.Decoder(p), nil
 }
 
+// decodes reports a decoder that is not there.
+func (s Stacks) decodes() error {
+	if s.Decoder == nil {
+		return fmt.Errorf("%w: the checkpoint has no decoder", models.ErrUnsupportedTask)
+	}
+	return nil
+}
+
 // Step is the Step of the backbone: it reads pieces of the decoder's ids.
 func (s Stacks) Step(m models.EncoderDecoder, batch models.Batch, caches []*models.Cache) (_ models.Output, err error) {
 	defer models.Guard(&err)
+	if err := s.decodes(); err != nil {
+		return models.Output{}, err
+	}
 	p, err := s.behind(m, batch, caches)
 	if err != nil {
 		return models.Output{}, err

@@ -21,6 +21,7 @@ func architecture(class string) models.Architecture {
 			class + "ForSequenceClassification": models.SeqCls,
 			class + "ForTokenClassification":    models.TokenCls,
 			class + "ForQuestionAnswering":      models.QuestionAns,
+			class + "Model":                     models.FeatureExtraction,
 		},
 		New: func(config hfio.ModelConfig, w *layer.Weights) (models.HeadedBackbone, error) {
 			m, err := New(config, w)

@@ -2,6 +2,7 @@ package t5
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
@@ -22,6 +23,7 @@ type config struct {
 	initFactor           float64
 	scaled               bool // the head reads hidden states times 1/√d
 	start, padding, eos  int  // tokens
+	encoderOnly          bool // the checkpoint is of a class without a decoder
 }
 
 // Source: transformers 5.23, configuration_t5.py and configuration_mt5.py.
@@ -40,7 +42,7 @@ var defaults = map[string]config{
 // compute, and more layers than the checkpoint has tensors.
 func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	r, c := file.Reader(), defaults[file.ModelType]
-	c.ModelType = file.ModelType
+	c.ModelType, c.encoderOnly = file.ModelType, isEncoder(file)
 	c.Layers = r.SizeOr("num_layers", c.Layers)
 	c.DecoderLayers = r.SizeOr("num_decoder_layers", c.Layers)
 	c.Hidden = r.SizeOr("d_model", c.Hidden)
@@ -61,6 +63,13 @@ func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	c.readActivation(r)
 	c.reject(r, tensors)
 	return c, r.Err()
+}
+
+// isEncoder tells whether a checkpoint is of a class without a decoder.
+func isEncoder(file hfio.ModelConfig) bool {
+	return slices.ContainsFunc(file.Architectures, func(class string) bool {
+		return strings.HasSuffix(class, "ForTokenClassification") || strings.HasSuffix(class, "EncoderModel")
+	})
 }
 
 // readActivation takes apart feed_forward_proj: relu, or gated-gelu, which is by tanh.
@@ -104,7 +113,7 @@ func (c *config) reject(r *hfio.ConfigReader, tensors int) {
 	if c.padding < 0 || c.padding >= c.Vocab {
 		r.Reject("pad_token_id", "a token of the vocabulary")
 	}
-	if !r.BoolOr("is_encoder_decoder", true) {
-		r.Reject("is_encoder_decoder", "true")
+	if !r.BoolOr("is_encoder_decoder", true) && !c.encoderOnly {
+		r.Reject("is_encoder_decoder", "true, or a class without a decoder in architectures")
 	}
 }

@@ -1,6 +1,7 @@
 package t5
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gopeft/gopeft/models"
@@ -11,6 +12,9 @@ import (
 // NewHead makes the head of a task; see [models.HeadedBackbone].
 // Source: transformers 5.23, modeling_t5.py and modeling_mt5.py.
 func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bool, error) {
+	if m.decoder == nil && spec.Task != models.TokenCls {
+		return nil, false, fmt.Errorf("%w: %s, the checkpoint is of a class without a decoder", models.ErrUnsupportedTask, spec.Task)
+	}
 	c, r := m.config, head.NewReader(w, spec, m.headDeviation(spec.Task))
 	switch spec.Task {
 	case models.Seq2SeqLM:
@@ -22,6 +26,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 			lm.Scale = float32(1 / math.Sqrt(float64(c.Hidden)))
 		}
 		return r.Made(lm)
+	case models.SeqCls:
+		return r.NewEnd(c.eos, c.classifierDropout, c.Hidden)
 	case models.TokenCls:
 		return r.Made(encoderHead{head.NewToken(c.classifierDropout, r.Scores("classifier", c.Hidden))})
 	case models.QuestionAns:

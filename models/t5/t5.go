@@ -20,7 +20,7 @@ type Model struct {
 	config  config
 	words   *layer.Embedding // [vocab, d], of both stacks
 	encoder *blocks
-	decoder *blocks
+	decoder *blocks // nil: the checkpoint of a classifier of tokens holds none
 }
 
 var (
@@ -35,12 +35,11 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Model{
-		config:  c,
-		words:   w.Embedding("shared", c.Vocab, c.Hidden),
-		encoder: newEncoder(c, w.At("encoder")),
-		decoder: newDecoder(c, w.At("decoder")),
-	}, nil
+	m := &Model{config: c, words: w.Embedding("shared", c.Vocab, c.Hidden), encoder: newEncoder(c, w.At("encoder"))}
+	if !c.encoderOnly {
+		m.decoder = newDecoder(c, w.At("decoder"))
+	}
+	return m, nil
 }
 
 // Shape returns the model's sizes. Positions are relative: there is no end to them.
@@ -66,11 +65,12 @@ func (m *Model) Step(batch models.Batch, caches []*models.Cache) (models.Output,
 }
 
 func (m *Model) stacks() stack.Stacks {
-	return stack.Stacks{
-		Encoder: func(p *stack.Pass) models.Output { return m.encoder.run(p, m.words) },
-		Decoder: func(p *stack.Pass) models.Output { return m.decoder.run(p, m.words) },
-		Layers:  m.decoder.layers,
+	s := stack.Stacks{Encoder: func(p *stack.Pass) models.Output { return m.encoder.run(p, m.words) }}
+	if m.decoder != nil {
+		s.Decoder = func(p *stack.Pass) models.Output { return m.decoder.run(p, m.words) }
+		s.Layers = m.decoder.layers
 	}
+	return s
 }
 
 // blocks are a stack: layers and a norm.
