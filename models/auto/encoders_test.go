@@ -12,8 +12,10 @@ import (
 	"testing/fstest"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
 )
 
 // encoders holds tiny models that transformers made; compat_test compares their numbers.
@@ -76,6 +78,41 @@ func TestClones(t *testing.T) {
 			if models.Values(own.Param)[0] == models.Values(p.Param)[0] {
 				t.Errorf("the clone shares %s", p.Name)
 			}
+		}
+	})
+}
+
+// What several adapters add to their sequences in one batch, they add to them alone.
+func TestMixedDeltas(t *testing.T) {
+	eachHead(t, func(t *testing.T, base *Base, model *models.Model) {
+		if model.Task != models.SeqCls {
+			t.Skip("another head on the same layers")
+		}
+		var prompts []*models.Prompt
+		for seed := range 2 {
+			deltas := map[string]layer.Delta{}
+			for i, l := range base.read.Linears() {
+				values := func(n int) []float32 { return numtest.Normal(uint64(100*seed+i), 2*n, 0.5) }
+				deltas[l.Name] = layer.Delta{A: kernel.New(2, l.In, values(l.In)), B: kernel.New(l.Out, 2, values(l.Out)), Scale: 0.7}
+			}
+			prompts = append(prompts, &models.Prompt{Deltas: deltas})
+		}
+		var batch models.Batch
+		for i, prompt := range []*models.Prompt{prompts[1], nil, prompts[0], prompts[1], {}} {
+			batch.Sequences = append(batch.Sequences, models.Sequence{IDs: []int{3, 5 + i, 7, 1 + i, 2}[:1+i], Prompt: prompt})
+		}
+		together, err := base.backbone.Forward(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		width := base.Shape().Hidden
+		for i, sequence := range batch.Sequences {
+			alone, err := base.backbone.Forward(models.Batch{Sequences: []models.Sequence{sequence}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			span := together.Spans[i]
+			numtest.SameBits(t, models.Values(together.Hidden)[span.Start*width:span.End*width], models.Values(alone.Hidden))
 		}
 	})
 }

@@ -1,0 +1,43 @@
+package deberta
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"testing"
+)
+
+// buckets holds what transformers computes.
+//
+//go:embed testdata/buckets.json
+var buckets []byte
+
+func TestBuckets(t *testing.T) {
+	var file struct {
+		MadeBy string `json:"made_by"`
+		Cases  []struct {
+			Buckets, Farthest, Distances int
+			Starts                       [][2]int // of the buckets: a distance, and its bucket
+		}
+	}
+	if err := json.Unmarshal(buckets, &file); err != nil || len(file.Cases) == 0 {
+		t.Fatalf("%d cases, %v", len(file.Cases), err)
+	}
+	t.Log("expected values by", file.MadeBy)
+	for _, c := range file.Cases {
+		t.Run(fmt.Sprint(c.Buckets, " of ", c.Farthest), func(t *testing.T) {
+			own, want := config{buckets: c.Buckets, farthest: c.Farthest}, 0
+			for distance := range c.Distances {
+				if len(c.Starts) > 0 && c.Starts[0][0] == distance {
+					want, c.Starts = c.Starts[0][1], c.Starts[1:]
+				}
+				if got := own.bucket(distance); got != want {
+					t.Fatalf("distance %d is in bucket %d, want %d", distance, got, want)
+				}
+				if got := own.bucket(-distance); got != -want {
+					t.Fatalf("distance %d is in bucket %d, want %d", -distance, got, -want)
+				}
+			}
+		})
+	}
+}
