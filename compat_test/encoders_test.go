@@ -2,6 +2,7 @@ package compat_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/models/layer"
@@ -97,6 +99,70 @@ func TestEncoderDropout(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestPoolerOfAdapters wants DeBERTa's pooler in the adapters of a base that lacks it, and an error where neither has it.
+func TestPoolerOfAdapters(t *testing.T) {
+	folder := filepath.Join(encoders, "deberta-v3")
+	files := without(t, filepath.Join(folder, "base"), "pooler.")
+	options := &auto.Options{Task: models.SeqCls}
+	if _, _, err := auto.Load(files, options); !errors.Is(err, hfio.ErrNotFound) || !strings.Contains(err.Error(), "pooler.dense.weight") {
+		t.Errorf("without a pooler: %v, want an error that names it", err)
+	}
+	load := func(seed uint64) *models.Model {
+		options.Rand = seeded(seed)
+		model, base, err := auto.Load(files, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = base.Close() })
+		return model
+	}
+	_, err := adapters.Load(hfio.Dir(filepath.Join(folder, "lora")), load(1))
+	if !errors.Is(err, adapters.ErrMissingHead) || !strings.Contains(err.Error(), "neither it nor the base has pooler.dense.weight") {
+		t.Errorf("PEFT's adapter without a pooler: %v, want ErrMissingHead", err)
+	}
+	config := hfio.NewAdapterConfig(hfio.PromptTuning)
+	config.TaskType, config.NumVirtualTokens = hfio.SeqCls, virtualTokens
+	m, err := adapters.New(load(2), config, adapters.Init{Rand: seeded(2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := adapters.Save(dir, m); err != nil {
+		t.Fatal(err)
+	}
+	again := loadAdapter(t, dir, load(3))
+	batch := models.Batch{Sequences: []models.Sequence{{IDs: []int{3, 4}}}}
+	want, _, err := m.Forward(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := again.Forward(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numtest.SameBits(t, models.Values(got), models.Values(want))
+}
+
+// without is a model directory without the tensors whose names begin so.
+func without(t *testing.T, dir, prefix string) fs.FS {
+	t.Helper()
+	files := fstest.MapFS{}
+	for name, data := range readDir(t, dir) {
+		files[name] = &fstest.MapFile{Data: []byte(data)}
+	}
+	file, err := hfio.OpenSafeTensors(files, hfio.ModelWeightsFile, &hfio.OpenOptions{NoMap: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := slices.DeleteFunc(slices.Clone(file.Tensors), func(t hfio.Tensor) bool { return strings.HasPrefix(t.Name, prefix) })
+	data, err := hfio.EncodeSafeTensors(nil, kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files[hfio.ModelWeightsFile] = &fstest.MapFile{Data: data}
+	return files
 }
 
 // withField is a model directory with another value of a field of its config.
@@ -229,6 +295,23 @@ func TestLiveEncoders(t *testing.T) {
 	}
 }
 
+// TestLivePooler wants adapters on a checkpoint without DeBERTa's pooler, as the published ones are, to bring one: in Python
+// modules_to_save has to name it, here it is named without asking.
+func TestLivePooler(t *testing.T) {
+	o := needOracle(t)
+	c := cases[slices.IndexFunc(cases, func(c taskCase) bool { return c.name == string(models.SeqCls) })]
+	e := liveEncoder{arch: "deberta-v2", fields: `{"relative_attention": true, "position_buckets": 8, "pos_att_type": "p2c|c2p", "pooler_hidden_act": "tanh"}`}
+	base := e.base(t, o, taskCase{task: models.MaskedLM})
+	base.labels = c.labels
+	for _, v := range variants {
+		if v.name == "prompt" || v.name == "lora" {
+			t.Run(v.name, func(t *testing.T) {
+				roundTrip(t, o, c, base, v.with(map[string]any{"modules_to_save": []string{"pooler"}}))
+			})
+		}
+	}
+}
+
 func (e liveEncoder) base(t *testing.T, o *oracle, c taskCase) liveBase {
 	t.Helper()
 	base := liveBase{dir: t.TempDir(), vocab: 90, hidden: 24}
@@ -244,12 +327,17 @@ func (e liveEncoder) base(t *testing.T, o *oracle, c taskCase) liveBase {
 // sized is the variant with the sizes that a prompt of rows needs.
 func (v variant) sized(sizes map[string]any) variant {
 	if v.method == "prompt" || strings.HasPrefix(v.method, "ptuning") {
-		v.fields = maps.Clone(v.fields)
-		if v.fields == nil {
-			v.fields = map[string]any{}
-		}
-		maps.Copy(v.fields, sizes)
+		return v.with(sizes)
 	}
+	return v
+}
+
+// with is the variant with more fields.
+func (v variant) with(fields map[string]any) variant {
+	all := map[string]any{}
+	maps.Copy(all, v.fields)
+	maps.Copy(all, fields)
+	v.fields = all
 	return v
 }
 

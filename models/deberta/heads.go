@@ -14,10 +14,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	c, r := m.config, head.NewReader(w, spec, m.config.InitRange)
 	switch spec.Task {
 	case models.SeqCls:
-		pooler := head.Pooler{
-			Dropout: c.poolerDropout, Linear: w.Outside().Linear("pooler.dense", c.Hidden, c.Hidden), Activation: c.poolerActivation,
-		}
-		return r.Made(head.NewPooled(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden)))
+		return r.Made(m.newClassifier(w, spec, r))
 	case models.TokenCls:
 		return r.Made(head.NewToken(c.HiddenDropout, r.Scores("classifier", c.Hidden)))
 	case models.QuestionAns:
@@ -33,6 +30,22 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 		return r.Made(m.newMasked(w.Outside().At("lm_predictions", "lm_head")))
 	}
 	return r.None()
+}
+
+// newClassifier scores what a pooler makes of the first row. The pooler is of the checkpoint, and
+// frozen. One that was trained for words alone has none: then it is drawn, trained and saved with the
+// scores.
+func (m *Model) newClassifier(w *layer.Weights, spec models.HeadSpec, r *head.Reader) models.Head {
+	const name = "pooler.dense"
+	c := m.config
+	if spec.Rand != nil && !w.Has(name+".weight") {
+		return &head.MLP{
+			First: r.Linear(name, c.Hidden, c.Hidden), Activation: c.poolerActivation, Scores: r.Scores("classifier", c.Hidden),
+			RowDropout: c.poolerDropout, Dropout: c.ClassifierDropout,
+		}
+	}
+	pooler := head.Pooler{Dropout: c.poolerDropout, Linear: w.Outside().Linear(name, c.Hidden, c.Hidden), Activation: c.poolerActivation}
+	return head.NewPooled(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden))
 }
 
 // Source: transformers 5.23, modeling_deberta_v2.py, LegacyDebertaV2LMPredictionHead.

@@ -18,7 +18,7 @@ TASKS = {
     "CAUSAL_LM": transformers.AutoModelForCausalLM,
     "SEQ_2_SEQ_LM": transformers.AutoModelForSeq2SeqLM,
 }
-HEADS = ("classifier", "score", "qa_outputs")  # what PEFT trains and saves beside the prompt
+HEADS = ("classifier", "score", "qa_outputs", "pooler")  # what PEFT trains and saves beside the prompt; a pooler of DeBERTa only where modules_to_save names it
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
