@@ -74,6 +74,7 @@ const (
 	gptTail         = `|\s*[\r\n]+|\s+(?!\S)|\s+`
 	llama3Regex     = gptContractions + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*` + gptTail
 	qwen2Regex      = gptContractions + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*` + gptTail
+	bloomRegex      = ` ?[^(\s|[.,!?…。，、।۔،])]+`
 	tekkenRegex     = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+` +
 		`|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*` + gptTail
 )
@@ -82,6 +83,7 @@ var ggufSplits = map[string]ggufSplit{
 	"": {}, "default": {}, "gpt-2": {},
 	"smollm": {digits: true}, "starcoder": {digits: true}, "refact": {digits: true},
 	"llama3": {regex: llama3Regex, wholeWords: true}, "llama-v3": {regex: llama3Regex, wholeWords: true}, "llama-bpe": {regex: llama3Regex, wholeWords: true},
+	"bloom": {regex: bloomRegex}, "gpt3-finnish": {regex: bloomRegex},
 	"tekken": {regex: tekkenRegex, wholeWords: true},
 	"qwen2":  {regex: qwen2Regex}, "deepseek-r1-qwen": {regex: qwen2Regex},
 }

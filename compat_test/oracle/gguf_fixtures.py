@@ -211,6 +211,7 @@ def save_types(out):
 LLAMA_TOKENS = ["<unk>", "<s>", "</s>", "<0x41>", "\u2581", "a", "b", "c", "\u2581a", "\u2581ab", "ab", "bc", "abc", "  "]
 GEMMA_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", " ", "  ", "   ", "a", "b", "ab", "\u2581a", "\u2581ab", "<unused0>", "<0x41>"]
 BYTE_TOKENS = ["a", "b", "ab", "<|endoftext|>", "<|x|>", "2", "1", "12", "\u4f60", "<think>"]
+BLOOM_SPLIT = " ?[^(\\s|[.,!?…。，、।۔،])]+"
 TOKENIZERS = {
     # name: architecture, model, pre, tokens, types, scores, merges, flags
     "llama": ("llama", "llama", None, LLAMA_TOKENS, [2, 3, 3, 6] + [1] * 9 + [4], [0.0] * 4 + [-4, -9, -8, -7, -1, -3, -2, -2, -5, -6], None, {}),
@@ -221,6 +222,7 @@ TOKENIZERS = {
     "qwen2": ("qwen2", "gpt2", "qwen2", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
     "nemo": ("llama", "gpt2", "tekken", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
     "smollm": ("llama", "gpt2", "smollm", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
+    "bloom": ("bloom", "gpt2", "bloom", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
 }
 
 
@@ -252,6 +254,9 @@ def save_tokenizers(out):
             want["model"]["ignore_merges"] = True
         if pre == "smollm":
             want["pre_tokenizer"] = dict(type="Sequence", pretokenizers=[dict(type="Digits", individual_digits=True), want["pre_tokenizer"]])
+        if pre == "bloom":
+            split = dict(type="Split", pattern=dict(Regex=BLOOM_SPLIT), behavior="Isolated", invert=False)
+            want["pre_tokenizer"] = dict(type="Sequence", pretokenizers=[split, dict(want["pre_tokenizer"], use_regex=False)])
         (out / (name + ".json")).write_text(json.dumps(want, indent=1, ensure_ascii=False))
 
 
