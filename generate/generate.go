@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"weak"
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/models"
@@ -60,8 +62,9 @@ type Answer struct {
 	Finish Finish
 }
 
-// Generator makes text with one base and any adapters over it, of which it keeps what
-// requests begin with. It is safe for concurrent use.
+// Generator makes text with one base and any adapters over it. What requests with an
+// adapter begin with it keeps for as long as there is the adapter. It is safe for
+// concurrent use.
 type Generator struct {
 	// Decode gives the text of tokens, special ones included. It is needed for
 	// Config.StopStrings alone.
@@ -78,7 +81,7 @@ type Generator struct {
 
 // beginning is what all requests with one adapter begin with.
 type beginning struct {
-	adapter *adapters.Frozen
+	adapter weak.Pointer[adapters.Frozen]
 	task    int
 }
 
@@ -314,14 +317,23 @@ func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) 
 	}
 	g.lock.Lock()
 	defer g.lock.Unlock()
-	key := beginning{r.Adapter, r.TaskID}
-	if g.begun[key] == nil {
-		var err error
-		if g.begun[key], err = models.Begin(g.decoder, prompt); err != nil {
-			return nil, nil, err
-		}
+	key := beginning{weak.Make(r.Adapter), r.TaskID}
+	if begun := g.begun[key]; begun != nil {
+		return begun, prompt, nil
 	}
-	return g.begun[key], prompt, nil
+	begun, err := models.Begin(g.decoder, prompt)
+	if err != nil {
+		return nil, nil, err
+	}
+	g.begun[key] = begun
+	runtime.AddCleanup(r.Adapter, g.forget, key)
+	return begun, prompt, nil
+}
+
+func (g *Generator) forget(key beginning) {
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	delete(g.begun, key)
 }
 
 // check reports what is wrong with a request's tokens.

@@ -1,0 +1,65 @@
+package generate
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/gopeft/gopeft/adapters"
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
+)
+
+// A service loads adapters and drops them: what the generator keeps of one ends with it.
+func TestAdaptersAreForgotten(t *testing.T) {
+	model, base, err := auto.Load(hfio.Dir("../compat_test/testdata/goldens/decoder-llama/base"), &auto.Options{Task: models.CausalLM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = base.Close() }()
+	g, err := New(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(kept *adapters.Frozen) {
+		requests := []Request{{IDs: []int{1, 2, 3}, Adapter: kept, Config: Default()}, {IDs: []int{1, 2, 3}, Adapter: frozen(t, model), Config: Default()}}
+		if _, err := g.Run(context.Background(), requests); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := frozen(t, model)
+	for range 3 {
+		run(kept)
+	}
+	left := func() int {
+		g.lock.Lock()
+		defer g.lock.Unlock()
+		return len(g.begun)
+	}
+	for deadline := time.Now().Add(10 * time.Second); left() > 1 && time.Now().Before(deadline); {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if n := left(); n != 1 {
+		t.Errorf("the beginnings of %d adapters are kept, want that of the one that is left", n)
+	}
+	runtime.KeepAlive(kept)
+}
+
+func frozen(t *testing.T, model *models.Model) *adapters.Frozen {
+	t.Helper()
+	config := hfio.NewAdapterConfig(hfio.PromptTuning)
+	config.TaskType, config.NumVirtualTokens = hfio.CausalLM, 3
+	m, err := adapters.New(model, config, adapters.Init{Rand: rand.New(rand.NewPCG(1, 1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := m.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
