@@ -25,6 +25,8 @@ func (t table) String() string {
 // format writes a figure with its unit.
 func (r row) format(figure float64) string {
 	switch {
+	case !r.byTime() && figure < 99.95:
+		return fmt.Sprintf("%.1f tok/s", figure)
 	case !r.byTime():
 		return thousands(figure) + " tok/s"
 	case figure < 1:
@@ -63,13 +65,31 @@ func (b *bench) speedTable() table {
 // share is how much of what the processors can do at most a side did.
 func (b *bench) share(p *prepared, s *side) string {
 	most := b.peak.Float32
-	if p.bf16 {
+	switch {
+	case p.readsMemory():
+		most = b.peak.Read
+	case p.bf16:
 		most = b.peak.BFloat16
 	}
-	if most == 0 || p.byTime() || p.kind == tokenizing {
+	if most == 0 || median(s.rates) == 0 {
 		return none
 	}
 	return fmt.Sprintf("%.0f %%", 100*median(s.rates)/most)
+}
+
+// bytesOfToken says what must be read for a token of the rows that decode one sequence of SmolLM2.
+func (b *bench) bytesOfToken() string {
+	var list []string
+	for _, p := range b.prepared {
+		if p.base == smolLM2 && p.readsMemory() && p.data.batch == 1 {
+			format := "%.0f MB in float32"
+			if p.bf16 {
+				format = "%.0f MB in bfloat16"
+			}
+			list = append(list, fmt.Sprintf(format, p.bytes(p.sizes, p.lengths)/float64(p.data.calls*p.data.written)/1e6))
+		}
+	}
+	return cmp.Or(strings.Join(list, " and "), none)
 }
 
 func percentGoal(share float64) string {

@@ -21,8 +21,11 @@ func TestFormat(t *testing.T) {
 	}{
 		{row{data: full}, 1234567.4, "1,234,567 tok/s"},
 		{row{data: full}, 999, "999 tok/s"},
+		{row{data: full}, 99.96, "100 tok/s"},
 		{row{data: request}, 0.01234, "12.3 ms"},
 		{row{kind: starting}, 3.456, "3.46 s"},
+		{row{kind: generating, data: decoding}, 12.3, "12.3 tok/s"},
+		{row{kind: generating, data: firstToken}, 1.5, "1.5 s"},
 	} {
 		if got := c.row.format(c.figure); got != c.want {
 			t.Errorf("format(%v) = %q, want %q", c.figure, got, c.want)
@@ -30,7 +33,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// sample is a run of two rows in which everything is known.
+// sample is a run of three rows in which everything is known.
 func sample() *bench {
 	p := &prepared{
 		row:  row{title: "train it", kind: training, method: "prefix", data: full, goal: 1.6, share: 0.7, memory: 1.0 / 3},
@@ -43,7 +46,12 @@ func sample() *bench {
 	}
 	q := *p
 	q.title, q.goal, q.bf16, q.operators = "another", 3, true, []operatorTime{{"attention forward", 1}}
-	b := &bench{prepared: []*prepared{p, &q}, settings: settings{rounds: 3}}
+	d := *p
+	d.row = row{title: "decode", kind: generating, base: smolLM2, method: "prefix", data: data{batch: 1, written: 2, calls: 1}, goal: 2}
+	d.sizes = sizes{Layers: 1, Hidden: 1000, Keys: 1000, Intermediate: 1000, Vocab: 1000} // 8 million weights
+	d.lengths = []int{5}
+	d.operators = nil
+	b := &bench{prepared: []*prepared{p, &q, &d}, settings: settings{rounds: 3}}
 	b.peak.Float32, b.peak.BFloat16 = 40e9, 80e9
 	b.peak.Read = 20e9
 	return b
@@ -55,6 +63,8 @@ func TestDocument(t *testing.T) {
 		"| train it | 200 tok/s | 300 tok/s | 100 tok/s | 100 tok/s | **2.00×** | ≥ 1.6× | yes | 50 % | 25 % | ≥ 70 % |",
 		"| another | 200 tok/s | 300 tok/s | 100 tok/s | 100 tok/s | **2.00×** | ≥ 3× | no | 25 % | 12 % | ≥ 70 % |",
 		"| train it | 200 MB | 800 MB | 0.25 | ≤ 0.33 | yes |",
+		"| decode | 200 tok/s | 300 tok/s | 100 tok/s | 100 tok/s | **2.00×** | ≥ 2× | yes | 100 % | 50 % | – |",
+		"Of SmolLM2 that is 32 MB in float32 a token",
 		"| attention forward | – | 100.0 % |",
 		"| linear forward | 60.0 % | – |",
 		"40 GFLOPS in float32, 80 in bfloat16",

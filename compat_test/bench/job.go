@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/gopeft/gopeft/internal/simd/peak"
+	"github.com/gopeft/gopeft/models"
 )
 
 // workCommand is the argument that makes this program a worker.
@@ -12,25 +13,28 @@ const workCommand = "work"
 
 // job is what a worker is told, in a JSON file; both sides read the same.
 type job struct {
-	Kind         kind     `json:"kind"`
-	Base         string   `json:"base"`
-	Adapter      string   `json:"adapter"` // its directory
-	Start        string   `json:"start"`   // every trained parameter (safetensors)
-	Data         string   `json:"data"`    // a batch a line
-	Warm         int      `json:"warm"`    // batches before those that are timed
-	BF16         bool     `json:"bf16"`
-	Dropout      bool     `json:"dropout"`
-	LearningRate float64  `json:"learning_rate"`
-	Threads      int      `json:"threads"`           // of torch; Go takes them all
-	Command      []string `json:"command,omitempty"` // of starting
-	Input        string   `json:"input,omitempty"`   // what it reads
-	Profile      string   `json:"profile,omitempty"` // a file for the CPU profile of the timed calls
+	Kind         kind        `json:"kind"`
+	Base         string      `json:"base"`
+	Task         models.Task `json:"task"`
+	Adapters     []string    `json:"adapters"` // their directories; all but generating have one
+	Start        string      `json:"start"`    // every trained parameter (safetensors)
+	Data         string      `json:"data"`     // a batch a line
+	Warm         int         `json:"warm"`     // batches before those that are timed
+	BF16         bool        `json:"bf16"`
+	Dropout      bool        `json:"dropout"`
+	LearningRate float64     `json:"learning_rate"`
+	Threads      int         `json:"threads"`           // of torch; Go takes them all
+	Command      []string    `json:"command,omitempty"` // of starting
+	Input        string      `json:"input,omitempty"`   // what it reads
+	Profile      string      `json:"profile,omitempty"` // a file for the CPU profile of the timed calls
 }
 
 // result is what a worker prints, as a line of JSON.
 type result struct {
-	// Check is what both sides must agree on: the loss of every step, or the scores.
+	// Check is what both sides must agree on: the loss of every step, or the scores; of
+	// generating, those of the tokens in Written.
 	Check    []float64         `json:"check"`
+	Written  [][]int           `json:"written"` // answers of generating
 	Tokens   []int             `json:"tokens"`  // of every timed call, without pads and virtual ones
 	Seconds  []float64         `json:"seconds"` // of every timed call
 	PeakRSS  int64             `json:"peak_rss"`
@@ -40,14 +44,17 @@ type result struct {
 
 // dataLine is a line of the file of batches.
 type dataLine struct {
-	Batch []example `json:"batch"`
+	Batch   []example `json:"batch"`
+	Written int       `json:"written"` // how many tokens generating writes behind each
 }
 
 // example is a sequence with its class.
 type example struct {
-	IDs   []int  `json:"input_ids"`
-	Class int    `json:"labels"`
-	Text  string `json:"text,omitempty"` // that the ids are of
+	IDs     []int  `json:"input_ids"`
+	Class   int    `json:"labels"`
+	Text    string `json:"text,omitempty"`   // that the ids are of
+	Target  []int  `json:"target,omitempty"` // what an encoder-decoder learns to write
+	Adapter int    `json:"adapter"`          // which of the job's answers it
 }
 
 func writeJSON(path string, value any) error {

@@ -24,7 +24,7 @@ import (
 // settings are the command line.
 type settings struct {
 	python, oracle, gopeft string // the programs
-	minilm, text           string // what is measured on
+	minilm, smollm2, text  string // what is measured on
 	work                   string // where adapters and batches are made
 	rounds                 int
 	rows                   *regexp.Regexp
@@ -74,6 +74,7 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&s.oracle, "oracle", "compat_test/oracle", "directory of oracle.py")
 	f.StringVar(&s.gopeft, "gopeft", "bin/gopeft", "the gopeft command")
 	f.StringVar(&s.minilm, "minilm", "", "model directory of all-MiniLM-L6-v2 (compat_test/oracle/minilm.sh)")
+	f.StringVar(&s.smollm2, "smollm2", "", "model directory of SmolLM2-135M-Instruct (compat_test/oracle/smollm2.sh)")
 	f.StringVar(&s.text, "text", "", "labelled sentences for the rows in natural lengths")
 	f.StringVar(&s.work, "work", "build/bench", "directory for what is made for the run")
 	f.IntVar(&s.rounds, "rounds", 5, "rounds of every row")
@@ -84,8 +85,8 @@ func parse(args []string) (settings, error) {
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
-	if s.python == "" || s.minilm == "" || s.text == "" {
-		return s, errors.New("want -python, -minilm and -text; see `make bench-peft`")
+	if s.python == "" || s.minilm == "" || s.smollm2 == "" || s.text == "" {
+		return s, errors.New("want -python, -minilm, -smollm2 and -text; see `make bench-peft`")
 	}
 	if s.out != "" && (s.quick || rows != "") {
 		return s, errors.New("-out: want neither -quick nor -rows with it: the document is that of a whole run")

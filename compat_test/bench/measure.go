@@ -86,7 +86,7 @@ func (b *bench) verify(ctx context.Context, p *prepared) error {
 }
 
 func (b *bench) agree(p *prepared, expected, found result) error {
-	apart, err := p.compare(expected.Check, found.Check, p.sizes)
+	apart, err := p.compare(expected, found, p.sizes)
 	p.apart = max(p.apart, apart)
 	return err
 }
@@ -134,7 +134,7 @@ func (b *bench) runSide(ctx context.Context, p *prepared, s *side) error {
 func (s *side) add(p *prepared, r result) {
 	s.figures = append(s.figures, p.figure(r))
 	s.memory = append(s.memory, float64(r.PeakRSS))
-	s.rates = append(s.rates, p.flops(p.sizes, p.lengths)/sum(r.Seconds))
+	s.rates = append(s.rates, p.needs(p.sizes, p.lengths)/sum(r.Seconds))
 }
 
 // figure is the number that a row compares.
@@ -158,7 +158,7 @@ func (b *bench) gopeft(ctx context.Context, p *prepared, profile string) (result
 		j.Profile, environment = profile, []string{"GOMAXPROCS=1"}
 	}
 	if j.Kind == starting {
-		j.Command = []string{b.settings.gopeft, "predict", "--base", j.Base, "--adapter", j.Adapter, "--json"}
+		j.Command = []string{b.settings.gopeft, "predict", "--base", j.Base, "--adapter", j.Adapters[0], "--json"}
 	}
 	return b.worker(ctx, p.name+".gopeft", j, environment, b.self, workCommand)
 }
@@ -170,7 +170,7 @@ func (b *bench) peft(ctx context.Context, p *prepared, policy string) (result, e
 		environment = []string{"OMP_WAIT_POLICY=" + policy}
 	}
 	if j.Kind == starting {
-		j.Command = []string{b.python, filepath.Join(b.oracle, "first_answer.py"), j.Base, j.Adapter}
+		j.Command = []string{b.python, filepath.Join(b.oracle, "first_answer.py"), j.Base, j.Adapters[0]}
 		return b.worker(ctx, p.name+".python", j, environment, b.self, workCommand)
 	}
 	return b.worker(ctx, p.name+".python", j, environment, b.python, filepath.Join(b.oracle, "oracle.py"), "bench")

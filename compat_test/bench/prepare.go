@@ -15,6 +15,7 @@ import (
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/simd/peak"
+	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
@@ -73,14 +74,25 @@ func prepare(ctx context.Context, s settings) (*bench, error) {
 }
 
 func (b *bench) baseDir(name string) string {
-	if name == miniLM {
+	switch name {
+	case miniLM:
 		return b.minilm
+	case smolLM2:
+		return b.smollm2
 	}
 	return filepath.Join(b.work, name)
 }
 
-func (b *bench) adapterDir(r row) string {
-	return filepath.Join(b.work, "adapter-"+r.base+"-"+r.method)
+// adapterDirs are the row's adapters, which differ by the seed that the oracle draws with.
+func (b *bench) adapterDirs(r row) []string {
+	if r.kind == tokenizing {
+		return nil
+	}
+	dirs := make([]string, max(1, r.mixed))
+	for i := range dirs {
+		dirs[i] = filepath.Join(b.work, fmt.Sprintf("adapter-%s-%s-%d", r.base, r.method, i+1))
+	}
+	return dirs
 }
 
 // makeModels has the oracle make what is not there yet: PEFT's adapters with weights as
@@ -88,15 +100,22 @@ func (b *bench) adapterDir(r row) string {
 func (b *bench) makeModels(ctx context.Context) error {
 	commands := map[string][]string{}
 	for _, p := range b.prepared {
-		dir, adapter := b.baseDir(p.base), b.adapterDir(p.row)
-		if !exists(filepath.Join(dir, "model.safetensors")) {
-			commands["1 "+p.base] = append([]string{"make-base", dir}, bases[p.base]...)
+		dir, task := b.baseDir(p.base), string(p.task())
+		if made := bases[p.base].made; made != nil && !exists(filepath.Join(dir, "model.safetensors")) {
+			commands["1 "+p.base] = append([]string{"make-base", dir, "--task", task}, made...)
 		}
-		if p.kind != tokenizing && !exists(adapter+".safetensors") {
-			commands["2 "+adapter] = []string{
-				"make-adapter", "--base", dir, "--task", "SEQ_CLS", "--num-labels", "2", "--method", p.method,
+		for i, adapter := range b.adapterDirs(p.row) {
+			if exists(adapter + ".safetensors") {
+				continue
+			}
+			command := []string{
+				"make-adapter", "--base", dir, "--task", task, "--method", p.method, "--seed", fmt.Sprint(i + 1),
 				"--n", fmt.Sprint(virtualTokens), "--out", adapter, "--state", adapter + ".safetensors",
 			}
+			if p.task() == models.SeqCls {
+				command = append(command, "--num-labels", "2")
+			}
+			commands["2 "+adapter] = command
 		}
 	}
 	if len(commands) == 0 {
@@ -128,23 +147,23 @@ func (b *bench) prepareRow(p *prepared) error {
 	if b.quick {
 		p.data = p.data.quick()
 	}
-	dir, adapter := b.baseDir(p.base), b.adapterDir(p.row)
-	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(config, &p.sizes); err != nil {
+	var err error
+	dir := b.baseDir(p.base)
+	if p.sizes, err = sizesOf(dir); err != nil {
 		return err
 	}
 	p.job = job{
-		Kind: p.kind, Base: dir, Adapter: adapter, Start: adapter + ".safetensors", Data: filepath.Join(b.work, p.name+".jsonl"),
+		Kind: p.kind, Base: dir, Task: p.task(), Adapters: b.adapterDirs(p.row), Data: filepath.Join(b.work, p.name+".jsonl"),
 		Warm: p.data.warm, BF16: p.bf16, Dropout: p.dropout, LearningRate: p.learningRate(), Threads: threads(),
+	}
+	if p.kind == training {
+		p.job.Start = p.job.Adapters[0] + ".safetensors"
 	}
 	if p.kind == starting {
 		p.job.Input = "a warm , funny , engaging film .\n"
 		return nil
 	}
-	lines, err := b.batches(p.data)
+	lines, err := b.batches(p)
 	if err != nil {
 		return err
 	}
@@ -157,22 +176,33 @@ func (b *bench) prepareRow(p *prepared) error {
 }
 
 // batches draws sequences of random tokens, or sentences of the text.
-func (b *bench) batches(d data) ([]dataLine, error) {
+func (b *bench) batches(p *prepared) ([]dataLine, error) {
 	random := rand.New(rand.NewPCG(1, 2))
+	d := p.data
 	count := (d.warm + d.calls) * d.batch
 	var examples []example
 	var err error
-	if d.tokens == 0 {
-		examples, err = b.sentences(random, count)
-	} else {
+	switch {
+	case d.tokens == 0:
+		examples, err = b.sentences(random, count, p.base)
+	case p.task() == models.SeqCls:
 		examples = randomExamples(random, count, d.tokens)
+	default:
+		examples = randomTexts(random, count, d.tokens, p.targets(), p.sizes.Vocab)
 	}
 	if err != nil {
 		return nil, err
 	}
 	var lines []dataLine
 	for batch := range slices.Chunk(examples, d.batch) {
-		lines = append(lines, dataLine{batch})
+		line := dataLine{Batch: batch, Written: d.written}
+		if len(lines) < d.warm {
+			line.Written = min(d.written, warmWritten)
+		}
+		for i := range batch {
+			batch[i].Adapter = i * len(p.job.Adapters) / len(batch)
+		}
+		lines = append(lines, line)
 	}
 	return lines, nil
 }
@@ -182,18 +212,34 @@ func randomExamples(random *rand.Rand, count, tokens int) []example {
 	const cls, sep, firstWord, vocabulary = 101, 102, 1996, 30522
 	list := make([]example, count)
 	for i := range list {
-		ids := make([]int, tokens)
-		for t := range ids {
-			ids[t] = firstWord + random.IntN(vocabulary-firstWord)
-		}
+		ids := randomIDs(random, tokens, firstWord, vocabulary)
 		ids[0], ids[tokens-1] = cls, sep
 		list[i] = example{IDs: ids, Class: random.IntN(2)}
 	}
 	return list
 }
 
-// sentences draws examples of the text, as gopeft's tokenizer encodes them.
-func (b *bench) sentences(random *rand.Rand, count int) ([]example, error) {
+// randomTexts holds any tokens of a language model's vocabulary but the first three, which are
+// special ones, and targets of as many tokens as are wanted.
+func randomTexts(random *rand.Rand, count, tokens, targets, vocabulary int) []example {
+	const firstWord = 3
+	list := make([]example, count)
+	for i := range list {
+		list[i] = example{IDs: randomIDs(random, tokens, firstWord, vocabulary), Target: randomIDs(random, targets, firstWord, vocabulary)}
+	}
+	return list
+}
+
+func randomIDs(random *rand.Rand, count, from, to int) []int {
+	ids := make([]int, count)
+	for i := range ids {
+		ids[i] = from + random.IntN(to-from)
+	}
+	return ids
+}
+
+// sentences draws examples of the text, as gopeft's tokenizer of the base encodes them.
+func (b *bench) sentences(random *rand.Rand, count int, base string) ([]example, error) {
 	read, err := train.ReadFile(b.text, nil)
 	if err != nil {
 		return nil, err
@@ -201,7 +247,7 @@ func (b *bench) sentences(random *rand.Rand, count int) ([]example, error) {
 	if len(read.Labels) != 2 || len(read.Examples) < count {
 		return nil, fmt.Errorf("%s: found %d sentences with %d labels, want %d with 2", b.text, len(read.Examples), len(read.Labels), count)
 	}
-	tokenizer, err := tokenize.Load(hfio.Dir(b.minilm))
+	tokenizer, err := tokenize.Load(hfio.Dir(b.baseDir(base)))
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +261,7 @@ func (b *bench) sentences(random *rand.Rand, count int) ([]example, error) {
 	}
 	list := make([]example, count)
 	for i, f := range features {
-		list[i] = example{f.IDs, f.Class, chosen[i].Text}
+		list[i] = example{IDs: f.IDs, Class: f.Class, Text: chosen[i].Text}
 	}
 	return list, nil
 }

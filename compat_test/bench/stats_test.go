@@ -75,7 +75,7 @@ func TestFigure(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	s := sizes{Layers: 6, Hidden: 384, Intermediate: 1536}
+	s := sizes{Layers: 6, Hidden: 384, Keys: 384, Intermediate: 1536}
 	losses := row{name: "r", kind: training, data: full}
 	scores := row{name: "r", kind: forward, data: answers}
 	half := row{name: "r", kind: forward, data: answers, bf16: true}
@@ -99,9 +99,40 @@ func TestCompare(t *testing.T) {
 		{"none", scores, nil, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := c.row.compare(c.got, c.want, s); (err == nil) != c.ok {
+			if _, err := c.row.compare(result{Check: c.got}, result{Check: c.want}, s); (err == nil) != c.ok {
 				t.Errorf("compare() = %v", err)
 			}
 		})
+	}
+}
+
+// In bfloat16 answers may part where two tokens have almost equal scores, and only there.
+func TestCompareAnswers(t *testing.T) {
+	s := sizes{Layers: 6, Intermediate: 1536}
+	written := func(check []float64, ids ...int) result {
+		return result{Check: check, Written: [][]int{ids[:3], ids[3:]}}
+	}
+	python := written([]float64{9, 8, 7, 6, 5, 4}, 1, 2, 3, 4, 5, 6)
+	for _, c := range []struct {
+		name   string
+		gopeft result
+		exact  bool // enough in float32
+		near   bool // enough in bfloat16
+	}{
+		{"equal", python, true, true},
+		{"another score", written([]float64{9, 8, 7, 6, 9, 4}, 1, 2, 3, 4, 5, 6), false, false},
+		{"parted at equal scores", written([]float64{9, 8, 2, 6, 5, 4}, 1, 7, 8, 4, 5, 6), false, true},
+		{"parted at other scores", written([]float64{9, 9, 7, 6, 5, 4}, 1, 7, 8, 4, 5, 6), false, false},
+		{"the next answer is compared", written([]float64{9, 8, 7, 7, 5, 4}, 7, 8, 9, 4, 5, 6), false, false},
+		{"a shorter answer", written([]float64{9, 8, 7, 6, 5}, 1, 2, 3, 4, 5), false, false},
+		{"no answers", result{Check: python.Check}, false, false},
+		{"fewer tokens than scores", result{Check: python.Check, Written: [][]int{{1, 2}, {4}}}, false, false},
+	} {
+		for bf16, want := range map[bool]bool{false: c.exact, true: c.near} {
+			r := row{name: "r", kind: generating, bf16: bf16, data: decoding16}
+			if _, err := r.compare(c.gopeft, python, s); (err == nil) != want {
+				t.Errorf("%s, bf16 %t: compare() = %v", c.name, bf16, err)
+			}
+		}
 	}
 }

@@ -32,6 +32,7 @@ func work(ctx context.Context, path string) error {
 	}
 	does := map[kind]func(context.Context, job) (result, error){
 		training: trainSteps, forward: answerBatches, starting: startProcess, peaking: measurePeak, tokenizing: encodeTexts,
+		generating: writeTexts,
 	}[j.Kind]
 	if does == nil {
 		return fmt.Errorf("%s: no worker does %q", path, j.Kind)
@@ -57,10 +58,11 @@ func openJob(j job) ([]dataLine, *models.Model, *auto.Base, error) {
 	return lines, base, files, err
 }
 
-// openModel loads the base with a head of two labels, which the adapter replaces.
+// openModel loads the base, a classifier with a head of two labels, which the adapter replaces.
 func openModel(j job) (*models.Model, *auto.Base, error) {
-	options := &auto.Options{
-		Task: models.SeqCls, ProblemType: models.SingleLabel, Labels: []string{"0", "1"}, Rand: rand.New(rand.NewPCG(1, 1)),
+	options := &auto.Options{Task: j.Task}
+	if j.Task == models.SeqCls {
+		options.ProblemType, options.Labels, options.Rand = models.SingleLabel, []string{"0", "1"}, rand.New(rand.NewPCG(1, 1))
 	}
 	if j.BF16 {
 		options.DType = hfio.BF16
@@ -84,7 +86,7 @@ func trainSteps(ctx context.Context, j job) (result, error) {
 		Epochs: 1, BatchSize: len(lines[0].Batch), LearningRate: j.LearningRate, Schedule: train.Constant, WarmupRatio: -1,
 		WeightDecay: 0.01, ClipNorm: 1, NoDropout: !j.Dropout, Seed: 1, OnEvent: w.event,
 	}
-	_, err = train.Run(ctx, model, train.Dataset{Train: inOrder(lines, cfg.Seed)}, cfg)
+	_, err = train.Run(ctx, model, train.Dataset{Train: inOrder(featuresOf(model, lines), cfg.Seed)}, cfg)
 	if j.Profile != "" {
 		pprof.StopCPUProfile()
 	}
@@ -93,7 +95,7 @@ func trainSteps(ctx context.Context, j job) (result, error) {
 
 // startingModel is the adapter with the parameters that both sides start from.
 func startingModel(j job, base *models.Model) (*adapters.PeftModel, error) {
-	file, err := hfio.OpenAdapter(hfio.Dir(j.Adapter), nil)
+	file, err := hfio.OpenAdapter(hfio.Dir(j.Adapters[0]), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -110,14 +112,36 @@ func startingModel(j job, base *models.Model) (*adapters.PeftModel, error) {
 	return adapters.Resume(file, base, start.Tensors)
 }
 
-// inOrder returns the examples such that Run's batches are the lines.
-func inOrder(lines []dataLine, seed uint64) []train.Feature {
+// featuresOf returns what the model learns of the examples: classes, all tokens of texts
+// that can be predicted, or targets.
+func featuresOf(model *adapters.PeftModel, lines []dataLine) []train.Feature {
 	var list []train.Feature
 	for _, line := range lines {
 		for _, e := range line.Batch {
-			list = append(list, train.Feature{IDs: e.IDs, Class: e.Class})
+			f := train.Feature{IDs: e.IDs, Class: e.Class}
+			switch model.Base.Task {
+			case models.CausalLM:
+				f.Targets = e.IDs
+				if model.InputRows() == 0 { // nothing predicts the first
+					f.Targets = e.IDs[1:]
+				}
+				for i := range f.Targets {
+					f.Reads = append(f.Reads, i+len(e.IDs)-len(f.Targets)-1)
+				}
+			case models.Seq2SeqLM:
+				f.Targets, f.DecoderIDs = e.Target, model.Base.Backbone.(models.EncoderDecoder).ShiftRight(e.Target)
+				for i := range f.Targets {
+					f.Reads = append(f.Reads, i)
+				}
+			}
+			list = append(list, f)
 		}
 	}
+	return list
+}
+
+// inOrder places the features such that Run's batches are the lines.
+func inOrder(list []train.Feature, seed uint64) []train.Feature {
 	placed := make([]train.Feature, len(list))
 	for i, at := range train.Order(seed, 0, len(list)) {
 		placed[at] = list[i]
@@ -164,7 +188,7 @@ func answerBatches(_ context.Context, j job) (result, error) {
 		return result{}, err
 	}
 	defer files.Close()
-	tuned, err := adapters.Load(hfio.Dir(j.Adapter), base)
+	tuned, err := adapters.Load(hfio.Dir(j.Adapters[0]), base)
 	if err != nil {
 		return result{}, err
 	}
@@ -235,7 +259,7 @@ func batchOf(examples []example) models.Batch {
 
 func tokensOf(examples []example) (n int) {
 	for _, e := range examples {
-		n += len(e.IDs)
+		n += len(e.IDs) + len(e.Target)
 	}
 	return n
 }
