@@ -25,12 +25,13 @@ func evalCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			baseFlag(),
 			dtypeFlag(),
-			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory; none: the base with its own head, or with --template"},
+			&cli.StringFlag{Name: "adapter", Usage: "the adapter's directory; none: the base of --base with its own head, or with --template"},
 			templateFlag(),
 			verbalizerFlag(),
 			&cli.StringFlag{Name: "data", Usage: "the data file", Required: true},
 			&cli.IntFlag{Name: "batch-size", Usage: "sequences computed at once", Value: 32},
 			&cli.BoolFlag{Name: "generate", Usage: "of a language model: write, too, with the settings of gopeft generate, and compare with the targets: BLEU, ROUGE, exact match"},
+			&cli.StringFlag{Name: "separator", Usage: "of a language model without --adapter: what stands between a text and its target", DefaultText: "a line break"},
 			jsonFlag("print one JSON object"),
 		}, append(dataFlags(), generationFlags()...)...),
 		Action: runEval,
@@ -56,7 +57,7 @@ func runEval(c *cli.Context) error {
 	}
 	var write func() (map[string]float64, error)
 	if c.Bool("generate") {
-		if write, err = prepareWriting(c, base, data); err != nil {
+		if write, err = prepareWriting(c, base, data, from); err != nil {
 			return err
 		}
 	}
@@ -135,6 +136,8 @@ type evaluation func([]train.Feature) (train.Evaluation, error)
 // openMeasured opens the adapter, or the base alone with a template written by hand.
 func openMeasured(c *cli.Context, base *predict.Base) (evaluation, reading, error) {
 	switch {
+	case c.String("adapter") != "" && c.IsSet("separator"):
+		return nil, reading{}, usagef("--separator: the adapter of --adapter has its own, want one of the two options")
 	case c.String("adapter") != "" && (c.IsSet("template") || c.IsSet("verbalizer")):
 		return nil, reading{}, usagef("--template and --verbalizer: the adapter of --adapter has its own, want one of the two options")
 	case c.String("adapter") == "" && !c.IsSet("template") && !c.IsSet("base"):
@@ -175,7 +178,7 @@ func readingOf(base *predict.Base, m *adapters.PeftModel) (reading, error) {
 	if err != nil {
 		return from, err
 	}
-	from.writing, err = writingOf(base.Files(), tokenizer, m)
+	from.writing, err = writingOf(base.Files(), tokenizer, m.Base, m.InputRows() > 0, m.Info.Separator)
 	return from, err
 }
 

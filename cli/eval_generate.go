@@ -9,9 +9,9 @@ import (
 	"github.com/gopeft/gopeft/train"
 )
 
-// prepareWriting returns what lets the adapter write and compares that with the targets of
+// prepareWriting returns what lets the adapter, or the base alone, write and compares that with the targets of
 // the data. All targets of one text are its references.
-func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data) (func() (map[string]float64, error), error) {
+func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data, from reading) (func() (map[string]float64, error), error) {
 	predictor, err := generator(c, base)
 	if err != nil {
 		return nil, err
@@ -22,6 +22,10 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data) (func(
 	config, err := generationConfig(c, base)
 	if err != nil {
 		return nil, err
+	}
+	separator := "" // an adapter's predictor puts its own behind a text
+	if c.String("adapter") == "" {
+		separator = from.writing.Separator
 	}
 	var prompts []predict.Prompt
 	var references [][]string
@@ -34,7 +38,7 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data) (func(
 		if !ok {
 			at = len(prompts)
 			seen[example.Text] = at
-			prompts = append(prompts, predict.Prompt{Predictor: predictor, Text: example.Text, Config: config})
+			prompts = append(prompts, predict.Prompt{Predictor: predictor, Text: example.Text + separator, Config: config})
 			references = append(references, nil)
 		}
 		references[at] = append(references[at], *example.Target)

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -48,14 +50,32 @@ func openAlone(c *cli.Context, base *predict.Base) (evaluation, reading, error) 
 	if err != nil {
 		return nil, reading{}, err
 	}
-	if model.Task != models.SeqCls && model.Task != models.TokenCls && model.Task != models.QuestionAns {
+	if measured := []models.Task{models.SeqCls, models.TokenCls, models.QuestionAns, models.CausalLM, models.Seq2SeqLM}; !slices.Contains(measured, model.Task) {
 		return nil, reading{}, usagef("eval: --adapter is missing: the head of %s is for %s", baseName(c), model.Task)
 	}
 	from := reading{task: model.Task, problemType: model.ProblemType, labels: model.Labels, maxLength: base.Shape().MaxPositions}
 	if from.problemType == "" && from.task == models.SeqCls {
 		from.problemType = models.SingleLabel
 	}
+	if train.IsWriting(from.task) {
+		from.writing, err = writingAlone(c, base, model)
+	} else if c.IsSet("separator") {
+		err = usagef("--separator: not an option of %s, want it with a language model only", from.task)
+	}
 	return func(features []train.Feature) (train.Evaluation, error) {
 		return train.EvaluateBase(c.Context, model, features, c.Int("batch-size"))
-	}, from, nil
+	}, from, err
+}
+
+// writingAlone says how a language model without an adapter reads texts with targets.
+func writingAlone(c *cli.Context, base *predict.Base, model *models.Model) (train.Writing, error) {
+	tokenizer, err := base.Tokenizer()
+	if err != nil {
+		return train.Writing{}, fmt.Errorf("%s: %w", baseName(c), err)
+	}
+	separator := defaultSeparator
+	if c.IsSet("separator") {
+		separator = c.String("separator")
+	}
+	return writingOf(base.Files(), tokenizer, model, false, separator)
 }

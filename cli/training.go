@@ -199,7 +199,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	}
 	encode := train.EncodeOptions{Task: from.task, ProblemType: from.problemType, Labels: labels, MaxLength: length, Template: encoder}
 	if train.IsWriting(from.task) {
-		if encode.Writing, err = writingOf(files, tokenizer, job.model); err != nil {
+		if encode.Writing, err = writingOf(files, tokenizer, model, job.model.InputRows() > 0, job.model.Info.Separator); err != nil {
 			return err
 		}
 	}

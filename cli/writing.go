@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/generate"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
@@ -13,14 +12,15 @@ import (
 	"github.com/gopeft/gopeft/train"
 )
 
-// writingOf says how texts become sequences of a language model with an adapter.
-func writingOf(files fs.FS, tokenizer *tokenize.Tokenizer, m *adapters.PeftModel) (train.Writing, error) {
-	w := train.Writing{InputRows: m.InputRows() > 0, Separator: m.Info.Separator, End: tokenizer.SpecialIDs().Eos}
-	if b, ok := m.Base.Backbone.(models.EncoderDecoder); ok {
+// writingOf says how texts become sequences of a language model: with virtual tokens before them
+// or not, and with what between a text and its target.
+func writingOf(files fs.FS, tokenizer *tokenize.Tokenizer, model *models.Model, inputRows bool, separator string) (train.Writing, error) {
+	w := train.Writing{InputRows: inputRows, Separator: separator, End: tokenizer.SpecialIDs().Eos}
+	if b, ok := model.Backbone.(models.EncoderDecoder); ok {
 		w.ShiftRight = b.ShiftRight
 	}
 	if w.End < 0 {
-		own, err := generate.ReadConfig(files, m.Base.Config)
+		own, err := generate.ReadConfig(files, model.Config)
 		if err != nil {
 			return w, err
 		}

@@ -113,6 +113,10 @@ func (b *Base) generator(task models.Task) (*generate.Generator, error) {
 	if g := b.generators[task]; g != nil {
 		return g, nil
 	}
+	// Before the head is sought: that of an adapter's task need not be in the base.
+	if task != models.CausalLM && task != models.Seq2SeqLM {
+		return nil, fmt.Errorf("%w: found %s for %s, want a model for %s or %s", generate.ErrNoDecoder, b.Shape().ModelType, task, models.CausalLM, models.Seq2SeqLM)
+	}
 	model, err := b.model.Model(models.HeadSpec{Task: task})
 	if err != nil {
 		return nil, err
