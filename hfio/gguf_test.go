@@ -52,6 +52,50 @@ func TestBlocksMeanWhatGGUFSays(t *testing.T) {
 	}
 }
 
+// TestBlocksInPart decodes a range of a tensor as it decodes the whole.
+func TestBlocksInPart(t *testing.T) {
+	file, err := OpenGGUF(Dir("testdata/gguf"), "types.gguf", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	kinds := 0
+	for _, tensor := range file.Tensors {
+		blocks, ok := tensor.Blocks()
+		if !ok {
+			continue
+		}
+		kinds++
+		whole, err := tensor.Float32s()
+		if err != nil || blocks.Len() != len(whole) {
+			t.Fatalf("%s: %d elements, want %d; %v", tensor.Name, blocks.Len(), len(whole), err)
+		}
+		for _, from := range []int{0, 1, 31, 32, 100, 255, 256, len(whole) - 1} {
+			for _, to := range []int{from, from + 1, from + 32, from + 300, len(whole)} {
+				if to = min(to, len(whole)); from > to {
+					continue
+				}
+				part := make([]float32, to-from)
+				blocks.Widen(part, from)
+				if !slices.Equal(bitsOf(part), bitsOf(whole[from:to])) {
+					t.Errorf("%s: the elements from %d to %d differ", tensor.Name, from, to)
+				}
+			}
+		}
+	}
+	if kinds != len(blockTypes) {
+		t.Errorf("%d block types were read, want %d", kinds, len(blockTypes))
+	}
+}
+
+func bitsOf(x []float32) []uint32 {
+	words := make([]uint32, len(x))
+	for i, v := range x {
+		words[i] = math.Float32bits(v)
+	}
+	return words
+}
+
 func TestMetadataOfGGUF(t *testing.T) {
 	file, err := ParseGGUF("x", fixture(t, "gguf/types.gguf"))
 	if err != nil {

@@ -69,6 +69,37 @@ func (b blockType) decodeAll(dst []float32, src []byte) {
 	}
 }
 
+// Blocks are the elements of a tensor of a block type, which stay as the file has them.
+type Blocks struct {
+	blockType
+	data []byte
+}
+
+// Blocks returns the elements of a tensor of a block type, where Check passes.
+func (t Tensor) Blocks() (Blocks, bool) {
+	kind, ok := blockTypes[t.DType]
+	return Blocks{kind, t.Data}, ok && t.Check() == nil
+}
+
+// Len returns the number of elements.
+func (b Blocks) Len() int { return len(b.data) / b.bytes * b.elements }
+
+// Widen sets y to the elements that begin at from.
+func (b Blocks) Widen(y []float32, from int) {
+	var part [256]float32
+	for len(y) > 0 {
+		block, skip := b.data[from/b.elements*b.bytes:][:b.bytes], from%b.elements
+		n := min(len(y), b.elements-skip)
+		if n == b.elements {
+			b.decode(y[:n], block)
+		} else {
+			b.decode(part[:b.elements], block)
+			copy(y[:n], part[skip:])
+		}
+		y, from = y[n:], from+n
+	}
+}
+
 // half reads a float16. Products below are rounded before they are added, as in the
 // reference, which float32() asks of the compiler.
 func half(b []byte) float32 { return math.Float32frombits(float16To32(le.Uint16(b))) }

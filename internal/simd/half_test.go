@@ -88,6 +88,7 @@ func TestRoundBFloat16(t *testing.T) {
 type halfCase struct {
 	format                                     Format
 	transposed, fromFloat, rounded, accumulate bool // fromFloat: packed from float32
+	blocks                                     bool // packed from blocks
 	m, n, k, pad, cut                          int  // cut: rows of the first of two parts
 }
 
@@ -121,7 +122,13 @@ func (h halfCase) check(t interface{ Fatalf(string, ...any) }, seed uint64) {
 		source = Values{Float32: floats}
 	}
 	var right Matrix
-	right.PackValues(cols, h.transposed, h.rounded || h.fromFloat, source.cut(h.cut%rows*cols)...)
+	parts := source.cut(h.cut % rows * cols)
+	for i, part := range parts {
+		if h.blocks {
+			parts[i] = Values{Blocks: part}
+		}
+	}
+	right.PackValues(cols, h.transposed, h.rounded || h.fromFloat, parts...)
 	got := slices.Clone(c)
 	multiply := right.Mul
 	if h.rounded {
@@ -205,6 +212,7 @@ func TestHalfProducts(t *testing.T) {
 				k:          rapid.OneOf(rapid.IntRange(1, 40), rapid.SampledFrom([]int{511, 512, 513, 1024, 1030})).Draw(t, "k"),
 				pad:        rapid.IntRange(0, 3).Draw(t, "pad"),
 				cut:        rapid.IntRange(0, 200).Draw(t, "cut"),
+				blocks:     rapid.Bool().Draw(t, "blocks"),
 			}
 			h.rounded = rapid.Bool().Draw(t, "rounded")
 			if h.format == BFloat16 {

@@ -59,30 +59,48 @@ const packTogether = 16
 // columns is how many columns of the matrix are in panel p.
 func (b *Matrix) columns(p int) int { return min(b.width, b.n-p*b.width) }
 
+// between is how many columns of the matrix are in the panels [from, to).
+func (b *Matrix) between(from, to int) int { return min(to*b.width, b.n) - from*b.width }
+
 // packer fills the panels of a strip.
 type packer func(b *Matrix, s source, t strip)
 
 func (b *Matrix) packFloat32(s source, t strip) {
+	var buffer [packTogether * maxWidth]float32
+	first, columns := t.from*b.width, b.between(t.from, t.to)
 	for i := range t.height {
 		part, at := s.row(t.row + i)
+		row := buffer[:columns]
+		if part.Float32 != nil {
+			row = part.Float32[at+first:][:columns]
+		} else {
+			part.Widen(row, at+first)
+		}
 		for p := t.from; p < t.to; p++ {
-			part.Widen(b.panel(t.row, t.height, p)[i*b.width:][:b.columns(p)], at+p*b.width)
+			copy(b.panel(t.row, t.height, p)[i*b.width:][:b.columns(p)], row[p*b.width-first:])
 		}
 	}
 }
 
 func (b *Matrix) packFloat32Transposed(s source, t strip) {
+	var wide []float32
 	for p := t.from; p < t.to; p++ {
 		panel, width := b.panel(t.row, t.height, p), b.columns(p)
 		for j := 0; j < width; {
 			part, at := s.row(p*b.width + j)
 			rows := min(width-j, (part.Len()-at+s.stride-s.cols)/s.stride)
-			if part.Float32 == nil {
-				wide := make([]float32, rows*s.stride)
-				part.Widen(wide, at)
-				part, at = Values{Float32: wide}, 0
+			if part.Float32 != nil {
+				transpose(panel[j:], b.width, part.Float32[at+t.row:], s.stride, rows, t.height)
+				j += rows
+				continue
 			}
-			transpose(panel[j:], b.width, part.Float32[at+t.row:], s.stride, rows, t.height)
+			if wide == nil {
+				wide = make([]float32, b.width*t.height)
+			}
+			for r := range rows {
+				part.Widen(wide[r*t.height:][:t.height], at+r*s.stride+t.row)
+			}
+			transpose(panel[j:], b.width, wide, t.height, rows, t.height)
 			j += rows
 		}
 	}
@@ -90,22 +108,22 @@ func (b *Matrix) packFloat32Transposed(s source, t strip) {
 
 // packPairs makes a row of pairs of two rows of bfloat16.
 func (b *Matrix) packPairs(s source, t strip) {
-	var first, second [maxWidth]uint16
+	var rows [2][packTogether * maxWidth]uint16
+	first, columns := t.from*b.width, b.between(t.from, t.to)
 	for i := 0; i < t.height; i += 2 {
-		part, at := s.row(t.row + i)
-		next, nextAt := Values{}, 0
-		if i+1 < t.height {
-			next, nextAt = s.row(t.row + i + 1)
+		for r := range rows {
+			row := rows[r][:columns]
+			if i+r == t.height {
+				clear(row)
+				continue
+			}
+			part, at := s.row(t.row + i + r)
+			part.round(row, at+first)
 		}
 		for p := t.from; p < t.to; p++ {
-			width := b.columns(p)
-			part.round(first[:width], at+p*b.width)
-			if i+1 < t.height {
-				next.round(second[:width], nextAt+p*b.width)
-			}
-			pairWords(bits(b.panel(t.row, t.height, p)[i/2*b.width:][:width]), first[:width], second[:width])
+			width, at := b.columns(p), p*b.width-first
+			pairWords(bits(b.panel(t.row, t.height, p)[i/2*b.width:][:width]), rows[0][at:][:width], rows[1][at:][:width])
 		}
-		clear(second[:])
 	}
 }
 

@@ -1,18 +1,33 @@
 package simd
 
-// Values are numbers in the width in which a checkpoint holds them: one of the slices
-// is set. They may lie in a read-only mapping.
+// Values are numbers as a checkpoint holds them: one of the fields is set, beside
+// Release. They may lie in a read-only mapping.
 type Values struct {
 	Float32  []float32
 	BFloat16 []uint16
 	Float16  []uint16
+	Blocks   Blocks
 	// Release, if set, says that nobody reads the values for now: memory that a mapping
 	// takes can go. They can be read again at any time, also while it runs.
 	Release func()
 }
 
+// Blocks are numbers that share scales with their neighbours. A product takes them as
+// float32.
+type Blocks interface {
+	// Len returns how many there are.
+	Len() int
+	// Widen sets y to the values that begin at from.
+	Widen(y []float32, from int)
+}
+
 // Len returns how many there are.
-func (v Values) Len() int { return len(v.Float32) + len(v.BFloat16) + len(v.Float16) }
+func (v Values) Len() int {
+	if v.Blocks != nil {
+		return v.Blocks.Len()
+	}
+	return len(v.Float32) + len(v.BFloat16) + len(v.Float16)
+}
 
 func (v Values) format() Format {
 	switch {
@@ -27,6 +42,8 @@ func (v Values) format() Format {
 // Widen sets y to the values that begin at from, which is exact.
 func (v Values) Widen(y []float32, from int) {
 	switch {
+	case v.Blocks != nil:
+		v.Blocks.Widen(y, from)
 	case v.BFloat16 != nil:
 		WidenBFloat16(y, v.BFloat16[from:][:len(y)])
 	case v.Float16 != nil:
@@ -41,8 +58,8 @@ func (v Values) round(y []uint16, from int) {
 	switch {
 	case v.BFloat16 != nil:
 		copy(y, v.BFloat16[from:])
-	case v.Float16 != nil:
-		var wide [64]float32
+	case v.Float32 == nil:
+		var wide [256]float32
 		for len(y) > 0 {
 			n := min(len(y), len(wide))
 			v.Widen(wide[:n], from)

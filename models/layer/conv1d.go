@@ -18,6 +18,10 @@ func (w *Weights) Conv1D(name string, out, in int) *Linear {
 
 // transposed returns a copy of a matrix that has so many columns.
 func transposed(v kernel.Values, columns int) kernel.Values {
+	if v.Blocks != nil {
+		v.Float32 = make([]float32, v.Blocks.Len())
+		v.Blocks.Widen(v.Float32, 0)
+	}
 	t := kernel.Values{Float32: turned(v.Float32, columns), BFloat16: turned(v.BFloat16, columns), Float16: turned(v.Float16, columns)}
 	if v.Release != nil {
 		v.Release()

@@ -107,9 +107,8 @@ func (s *weightsState) under(name string) []string {
 	return names
 }
 
-// Stored returns a tensor of this shape in the width in which the file holds it. It must
-// not be written: it may lie in the file. A missing or misshaped one is noted and gives
-// no values.
+// Stored returns a tensor of this shape as the file holds it. It must not be written: it
+// may lie in the file. A missing or misshaped one is noted and gives no values.
 func (w *Weights) Stored(name string, shape ...int) kernel.Values {
 	w.untrained(name)
 	return w.stored(name, shape...)
@@ -117,16 +116,19 @@ func (w *Weights) Stored(name string, shape ...int) kernel.Values {
 
 func (w *Weights) stored(name string, shape ...int) kernel.Values {
 	t, ok := w.tensor(name, shape)
-	words, inPlace := t.Words()
 	if !ok {
 		return kernel.Values{}
 	}
+	words, inPlace := t.Words()
+	blocks, inBlocks := t.Blocks()
 	values := kernel.Values{Release: func() { w.state.checkpoint.Release(t) }}
 	switch {
 	case inPlace && t.DType == hfio.BF16:
 		values.BFloat16 = words
 	case inPlace && t.DType == hfio.F16:
 		values.Float16 = words
+	case inBlocks:
+		values.Blocks = blocks
 	default:
 		values.Float32 = w.float32s(name, t)
 	}
