@@ -26,7 +26,7 @@ base:
 	cp $(BUILD)/base/train.tsv $(BUILD)/base/dev.tsv $(BUILD)/base/test.tsv models/embedded/domains/
 	cp $(BUILD)/base/card.json models/embedded/recipe/
 
-# Speed and memory beside Python PEFT, into docs/benchmarks.md: about twenty minutes, on a machine that does nothing else. The
+# Speed and memory beside Python PEFT, into docs/benchmarks.md: about half an hour, on a machine that does nothing else. The
 # sentences are SST-2 where ../shared/data has it, else the film reviews of `make reviews`. BENCH=-quick tries it out; see
 # `bin/bench-peft -help` for more.
 SST2      = ../shared/data/sst2/train.tsv

@@ -30,6 +30,11 @@ func threads() int { return runtime.NumCPU() }
 
 // measure compares the numbers of every row, then takes the rounds, then the profiles.
 func (b *bench) measure(ctx context.Context) error {
+	defer func() {
+		for _, s := range b.servers {
+			s.close() // a worker that failed has been reported
+		}
+	}()
 	for _, p := range b.prepared {
 		if err := b.verify(ctx, p); err != nil {
 			return err
@@ -56,7 +61,7 @@ func (b *bench) measure(ctx context.Context) error {
 }
 
 func (b *bench) notePeak(ctx context.Context) error {
-	r, err := b.worker(ctx, "peak", job{Kind: peaking}, nil, b.self, workCommand)
+	r, err := b.worker("peak", job{Kind: peaking}, b.itself(ctx, nil))
 	b.peak.Float32, b.peak.BFloat16 = max(b.peak.Float32, r.Peak.Float32), max(b.peak.BFloat16, r.Peak.BFloat16)
 	b.peak.Read = max(b.peak.Read, r.Peak.Read)
 	return err
@@ -92,7 +97,7 @@ func (b *bench) agree(p *prepared, expected, found result) error {
 }
 
 // trialRounds is in how many rounds every policy runs; then the best one goes on.
-const trialRounds = 2
+const trialRounds = 1
 
 // round runs gopeft and Python once; the one that goes first changes from round to round.
 func (b *bench) round(ctx context.Context, p *prepared, round int) error {
@@ -160,41 +165,56 @@ func (b *bench) gopeft(ctx context.Context, p *prepared, profile string) (result
 	if j.Kind == starting {
 		j.Command = []string{b.settings.gopeft, "predict", "--base", j.Base, "--adapter", j.Adapters[0], "--json"}
 	}
-	return b.worker(ctx, p.name+".gopeft", j, environment, b.self, workCommand)
+	return b.worker(p.name+".gopeft", j, b.itself(ctx, environment))
 }
 
 func (b *bench) peft(ctx context.Context, p *prepared, policy string) (result, error) {
 	j := p.job
-	var environment []string
-	if policy != "" {
-		environment = []string{"OMP_WAIT_POLICY=" + policy}
-	}
 	if j.Kind == starting {
 		j.Command = []string{b.python, filepath.Join(b.oracle, "first_answer.py"), j.Base, j.Adapters[0]}
-		return b.worker(ctx, p.name+".python", j, environment, b.self, workCommand)
+		var environment []string
+		if policy != "" {
+			environment = []string{"OMP_WAIT_POLICY=" + policy}
+		}
+		return b.worker(p.name+".python", j, b.itself(ctx, environment))
 	}
-	return b.worker(ctx, p.name+".python", j, environment, b.python, filepath.Join(b.oracle, "oracle.py"), "bench")
+	s, err := b.server(ctx, policy)
+	if err != nil {
+		return result{}, err
+	}
+	return b.worker(p.name+".python", j, s.run)
 }
 
-// worker writes the job, runs a command on it and reads its answer.
-func (b *bench) worker(ctx context.Context, name string, j job, environment []string, argv ...string) (result, error) {
+// itself runs this program as a worker on the job in a file.
+func (b *bench) itself(ctx context.Context, environment []string) func(path string) ([]byte, error) {
+	return func(path string) ([]byte, error) {
+		argv := slices.Concat(b.under, []string{b.self, workCommand, path})
+		command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		command.Env = append(os.Environ(), environment...)
+		var stderr bytes.Buffer
+		command.Stderr = &stderr
+		output, err := command.Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, stderr.Bytes())
+		}
+		return output, nil
+	}
+}
+
+// worker writes the job, has it run and reads the answer.
+func (b *bench) worker(name string, j job, run func(path string) ([]byte, error)) (result, error) {
 	var r result
 	path := filepath.Join(b.work, name+".json")
 	if err := writeJSON(path, j); err != nil {
 		return r, err
 	}
-	argv = slices.Concat(b.under, argv, []string{path})
-	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	command.Env = append(os.Environ(), environment...)
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
 	b.noteLoad()
-	output, err := command.Output()
+	output, err := run(path)
 	if err != nil {
-		return r, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, stderr.Bytes())
+		return r, err
 	}
 	if err := json.Unmarshal(output, &r); err != nil {
-		return r, fmt.Errorf("%s printed %q: %w", strings.Join(argv, " "), output, err)
+		return r, fmt.Errorf("the worker of %s printed %q: %w", path, output, err)
 	}
 	maps.Copy(b.versions, r.Versions)
 	return r, nil

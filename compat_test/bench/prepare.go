@@ -28,6 +28,7 @@ type bench struct {
 	peak     peak.Rate // the most that was seen in any round
 	loads    []float64
 	versions map[string]string
+	servers  map[string]*server // by OMP_WAIT_POLICY
 }
 
 // prepared is a row with its files and what was measured of it.
@@ -46,7 +47,7 @@ type prepared struct {
 
 // prepare makes the bases, adapters and batches of the rows.
 func prepare(ctx context.Context, s settings) (*bench, error) {
-	b := &bench{settings: s, versions: map[string]string{}}
+	b := &bench{settings: s, versions: map[string]string{}, servers: map[string]*server{}}
 	for i := range rows {
 		if s.rows.MatchString(rows[i].name) {
 			b.prepared = append(b.prepared, &prepared{row: rows[i], ours: &side{}})

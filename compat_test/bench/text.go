@@ -29,7 +29,7 @@ func (b *bench) document() string {
 
 const text = `# Benchmarks
 
-Made by ` + "`make bench-peft`" + `, which writes this file. gopeft and Python PEFT run in turns, {rounds} rounds, every measurement in a process of its own, on the
+Made by ` + "`make bench-peft`" + `, which writes this file. gopeft and Python PEFT run in turns, {rounds} rounds, every measurement in a process of its own (Python's is forked from one that has imported its libraries), on the
 same bases, starting adapters, batches and number of steps. Medians of the rounds; the ratio is of the medians, above 1 gopeft is faster. Ratios
 carry over to other machines of the kind better than figures do.
 
@@ -63,7 +63,7 @@ backward, without the packing of operands and the copies (memmove) among them, w
 - {versions}
 - load average: {load}
 - Python: all {threads} cores, scaled dot product attention (sdpa), bfloat16 by autocast, of language models by a base in bfloat16, which is faster;
-  OMP_WAIT_POLICY left alone and PASSIVE, both in the first two rounds, then the better one of the row
+  OMP_WAIT_POLICY left alone and PASSIVE, both in the first round, then the better one of the row
 - gopeft: as it comes; bfloat16 is ` + "`--dtype bf16`" + `
 - training: AdamW, weight decay 0.01, gradients clipped to norm 1, constant learning rate; no dropout where the row does not say so
 

@@ -1,8 +1,10 @@
-"""bench: a worker of `make bench-peft`, told by a JSON file what to do; compat_test/bench/job.go says what its fields mean.
+"""bench: the workers of `make bench-peft`. Reads the paths of jobs from standard input, one a line, and forks a process for each.
+
+A job is a JSON file; compat_test/bench/job.go says what its fields mean.
 
 Training is a plain loop as users of PEFT write it, on batches that are padded to their longest sequence and masked, with the fastest
 settings: scaled dot product attention, all cores, bfloat16 by autocast, of a language model by a base in bfloat16. Prints one JSON
-object: the loss of every step or all scores, tokens and seconds of each timed call, the peak of memory.
+object a job: the loss of every step or all scores, tokens and seconds of each timed call, the peak of memory.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import json
 import os
 import platform
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -24,7 +27,18 @@ PAD = 0
 
 
 def bench(args):
-    job = json.loads(Path(args.job).read_text(encoding="utf-8"))
+    for line in sys.stdin:
+        worker = os.fork()
+        if worker == 0:
+            work(line.rstrip("\n"))
+            sys.stdout.flush()
+            os._exit(0)
+        if os.waitpid(worker, 0)[1] != 0:
+            sys.exit(f"the worker on {line.rstrip()} failed")
+
+
+def work(path):
+    job = json.loads(Path(path).read_text(encoding="utf-8"))
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(job["threads"])
     batches = models.read_jsonl(job["data"])

@@ -180,9 +180,8 @@ def add_train(commands):
 
 
 def add_bench(commands):
-    command = new(commands, "bench", benching.bench, "a worker of make bench-peft")
+    command = new(commands, "bench", benching.bench, "the workers of make bench-peft")
     command.description, command.formatter_class = benching.__doc__, argparse.RawDescriptionHelpFormatter
-    command.add_argument("job", metavar="FILE")
 
 
 def add_goldens(commands):
