@@ -32,7 +32,7 @@ type Model struct {
 	nn.Module
 	config     config
 	embeddings *encoder.Embeddings
-	relative   []float32 // the embeddings of relative positions, [2·span, d]; nil: none
+	relative   mat.Tensor // the embeddings of relative positions, [2·span, d]; nil: none
 	layers     []*encoderLayer
 }
 
@@ -72,16 +72,20 @@ func newEmbeddings(c config, w *layer.Weights) *encoder.Embeddings {
 }
 
 // readRelative reads the embeddings of relative positions, as the layers get them.
-func readRelative(c config, w *layer.Weights) []float32 {
+func readRelative(c config, w *layer.Weights) mat.Tensor {
 	values := w.Values("rel_embeddings.weight", 2*c.span, c.Hidden)
-	if !c.normRelative {
-		return values
+	var norm *layer.Norm
+	if c.normRelative {
+		norm = w.Norm("LayerNorm", c.Hidden, c.NormEps)
 	}
-	norm := w.Norm("LayerNorm", c.Hidden, c.NormEps)
 	if w.Err() != nil {
 		return nil
 	}
-	return kernel.Data(norm.Forward(kernel.New(2*c.span, c.Hidden, values), nil))
+	x := kernel.New(2*c.span, c.Hidden, values)
+	if norm == nil {
+		return x
+	}
+	return norm.Forward(x, nil)
 }
 
 // Shape returns the model's sizes.
@@ -99,12 +103,7 @@ func (m *Model) Forward(batch models.Batch) (models.Output, error) {
 }
 
 func (m *Model) run(pass *stack.Pass) models.Output {
-	positions := m.positions(pass)
-	out := pass.Run(m.embeddings.Forward(pass, pass.Positions()), m.placed(positions))
-	if positions != nil && !pass.Batch.Checkpointing { // which reads them again
-		kernel.Release(positions.rows)
-	}
-	return out
+	return pass.Run(m.embeddings.Forward(pass, pass.Positions()), m.placed(m.positions(pass)))
 }
 
 // placed returns the layers with the relative positions of a pass.

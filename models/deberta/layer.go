@@ -2,6 +2,7 @@ package deberta
 
 import (
 	"math"
+	"sync"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -32,6 +33,7 @@ type encoderLayer struct {
 	// keys and queries are those of relative positions: their linears, or columns of what
 	// projection makes.
 	keys, queries term
+	all           *all
 
 	attentionDropout, positionDropout float32
 }
@@ -42,12 +44,20 @@ type term struct {
 	own    *layer.Linear // nil: the tokens'
 }
 
+// all are the queries and keys of all relative positions, where neither dropout nor an adapter
+// changes them: they are made once.
+type all struct {
+	once          sync.Once
+	queries, keys mat.Tensor
+}
+
 func newEncoderLayer(c config, w *layer.Weights) *encoderLayer {
 	l := &encoderLayer{
 		heads:            c.Heads,
 		scale:            float32(1 / math.Sqrt(float64(c.HeadDim*c.terms))),
 		keys:             term{wanted: c.contentToPosition},
 		queries:          term{wanted: c.positionToContent},
+		all:              &all{},
 		attentionDropout: c.AttentionDropout,
 		positionDropout:  c.HiddenDropout,
 	}
@@ -109,18 +119,28 @@ func (l placed) near(mask kernel.Mask) *kernel.RelativePositions {
 		return nil
 	}
 	near := p.table
-	x := kernel.Dropout(p.rows, mask)
+	if mask.P == 0 && p.deltas == nil {
+		l.all.once.Do(func() { l.all.queries, l.all.keys = l.project(p.all, nil) })
+		near.Queries, near.Keys = p.look(l.all.queries), p.look(l.all.keys)
+		return &near
+	}
+	rows := p.look(p.all)
+	x := kernel.Replace(rows, kernel.Dropout(rows, mask))
+	near.Queries, near.Keys = l.project(x, p.deltas)
+	kernel.Release(x)
+	return &near
+}
+
+// project returns the queries and the keys of relative positions x [m, d], each [m, H·k] or nil.
+func (l *encoderLayer) project(x mat.Tensor, deltas *layer.Deltas) (queries, keys mat.Tensor) {
 	var both mat.Tensor // and values that nobody wants
 	if l.keys.own == nil && l.queries.own == nil {
-		both = l.projection.Forward(x, p.deltas)
+		both = l.projection.Forward(x, deltas)
 	}
 	width := kernel.Cols(x)
-	near.Queries, near.Keys = l.queries.of(x, both, 0, width, p.deltas), l.keys.of(x, both, width, 2*width, p.deltas)
+	queries, keys = l.queries.of(x, both, 0, width, deltas), l.keys.of(x, both, width, 2*width, deltas)
 	releaseAll(both)
-	if x.Value() != p.rows.Value() {
-		kernel.Release(x)
-	}
-	return &near
+	return queries, keys
 }
 
 // of returns the term of x, or the columns [from, to) of both.

@@ -12,12 +12,23 @@ import (
 	"github.com/gopeft/gopeft/models/stack"
 )
 
-// positions are the embeddings of the relative positions that a pass needs. Adapters may add
-// to what layers make of them: each adapter in the batch has copies of its own.
+// positions are the relative positions that a pass needs. Adapters may add to what layers make
+// of them: each adapter in the batch has copies of its own.
 type positions struct {
-	rows   mat.Tensor // [copies·n, d]
+	pool   *models.Pool
+	all    mat.Tensor // the embeddings of all relative positions, [2·span, d]
+	index  []int      // the rows of all, [copies·n]
 	deltas *layer.Deltas
 	table  kernel.RelativePositions // without keys and queries
+}
+
+// look returns the rows that the pass needs of a table that has a row for each relative position;
+// nil for nil.
+func (p *positions) look(table mat.Tensor) mat.Tensor {
+	if table == nil {
+		return nil
+	}
+	return kernel.Embed(p.pool, kernel.Lookup{Table: kernel.Values{Float32: kernel.Data(table)}, Width: kernel.Cols(table), Index: p.index})
 }
 
 // positions returns the relative positions of a pass, nil for none.
@@ -38,18 +49,16 @@ func (m *Model) positions(pass *stack.Pass) *positions {
 		table[i] -= first
 	}
 	n := last + 1 - first
-	p := &positions{table: kernel.RelativePositions{Rows: table, Zero: longest - 1}}
+	p := &positions{pool: pass.Batch.Pool, all: m.relative, table: kernel.RelativePositions{Rows: table, Zero: longest - 1}}
 	owners := p.copies(pass.Batch, n)
-	index := make([]int, 0, len(owners)*n)
 	var spans []models.Span
 	for range owners {
-		spans = append(spans, models.Span{Start: len(index), End: len(index) + n})
+		spans = append(spans, models.Span{Start: len(p.index), End: len(p.index) + n})
 		for row := first; row <= last; row++ {
-			index = append(index, row)
+			p.index = append(p.index, row)
 		}
 	}
 	p.deltas = models.DeltasOf(owners, spans, pass.Batch.Dropout)
-	p.rows = kernel.Embed(pass.Batch.Pool, kernel.Lookup{Table: kernel.Values{Float32: m.relative}, Width: m.config.Hidden, Index: index})
 	return p
 }
 
