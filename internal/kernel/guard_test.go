@@ -35,6 +35,7 @@ func TestShapeErrors(t *testing.T) {
 		{"gradient", "AccGrad", "gradient is [3 2], the tensor is [2 3]", func() { x(2, 3).AccGrad(x(3, 2)) }},
 		{"weight data", "NewWeight", "part 0 has 5 values, want rows of 3", func() { kernel.NewWeight(3, kernel.Float32, kernel.Values{Float32: f(5)}) }},
 		{"mean of nothing", "MeanRows", "sequence 1 has no rows", func() { kernel.MeanRows(x(4, 2), []kernel.Span{{0, 4}, {4, 4}}) }},
+		{"even neighbours", "Neighbours", "size is 2, want an odd number", func() { kernel.Neighbours(x(4, 2), []kernel.Span{{0, 4}}, 2) }},
 		{"weight parts", "NewWeight", "no parts", func() { kernel.NewWeight(3, kernel.Float32) }},
 		{"linear input", "Linear", "x is [4 2], the weight is [2 3]", func() { kernel.Linear(x(4, 2), weight, nil) }},
 		{"linear bias", "Linear", "bias has 3 values", func() { kernel.Linear(x(4, 3), weight, f(3)) }},

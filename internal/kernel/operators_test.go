@@ -282,6 +282,26 @@ func TestRowsOperators(t *testing.T) {
 			},
 		},
 		{
+			name:   "Neighbours",
+			inputs: []input{random("x", 5, d)},
+			build: func(x []mat.Tensor) mat.Tensor {
+				return kernel.Neighbours(x[0], []kernel.Span{{Start: 0, End: 3}, {Start: 3, End: 3}, {Start: 3, End: 4}, {Start: 4, End: 5}}, 3)
+			},
+			reference: func(x [][]float64) (y []float64) {
+				nobody := make([]float64, d)
+				for _, around := range [][3]int{{-1, 0, 1}, {0, 1, 2}, {1, 2, -1}, {-1, 3, -1}, {-1, 4, -1}} {
+					for _, r := range around {
+						if r < 0 {
+							y = append(y, nobody...)
+						} else {
+							y = append(y, row(x[0], r)...)
+						}
+					}
+				}
+				return y
+			},
+		},
+		{
 			name:   "Columns",
 			inputs: []input{random("x", 5, d)},
 			build:  func(x []mat.Tensor) mat.Tensor { return kernel.Columns(x[0], 1, 3) },
