@@ -250,7 +250,7 @@ var liveEncoders = []liveEncoder{
 		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
 	},
 	{
-		arch: "deberta-v2", fields: `{"relative_attention": true, "pos_att_type": ["c2p"], "embedding_size": 16, "type_vocab_size": 2}`, sizes: map[string]any{"token_dim": 16},
+		arch: "deberta-v2", fields: `{"relative_attention": true, "pos_att_type": ["c2p"], "embedding_size": 16, "type_vocab_size": 2, "conv_kernel_size": 5}`, sizes: map[string]any{"token_dim": 16},
 		cells:   map[models.Task][]string{models.SeqCls: {"prompt", "lora"}, models.QuestionAns: {"ptuning-mlp"}},
 		refused: map[string][2]string{"prompt": {"Sizes of tensors must match", "token_dim"}},
 	},

@@ -26,7 +26,9 @@ type cached interface {
 // TestConformance runs the suite of backbones on the tiny encoders of compat_test.
 func TestConformance(t *testing.T) {
 	eachTiny(t, "encoders", func(t *testing.T, s modeltest.Suite) {
-		s.Cache = s.Backbone.(cached).Cache
+		if filepath.Base(t.Name()) != "deberta-v2" { // which has a convolution
+			s.Cache = s.Backbone.(cached).Cache
+		}
 		if strings.HasPrefix(s.Backbone.Shape().ModelType, "deberta") {
 			s.Step = 1.0 / 32 // scores are quadratic in the rows in three ways: they bend more
 		}

@@ -26,6 +26,9 @@ type config struct {
 	buckets                              int  // position_buckets; 0: every distance has an embedding
 	farthest                             int  // max_relative_positions
 
+	convolution           int // conv_kernel_size; 0: none
+	convolutionActivation layer.Activation
+
 	legacy           bool // the head for masked words
 	poolerDropout    float32
 	poolerActivation layer.Activation
@@ -64,6 +67,7 @@ func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	c.legacy = r.BoolOr("legacy", true)
 	c.poolerDropout = r.ProbabilityOr("pooler_dropout", 0)
 	c.poolerActivation = layer.ReadActivation(r, "pooler_hidden_act", "gelu")
+	c.readConvolution(r)
 	c.rejectOthers(r)
 	return c, r.Err()
 }
@@ -101,6 +105,24 @@ func (c *config) readPositions(r *hfio.ConfigReader) {
 	}
 }
 
+// readConvolution reads what stands behind the first layer.
+func (c *config) readConvolution(r *hfio.ConfigReader) {
+	if c.first {
+		return
+	}
+	if c.convolution = max(0, r.IntOr("conv_kernel_size", 0)); c.convolution == 0 {
+		return
+	}
+	const widest = 1 << 8
+	if c.convolution%2 == 0 || c.convolution > widest {
+		r.Reject("conv_kernel_size", fmt.Sprintf("an odd number up to %d, or 0", widest))
+	}
+	if r.IntOr("conv_groups", 1) != 1 {
+		r.Reject("conv_groups", "1")
+	}
+	c.convolutionActivation = layer.ReadActivation(r, "conv_act", "tanh")
+}
+
 // readTypes reads pos_att_type, a list or names between bars.
 func readTypes(r *hfio.ConfigReader) []string {
 	const key = "pos_att_type"
@@ -134,8 +156,5 @@ func (c config) rejectOthers(r *hfio.ConfigReader) {
 	}
 	if size := r.IntOr("attention_head_size", c.HeadDim); size != c.HeadDim {
 		r.Reject("attention_head_size", fmt.Sprintf("hidden_size / num_attention_heads, %d", c.HeadDim))
-	}
-	if r.IntOr("conv_kernel_size", 0) > 0 {
-		r.Reject("conv_kernel_size", "0")
 	}
 }

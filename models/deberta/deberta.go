@@ -49,6 +49,9 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 	for i := range c.Layers {
 		m.layers = append(m.layers, newEncoderLayer(c, w.At("encoder", "layer", i)))
 	}
+	if c.convolution > 0 {
+		m.layers[0].convolution = newConvolution(c, w.At("encoder", "conv"))
+	}
 	return m, nil
 }
 

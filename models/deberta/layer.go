@@ -34,6 +34,7 @@ type encoderLayer struct {
 	// projection makes.
 	keys, queries term
 	all           *all
+	convolution   *convolution // nil: none
 
 	attentionDropout, positionDropout float32
 }
@@ -101,7 +102,7 @@ type placed struct {
 // Prepare returns the layer's pass, [R, d] to [R, d].
 func (l placed) Prepare(dropout *layer.Dropout) stack.Forward {
 	attentionMask, positionMask := dropout.Mask(l.attentionDropout), dropout.Mask(l.positionDropout)
-	return l.Behind(dropout, func(x mat.Tensor, in stack.Input) mat.Tensor {
+	forward := l.Behind(dropout, func(x mat.Tensor, in stack.Input) mat.Tensor {
 		qkv, near := l.qkv(x, in.Deltas), l.near(positionMask)
 		options := kernel.AttentionOptions{Heads: l.heads, Scale: l.scale, Drop: attentionMask, Positions: near}
 		a := kernel.Replace(qkv, kernel.Attention(qkv, in.Spans, in.Past, options)) // [R, H·k]
@@ -110,6 +111,10 @@ func (l placed) Prepare(dropout *layer.Dropout) stack.Forward {
 		}
 		return a
 	})
+	if l.convolution != nil {
+		return l.convolution.behind(dropout, forward)
+	}
+	return forward
 }
 
 // near returns the keys and queries of the positions, [m, H·k] each, for the attention.

@@ -42,10 +42,10 @@ ARCHITECTURES = {
         fields=NO_DROPOUT | dict(relative_attention=True, max_relative_positions=4, pos_att_type="c2p|p2c", embedding_size=8, type_vocab_size=2, pooler_dropout=0.0, pad_token_id=0),
         lora=r".*(\.(in_proj|pos_q_proj)|embed_proj|pooler\.dense)",
     ),
-    # The second with projections of its own for positions, and positions added to words.
+    # The second as published, with a convolution; with projections of its own for positions, and positions added to words.
     "deberta-v2": dict(
         fields=NO_DROPOUT | dict(relative_attention=True, position_buckets=6, max_relative_positions=10, pos_att_type=["p2c", "c2p"], pooler_dropout=0.0, cls_dropout=0.0,
-                                 pooler_hidden_act="tanh", pad_token_id=0),
+                                 pooler_hidden_act="tanh", conv_kernel_size=3, conv_act="gelu", conv_groups=1, pad_token_id=0),
         lora=r".*(\.(query_proj|key_proj|pos_key_proj)|pooler\.dense)",
     ),
     # The second as DeBERTaV3 has it.
