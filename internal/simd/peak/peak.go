@@ -24,7 +24,7 @@ type loop struct {
 // Measure runs the loops for about half a second each and returns the best rates.
 func Measure() Rate {
 	float32s, bfloat16s := loops()
-	return Rate{Float32: float32s.best(), BFloat16: bfloat16s.best(), Read: read(256 << 20)}
+	return Rate{Float32: float32s.best(), BFloat16: bfloat16s.best(), Read: read(1 << 30)}
 }
 
 func (l loop) best() (rate float64) {
@@ -51,7 +51,7 @@ func fastest(f func(processor int)) float64 {
 	return best
 }
 
-// read measures reading, with so much memory that it is in no cache.
+// read measures reading, with so much memory that it is in no cache: servers have some of hundreds of megabytes.
 func read(bytes int) (rate float64) {
 	words := make([]uint64, bytes/8)
 	for i := range words {
