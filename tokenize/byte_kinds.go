@@ -21,6 +21,7 @@ var endOfText = Roles{Bos: "<|endoftext|>", Eos: "<|endoftext|>", Unk: "<|endoft
 var byteKinds = map[string]byteKind{
 	"GPT2Tokenizer":    {endOfText, func(*directoryBuilder) {}},
 	"CodeGenTokenizer": {endOfText, describeCodeGen},
+	"DebertaTokenizer": {Roles{Bos: "[CLS]", Eos: "[SEP]", Unk: "[UNK]", Sep: "[SEP]", Pad: "[PAD]", Cls: "[CLS]", Mask: "[MASK]"}, describeDeberta},
 	"RobertaTokenizer": {fairseqRoles, describeRoberta},
 	"Qwen2Tokenizer":   {Roles{Eos: "<|endoftext|>", Unk: "<|endoftext|>", Pad: "<|endoftext|>"}, describeQwen2},
 }
@@ -29,6 +30,11 @@ func describeCodeGen(b *directoryBuilder) {
 	if !b.config.has("add_bos_token") && !b.config.has("add_eos_token") {
 		b.description.PostProcessor = `{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false}`
 	}
+}
+
+func describeDeberta(b *directoryBuilder) {
+	cls, sep := b.roles.Cls, b.roles.Sep
+	b.single, b.pair = []string{cls, "$A", sep}, []string{cls, "$A", sep, sep, "$B", sep}
 }
 
 func describeRoberta(b *directoryBuilder) {

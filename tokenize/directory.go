@@ -15,7 +15,7 @@ import (
 // modelClasses are the classes for the model_type of config.json, which counts where
 // tokenizer_config.json names none.
 var modelClasses = map[string]string{
-	"albert": "AlbertTokenizer", "bart": "RobertaTokenizer", "camembert": "CamembertTokenizer", "deberta-v2": "DebertaV2Tokenizer",
+	"albert": "AlbertTokenizer", "bart": "RobertaTokenizer", "camembert": "CamembertTokenizer", "deberta": "DebertaTokenizer", "deberta-v2": "DebertaV2Tokenizer",
 	"gemma": "GemmaTokenizer", "gemma2": "GemmaTokenizer", "gemma3": "GemmaTokenizer", "gemma3_text": "GemmaTokenizer",
 	"gpt2": "GPT2Tokenizer", "llama": "LlamaTokenizer", "mbart": "MBartTokenizer", "mistral": "LlamaTokenizer", "mt5": "T5Tokenizer",
 	"opt": "GPT2Tokenizer", "pegasus": "PegasusTokenizer", "phi": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer", "qwen3": "Qwen2Tokenizer",

@@ -36,6 +36,7 @@ DIRECTORIES = {
     "gpt2": (BYTES, {"tokenizer_class": "GPT2Tokenizer", "bos_token": "</s>", "add_bos_token": True, "clean_up_tokenization_spaces": True}),
     "codegen": (BYTES, {"tokenizer_class": "CodeGenTokenizer", "add_prefix_space": True}),
     "roberta": (BYTES, {"tokenizer_class": "RobertaTokenizer"}),
+    "deberta-v1": (BYTES, {"tokenizer_class": "DebertaTokenizer", "sep_token": "</s>"}),
     "qwen2": (BYTES, {"tokenizer_class": "Qwen2Tokenizer"}),
 }
 
