@@ -78,9 +78,6 @@ func New(base *models.Model, cfg hfio.AdapterConfig, init Init) (_ *PeftModel, e
 	if err != nil {
 		return nil, err
 	}
-	if m.create == nil {
-		return nil, fieldError("peft_type", "%s is not trained here: PEFT trains it on causal language models only; want one of %v", m.peftType, Methods())
-	}
 	cfg = newConfig(cfg, base.Head)
 	full := fillSizes(cfg, base.Backbone.Shape(), m)
 	if err := checkNew(full, base, init, m); err != nil {

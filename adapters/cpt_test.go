@@ -2,9 +2,11 @@ package adapters_test
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +82,7 @@ func TestCausalAdaptersOfPEFT(t *testing.T) {
 	}
 }
 
-// TestCPTIsItsRows: PEFT's encoder gives the stored rows as they are, and there is nothing to train.
+// TestCPTIsItsRows: PEFT's encoder gives the stored rows as they are, and training goes on from them.
 func TestCPTIsItsRows(t *testing.T) {
 	file := openCausal(t, "cpt_gpt2")
 	m, err := adapters.FromFile(file, causalBase(t))
@@ -97,12 +99,110 @@ func TestCPTIsItsRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	numtest.SameBits(t, kernel.Data(frozen.Prompt(0).Input), want)
-	if m.Adapter.Continuable() || len(m.Trained()) > 0 {
-		t.Error("it can be trained")
+	if trained := m.Trained(); !m.Adapter.Continuable() || len(trained) != 1 || trained[0].Name != "prompt_encoder.delta_embedding.weight" {
+		t.Errorf("it trains %v", trained)
 	}
-	_, err = adapters.New(causalBase(t), file.Config, adapters.Init{Rand: rand.New(rand.NewPCG(1, 2))})
-	if !errors.Is(err, adapters.ErrConfig) || !strings.Contains(err.Error(), "CPT is not trained here") {
-		t.Errorf("New gives %v", err)
+}
+
+// TestCPTContext: the labels of later examples count more where the loss decays, nothing predicts the
+// first token, and only the rows of labels stay the words that they are.
+func TestCPTContext(t *testing.T) {
+	a := newCPT(t, func(c *hfio.AdapterConfig) {
+		c.CPTTokenIDs, c.CPTTokensTypeMask = []int{1, 2, 3, 2, 1, 3}, []int{4, 3, 4, 6, 8, 8}
+		c.OptWeightedLossType, c.OptLossDecayFactor = "decay", 0.5
+	})
+	context := a.Adapter.(adapters.Contextual).Context()
+	if want := []int{-100, -100, 3, -100, 1, 3}; !slices.Equal(context.Labels, want) {
+		t.Errorf("labels %v, want %v", context.Labels, want)
+	}
+	if want := []float32{1, 1, 0.25, 1, 0.5, 0.5}; !slices.Equal(context.Weights, want) {
+		t.Errorf("weights %v, want %v", context.Weights, want)
+	}
+}
+
+// TestCPTProjection: what is added to a word is no longer than the epsilon of its kind, scaled to the width.
+func TestCPTProjection(t *testing.T) {
+	m := newCPT(t, func(c *hfio.AdapterConfig) {
+		c.CPTTokenIDs, c.CPTTokensTypeMask = []int{1, 2, 3, 2}, []int{1, 2, 3, 4}
+		c.OptProjectionEpsilon, c.OptProjectionFormatEpsilon = 0.5, 0.25
+	})
+	delta := m.Trained()[0].Param
+	for i := range kernel.Data(delta) {
+		kernel.Data(delta)[i] = 3
+	}
+	m.Adapter.(adapters.Projected).Project()
+	root := math.Sqrt(float64(kernel.Cols(delta)) / 2048)
+	for i, want := range []float64{0.25 * root, 0.5 * root, 0.25 * root, 1e-10} {
+		sum := 0.0
+		for _, v := range kernel.Data(delta)[i*kernel.Cols(delta):][:kernel.Cols(delta)] {
+			sum += float64(v) * float64(v)
+		}
+		if norm := math.Sqrt(sum); math.Abs(norm-want) > 1e-6*want {
+			t.Errorf("row %d has the norm %v, want %v", i, norm, want)
+		}
+	}
+}
+
+// TestCPTGoesOn: with the side file training goes on around the same words, in a run too.
+func TestCPTGoesOn(t *testing.T) {
+	m := newCPT(t, func(c *hfio.AdapterConfig) { c.CPTTokenIDs, c.CPTTokensTypeMask = []int{1, 2}, []int{2, 4} })
+	delta := kernel.Data(m.Trained()[0].Param)
+	delta[0] = 1e-3
+	file, err := m.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := adapters.FromFile(file, m.Base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := hfio.NewFloat32("prompt_encoder.delta_embedding.weight", []int{2, len(delta) / 2}, slices.Repeat([]float32{1e-4}, len(delta)))
+	resumed, err := adapters.Resume(file, m.Base, []hfio.Tensor{values})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(delta)
+	words, err := m.Adapter.Prompt(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, other := range map[string]*adapters.PeftModel{"loaded": again, "resumed": resumed} {
+		first := kernel.Data(other.Trained()[0].Param)[0]
+		clear(kernel.Data(other.Trained()[0].Param))
+		prompt, err := other.Adapter.Prompt(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]float32{"loaded": 1e-3, "resumed": 1e-4}[name]; first != want {
+			t.Errorf("%s: the delta is %v, want %v", name, first, want)
+		}
+		numtest.SameBits(t, kernel.Data(prompt.Input), kernel.Data(words.Input))
+	}
+}
+
+// newCPT makes a new adapter on a base of another task, which is enough for what happens before it is computed.
+func newCPT(t *testing.T, set func(*hfio.AdapterConfig)) *adapters.PeftModel {
+	t.Helper()
+	config := hfio.NewAdapterConfig(hfio.CPT)
+	config.TaskType = hfio.CausalLM
+	set(&config)
+	base := openBase(t, models.SeqCls).Backbone
+	m, err := adapters.New(&models.Model{Task: models.CausalLM, Backbone: base}, config, adapters.Init{Rand: rand.New(rand.NewPCG(1, 2))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestNewCPT reports a context in which PEFT would learn nothing.
+func TestNewCPT(t *testing.T) {
+	file := openCausal(t, "cpt_gpt2")
+	file.Config.CPTTokensTypeMask, file.Config.OptWeightedLossType = []int{1, 2}, "square"
+	_, err := adapters.New(causalBase(t), file.Config, adapters.Init{Rand: rand.New(rand.NewPCG(1, 2))})
+	for _, want := range []string{"the highest a multiple of 4", `"square", want none or decay`} {
+		if !errors.Is(err, adapters.ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("New gives %v, want %q", err, want)
+		}
 	}
 }
 

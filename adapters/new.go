@@ -14,6 +14,9 @@ import (
 func newConfig(cfg hfio.AdapterConfig, head models.Head) hfio.AdapterConfig {
 	cfg.ModulesToSave = newModulesToSave(cfg, head)
 	cfg.InferenceMode = true
+	if cfg.PeftType == hfio.CPT && cfg.NumVirtualTokens == 0 {
+		cfg.NumVirtualTokens = len(cfg.CPTTokenIDs)
+	}
 	if cfg.PeftVersion == "" {
 		cfg.PeftVersion = hfio.PeftVersion
 	}

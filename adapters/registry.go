@@ -22,8 +22,7 @@ type method struct {
 	check func(cfg hfio.AdapterConfig, base *models.Model, init Init) []error
 	// notes returns what is remarkable about the method's fields of a file.
 	notes func(cfg hfio.AdapterConfig) []Finding
-	// create makes a new adapter of a checked config with all sizes filled in; nil, with
-	// check: the method is only read and used.
+	// create makes a new adapter of a checked config with all sizes filled in.
 	create func(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error)
 	// restore makes an adapter of a checked file and of the encoder that its prompt came
 	// from, nil where that is not known.
@@ -41,7 +40,7 @@ func methods() []method {
 		{hfio.PrefixTuning, true, false, checkPrefixTuning, notePrefixTuning, newPrefixTuning, restorePrefixTuning, nil},
 		{hfio.MultitaskPromptTuning, false, false, checkMultitask, noteMultitask, newMultitask, restoreMultitask, tensorsOfMultitask},
 		{hfio.Cartridge, true, false, checkCartridge, noteCartridge, newCartridge, restoreCartridge, nil},
-		{hfio.CPT, false, false, nil, noteCPT, nil, restoreCPT, nil},
+		{hfio.CPT, false, false, checkCPT, noteCPT, newCPT, restoreCPT, nil},
 		{hfio.Lora, false, true, checkLora, noteLora, newLora, restoreLora, nil},
 	}
 }
@@ -71,14 +70,11 @@ func isDelta(peftType hfio.PeftType) bool {
 	return err == nil && m.delta
 }
 
-// Methods lists the PEFT methods that can be loaded, made and trained. CPT can only be
-// loaded.
+// Methods lists the PEFT methods that can be loaded, made and trained.
 func Methods() []hfio.PeftType {
 	var types []hfio.PeftType
 	for _, m := range methods() {
-		if m.create != nil {
-			types = append(types, m.peftType)
-		}
+		types = append(types, m.peftType)
 	}
 	return types
 }

@@ -118,7 +118,7 @@ func TestEncoderDropout(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	want := []hfio.PeftType{hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.MultitaskPromptTuning, hfio.Cartridge, hfio.Lora}
+	want := []hfio.PeftType{hfio.PromptTuning, hfio.PTuning, hfio.PrefixTuning, hfio.MultitaskPromptTuning, hfio.Cartridge, hfio.CPT, hfio.Lora}
 	if got := adapters.Methods(); !slices.Equal(got, want) {
 		t.Errorf("Methods() = %v, want %v", got, want)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
+	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
@@ -18,9 +19,9 @@ import (
 	"github.com/gopeft/gopeft/train"
 )
 
-// newAdapter makes the adapter that the command line describes, for data of so many
-// tasks and for a template, if there is one.
-func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, tasks int) (_ *adapters.PeftModel, err error) {
+// newAdapter makes the adapter that the command line describes, for data, and for a template if
+// there is one.
+func newAdapter(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, data *train.Data) (_ *adapters.PeftModel, err error) {
 	method := hfio.PeftType(enum(c.String("peft-type")))
 	recipe := train.Defaults(method, model.Task)
 	config := hfio.NewAdapterConfig(method)
@@ -36,7 +37,9 @@ func newAdapter(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokeniz
 	case hfio.Lora:
 		err = setLora(c, &config, recipe)
 	case hfio.MultitaskPromptTuning:
-		init.Source, err = setMultitask(c, &config, tasks)
+		init.Source, err = setMultitask(c, &config, data.Tasks())
+	case hfio.CPT:
+		err = setCPT(c, &config, files, model, tokenizer, data)
 	}
 	if err != nil {
 		return nil, err
@@ -74,6 +77,30 @@ func setMultitask(c *cli.Context, config *hfio.AdapterConfig, tasks int) ([]hfio
 	config.PromptTuningInitTask = c.Int("prompt-tuning-init-task")
 	config.PromptTuningInitStateDictPath = c.String("prompt-tuning-init-state-dict-path")
 	return readSource(config.PromptTuningInitStateDictPath)
+}
+
+// setCPT sets the fields of CPT, and makes its context of the first examples.
+func setCPT(c *cli.Context, config *hfio.AdapterConfig, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, data *train.Data) error {
+	set(&config.OptWeightedLossType, c.String("opt-weighted-loss-type"))
+	for name, field := range map[string]*float64{
+		"opt-loss-decay-factor": &config.OptLossDecayFactor, "opt-projection-epsilon": &config.OptProjectionEpsilon,
+		"opt-projection-format-epsilon": &config.OptProjectionFormatEpsilon,
+	} {
+		if c.IsSet(name) {
+			*field = c.Float64(name)
+		}
+	}
+	if model.Task != models.CausalLM {
+		return usagef("--peft-type: CPT is for --task-type %s, found %s", models.CausalLM, model.Task)
+	}
+	how, err := writingOf(files, tokenizer, model, true, separatorOf(c, data))
+	if err != nil {
+		return err
+	}
+	n := cmp.Or(c.Int("context-examples"), train.Defaults(hfio.CPT, model.Task).ContextExamples)
+	examples := data.Examples[:min(n, len(data.Examples))]
+	config.CPTTokenIDs, config.CPTTokensTypeMask, err = train.ContextOf(tokenizer, examples, train.EncodeOptions{Writing: how})
+	return err
 }
 
 // readSource reads the tensors of the adapter that a new one starts from.

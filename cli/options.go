@@ -25,6 +25,11 @@ var methodOptions = map[string][]hfio.PeftType{
 	"num-tasks":                       {hfio.MultitaskPromptTuning},
 	"num-ranks":                       {hfio.MultitaskPromptTuning},
 	"num-frozen-tokens":               {hfio.Cartridge},
+	"context-examples":                {hfio.CPT},
+	"opt-weighted-loss-type":          {hfio.CPT},
+	"opt-loss-decay-factor":           {hfio.CPT},
+	"opt-projection-epsilon":          {hfio.CPT},
+	"opt-projection-format-epsilon":   {hfio.CPT},
 	"r":                               {hfio.Lora},
 	"lora-alpha":                      {hfio.Lora},
 	"lora-dropout":                    {hfio.Lora},
@@ -71,7 +76,7 @@ func checkOptions(c *cli.Context) error {
 		}
 	}
 	for _, name := range []string{
-		"learning-rate", "num-virtual-tokens", "num-tasks", "num-ranks", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length",
+		"learning-rate", "num-virtual-tokens", "num-tasks", "num-ranks", "context-examples", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length",
 	} {
 		if c.IsSet(name) && c.Float64(name) == 0 {
 			return usagef("--%s: found 0, want more", name)

@@ -39,7 +39,10 @@ func defaultsTable() string {
 	for _, method := range adapters.Methods() {
 		r := train.Defaults(method, models.SeqCls)
 		size := fmt.Sprintf("start %s, %d virtual tokens", cmp.Or(r.PromptTuningInit, "N(0, 1)"), r.VirtualTokens)
-		if method == hfio.Lora {
+		switch method {
+		case hfio.CPT:
+			size = fmt.Sprintf("start: %d examples", r.ContextExamples)
+		case hfio.Lora:
 			size = fmt.Sprintf("rank %d, alpha %g", r.Rank, r.Alpha)
 		}
 		text += fmt.Sprintf("   %-23s  learning rate %g, %s, batch %d\n", method, r.LearningRate, size, r.BatchSize)
@@ -83,6 +86,11 @@ func trainFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "prefix-projection", Usage: "make the prefix with an MLP"},
 		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero", DefaultText: "N(0, 1)"},
 		&cli.IntFlag{Name: "num-frozen-tokens", Usage: "of CARTRIDGE: so many tokens stay as they begin", DefaultText: "1"},
+		&cli.IntFlag{Name: "context-examples", Usage: "of CPT: the first examples of the data, whose tokens are the virtual ones", DefaultText: "4"},
+		&cli.StringFlag{Name: "opt-weighted-loss-type", Usage: "of CPT: decay makes the labels of earlier examples count less", DefaultText: "none"},
+		&cli.Float64Flag{Name: "opt-loss-decay-factor", Usage: "of decay: from one example to the one before it", DefaultText: "1"},
+		&cli.Float64Flag{Name: "opt-projection-epsilon", Usage: "of CPT: how far a token of a text may move", DefaultText: "0.1"},
+		&cli.Float64Flag{Name: "opt-projection-format-epsilon", Usage: "of CPT: how far a separator or a special token may move", DefaultText: "0.1"},
 		&cli.IntFlag{Name: "r", Usage: "of LORA: the rank", DefaultText: "8"},
 		&cli.Float64Flag{Name: "lora-alpha", Usage: "of LORA: what is added counts alpha/r times", DefaultText: "16"},
 		&cli.Float64Flag{Name: "lora-dropout", Usage: "of LORA's input"},

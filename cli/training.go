@@ -184,7 +184,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if c.Bool(fullFlag) {
 		job.whole, err = newWhole(job.base, model, files)
 	} else {
-		err = job.adapt(c, model, tokenizer, from, data, labels)
+		err = job.adapt(c, files, model, tokenizer, from, data, labels)
 	}
 	if err != nil {
 		return err
@@ -228,11 +228,11 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 }
 
 // adapt makes the adapter, and what gopeft.json says of it.
-func (job *training) adapt(c *cli.Context, model *models.Model, tokenizer *tokenize.Tokenizer, from start, data *train.Data, labels []string) (err error) {
+func (job *training) adapt(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, from start, data *train.Data, labels []string) (err error) {
 	if from.adapter != nil {
 		job.model, err = adapters.FromFile(from.adapter, model)
 	} else {
-		job.model, err = newAdapter(c, model, tokenizer, from.template, data.Tasks())
+		job.model, err = newAdapter(c, files, model, tokenizer, from.template, data)
 	}
 	if err != nil {
 		return err
@@ -247,14 +247,11 @@ func (job *training) adapt(c *cli.Context, model *models.Model, tokenizer *token
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	from.describeTemplate(info)
-	if from.adapter == nil && from.task == models.CausalLM && separates(data) {
-		info.Separator = defaultSeparator
-	}
 	if c.IsSet("separator") && from.task != models.CausalLM {
 		return usagef("--separator: not an option of %s, want it with %s only", from.task, models.CausalLM)
 	}
-	if c.IsSet("separator") {
-		info.Separator = c.String("separator")
+	if c.IsSet("separator") || from.adapter == nil && from.task == models.CausalLM {
+		info.Separator = separatorOf(c, data)
 	}
 	return job.checkTasks(c.String("data"), data)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/gopeft/gopeft/generate"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
@@ -60,6 +62,17 @@ func chatMessages(messages []train.Message) []chat.Message {
 
 // defaultSeparator stands between a text and its target unless another is given.
 const defaultSeparator = "\n"
+
+// separatorOf is what stands between texts and targets of new data.
+func separatorOf(c *cli.Context, data *train.Data) string {
+	switch {
+	case c.IsSet("separator"):
+		return c.String("separator")
+	case separates(data):
+		return defaultSeparator
+	}
+	return ""
+}
 
 // separates tells whether examples are texts with targets.
 func separates(data *train.Data) bool {

@@ -38,13 +38,19 @@ var cases = []taskCase{
 
 var methods = []string{"prompt", "ptuning-mlp", "ptuning-lstm", "prefix", "prefix-projection", "cartridge", "multitask", "lora"}
 
-// takes tells whether PEFT runs a method in the case: it gives task ids to the prompt in two tasks only.
+// takes tells whether PEFT runs a method in the case: it gives task ids to the prompt in two tasks only,
+// and knows CPT in one.
 func (c taskCase) takes(method string) bool {
+	if method == "cpt" {
+		return c.task == models.CausalLM
+	}
 	return method != "multitask" || c.name != "null" && (c.task == models.SeqCls || c.task == models.TokenCls || c.task == models.Seq2SeqLM)
 }
 
 // ask is what compareForward needs of a model in this case. The loss goes by the base's problem type, as in transformers.
-func (c taskCase) ask(f forward) tuned { return tuned{f, c.task, c.kind, c.shift} }
+func (c taskCase) ask(f forward) tuned {
+	return tuned{forward: f, task: c.task, problemType: c.kind, shift: c.shift}
+}
 
 // TestGoldenVersions wants goldens of the versions that the oracle is pinned to.
 func TestGoldenVersions(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
@@ -56,6 +57,34 @@ type tuned struct {
 	task        models.Task
 	problemType string
 	shift       func(labels []int) []int // of an encoder-decoder: its decoder's ids
+	context     adapters.Context         // what is learnt of virtual tokens
+}
+
+// of returns the same with what is learnt of an adapter's virtual tokens.
+func (m tuned) of(adapter adapters.Adapter) tuned {
+	if contextual, ok := adapter.(adapters.Contextual); ok {
+		m.context = contextual.Context()
+	}
+	return m
+}
+
+// next gives all rows of a causal language model the tokens that they are to say, and the weights of
+// these.
+func (m tuned) next(out models.Output, wanted models.Labels) models.Labels {
+	wanted.Tokens = models.ShiftLabels(out, wanted.Tokens)
+	for i, classes := range wanted.Tokens {
+		weights := slices.Repeat([]float32{1}, len(classes))
+		for token, label := range m.context.Labels {
+			if token > 0 {
+				classes[token-1], weights[token-1] = label, m.context.Weights[token]
+			}
+		}
+		wanted.Weights = append(wanted.Weights, weights)
+		if len(classes) != out.Spans[i].End-out.Spans[i].Start {
+			panic("labels of other rows")
+		}
+	}
+	return wanted
 }
 
 // readLines decodes a file of JSON lines.
@@ -173,7 +202,7 @@ func compareForward(t *testing.T, m tuned, examples []example, want []answer, ro
 			wanted := labels(t, m, e)
 			switch m.task {
 			case models.CausalLM:
-				wanted.Tokens = models.ShiftLabels(out, wanted.Tokens)
+				wanted = m.next(out, wanted)
 			case models.Seq2SeqLM:
 				wanted.Tokens = withVirtual(out, wanted.Tokens)
 			}

@@ -70,6 +70,11 @@ var decoderVariants = []variant{
 	{name: "prefix", method: "prefix", always: true},
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}},
 	{name: "cartridge", method: "cartridge"},
+	{name: "cpt", method: "cpt", fields: map[string]any{
+		"cpt_token_ids": []int{4, 7, 9, 11, 3, 7, 21, 30, 30}, "cpt_tokens_type_mask": []int{1, 2, 3, 4, 0, 6, 7, 8, 8},
+		"opt_weighted_loss_type": "decay", "opt_loss_decay_factor": 0.7, "opt_projection_epsilon": 0.5, "opt_projection_format_epsilon": 0.25,
+	}},
+	{name: "cpt-plain", method: "cpt", fields: map[string]any{"cpt_token_ids": []int{4, 7, 9}, "cpt_tokens_type_mask": []int{2, 3, 4}, "opt_projection_epsilon": 8.5}},
 	{name: "lora", method: "lora", always: true, fields: map[string]any{"r": 4, "lora_alpha": 2}},
 	{name: "lora-all-linear", method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2, "target_modules": "all-linear"}},
 }

@@ -246,7 +246,7 @@ func (c cell) goLoads(t *testing.T, made string) {
 	noErrors(t, made, c.model)
 	examples := c.padLabels(m, c.examples)
 	want := c.pythonAnswers(t, made, examples)
-	compareForward(t, c.ask(m.Forward), examples, want, c.rounding(t, made, examples, want)...)
+	compareForward(t, c.ask(m.Forward).of(m.Adapter), examples, want, c.rounding(t, made, examples, want)...)
 	again := c.path("again")
 	if err := adapters.Save(again, m); err != nil {
 		t.Fatal(err)
@@ -305,7 +305,7 @@ func (c cell) goTrains(t *testing.T, made string) {
 		"--data", data, "--out", result, "--keep", "last", "--lr", strconv.FormatFloat(c.learningRate(), 'g', -1, 64)), c.problem()...)...)
 	compareSteps(t, m, run, openTensors(t, result))
 	examples := c.padLabels(m, c.examples)
-	compareForward(t, c.ask(m.Forward), examples, c.pythonAnswers(t, trained, examples))
+	compareForward(t, c.ask(m.Forward).of(m.Adapter), examples, c.pythonAnswers(t, trained, examples))
 	c.pythonResaves(t, trained)
 }
 
@@ -333,13 +333,18 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 		config.TargetModules, config.ExcludeModules, config.LayersToTransform = python.TargetModules, python.ExcludeModules, python.LayersToTransform
 		config.LayersPattern, config.RankPattern, config.AlphaPattern = python.LayersPattern, python.RankPattern, python.AlphaPattern
 	}
-	config.NumVirtualTokens = virtualTokens
 	config.BaseModelNameOrPath = "some/base"
 	config.PromptTuningInit = python.PromptTuningInit
 	config.EncoderReparameterizationType = python.EncoderReparameterizationType
 	config.PrefixProjection = python.PrefixProjection
 	config.InitWeights = python.InitWeights
 	config.NumTasks, config.NumRanks = python.NumTasks, python.NumRanks
+	config.CPTTokenIDs, config.CPTTokensTypeMask = python.CPTTokenIDs, python.CPTTokensTypeMask
+	config.OptWeightedLossType, config.OptLossDecayFactor = python.OptWeightedLossType, python.OptLossDecayFactor
+	config.OptProjectionEpsilon, config.OptProjectionFormatEpsilon = python.OptProjectionEpsilon, python.OptProjectionFormatEpsilon
+	if python.PeftType != hfio.CPT {
+		config.NumVirtualTokens = virtualTokens
+	}
 	if hidden, ok := c.variant.fields["encoder_hidden_size"].(int); ok {
 		config.EncoderHiddenSize = hidden
 	}

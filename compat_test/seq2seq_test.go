@@ -28,7 +28,7 @@ func eachSeq2Seq(t *testing.T, test func(t *testing.T, folder string, base *mode
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			base := openBase(t, filepath.Join(folder, "base"), models.HeadSpec{}, 0)
-			test(t, folder, base, tuned{base.Forward, base.Task, "", base.Backbone.(models.EncoderDecoder).ShiftRight})
+			test(t, folder, base, tuned{forward: base.Forward, task: base.Task, shift: base.Backbone.(models.EncoderDecoder).ShiftRight})
 		})
 	}
 }

@@ -94,7 +94,9 @@ func takeSteps(t *testing.T, m *adapters.PeftModel, ask tuned, lines []batchLine
 	params := m.Trained()
 	optimiser := train.NewAdamW(params)
 	optimiser.WeightDecay = plan.weightDecay
+	ask = ask.of(m.Adapter)
 	for number, line := range lines {
+		project(m)
 		run.losses = append(run.losses, gradients(t, ask, line.Batch))
 		if number == 0 {
 			for _, p := range params {
@@ -106,6 +108,13 @@ func takeSteps(t *testing.T, m *adapters.PeftModel, ask tuned, lines []batchLine
 		optimiser.ZeroGrad()
 	}
 	return run
+}
+
+// project draws parameters back into their bounds, which PEFT does when it reads them.
+func project(m *adapters.PeftModel) {
+	if p, ok := m.Adapter.(adapters.Projected); ok {
+		p.Project()
+	}
 }
 
 func gradient(p models.NamedParam) []float32 {
@@ -127,7 +136,7 @@ func gradients(t *testing.T, ask tuned, batch []example) float64 {
 	}
 	wanted := labels(t, ask, batch...)
 	if ask.task == models.CausalLM {
-		wanted.Tokens = models.ShiftLabels(out, wanted.Tokens)
+		wanted = ask.next(out, wanted)
 	} else {
 		wanted.Tokens = withVirtual(out, wanted.Tokens) // as the oracle does
 	}

@@ -108,7 +108,7 @@ func (s Sequence) checkPlaces() error {
 			return fmt.Errorf("%w: token %d is virtual token %d, the prompt has %d", ErrPrompt, at, s.Virtual[at], rows)
 		}
 	}
-	first := -min(1, s.before())
+	first := -s.before()
 	for i, token := range s.Reads {
 		if token < first || token >= len(s.IDs) || i > 0 && token <= s.Reads[i-1] {
 			return fmt.Errorf("%w: token %d is to be read, want ascending ones of %d tokens", ErrTokenID, token, len(s.IDs))

@@ -18,6 +18,7 @@ type Labels struct {
 	Classes      []int       // SEQ_CLS: the class
 	Values       [][]float32 // SEQ_CLS: the values of a regression, or 0 and 1 for each of several labels
 	Tokens       [][]int     // TOKEN_CLS, MASKED_LM, CAUSAL_LM and SEQ_2_SEQ_LM: the class of every row, [Ignored] for none
+	Weights      [][]float32 // of the terms of Tokens, whose number the mean is still over; nil: 1 each
 	Starts, Ends []int       // QUESTION_ANS: rows of the answer, counted in the sequence's rows
 }
 
@@ -39,7 +40,7 @@ func Loss(task Task, problemType string, logits mat.Tensor, out Output, labels L
 	case SeqCls:
 		return sequenceLoss(problemType, logits, labels)
 	case TokenCls, MaskedLM, CausalLM, Seq2SeqLM:
-		return tokenLoss(logits, out, labels.Tokens)
+		return tokenLoss(logits, out, labels.Tokens, labels.Weights)
 	case QuestionAns:
 		if n := len(out.Spans); len(labels.Starts) != n || len(labels.Ends) != n {
 			return nil, fmt.Errorf("%w: found %d starts and %d ends for %d sequences", ErrLabels, len(labels.Starts), len(labels.Ends), n)
@@ -128,7 +129,7 @@ func targetValues(labels Labels, rows, cols int) ([]float32, error) {
 	return slices.Concat(values...), nil
 }
 
-func tokenLoss(logits mat.Tensor, out Output, tokens [][]int) (mat.Tensor, error) {
+func tokenLoss(logits mat.Tensor, out Output, tokens [][]int, weights [][]float32) (mat.Tensor, error) {
 	if len(tokens) != len(out.Spans) {
 		return nil, fmt.Errorf("%w: found %d for %d sequences", ErrLabels, len(tokens), len(out.Spans))
 	}
@@ -142,7 +143,7 @@ func tokenLoss(logits mat.Tensor, out Output, tokens [][]int) (mat.Tensor, error
 	if err := checkClasses(targets, kernel.Rows(logits), kernel.Cols(logits)); err != nil {
 		return nil, err
 	}
-	return kernel.CrossEntropy(logits, targets), nil
+	return kernel.WeightedCrossEntropy(logits, targets, slices.Concat(weights...)), nil
 }
 
 func checkClasses(classes []int, rows, cols int) error {

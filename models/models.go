@@ -80,7 +80,7 @@ type Sequence struct {
 	// the virtual tokens of P-tuning stand among the others. nil: they stand before them.
 	Virtual []int
 	// Reads are the tokens whose rows alone the head reads, in ascending order; -1 is the last
-	// virtual token before them. nil: as Batch.FirstRows says.
+	// virtual token before them, -2 the one before it. nil: as Batch.FirstRows says.
 	Reads []int
 	// DecoderIDs are what the decoder of an encoder-decoder reads; Reads are then of them. nil:
 	// IDs shifted to the right, as transformers' classifiers have it.

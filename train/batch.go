@@ -92,6 +92,9 @@ func labelsOf(task models.Task, features []Feature, out models.Output) models.La
 			l.Tokens = append(l.Tokens, append(tags, f.Tags...))
 		case models.CausalLM, models.Seq2SeqLM:
 			l.Tokens = append(l.Tokens, f.Targets)
+			if f.Weights != nil {
+				l.Weights = append(l.Weights, f.Weights)
+			}
 		case models.QuestionAns:
 			l.Starts = append(l.Starts, f.Start+virtual)
 			l.Ends = append(l.Ends, f.End+virtual)

@@ -33,6 +33,7 @@ type Feature struct {
 	Tags         []int     // TOKEN_CLS: one a token, models.Ignored where there is none
 	DecoderIDs   []int     `json:",omitempty"` // SEQ_2_SEQ_LM
 	Targets      []int     `json:",omitempty"` // CAUSAL_LM and SEQ_2_SEQ_LM: the tokens that the rows of Reads are to give
+	Weights      []float32 `json:",omitempty"` // of Targets in the loss; nil: 1 each
 	Start, End   int       // QUESTION_ANS: first and last token of the answer; 0, 0: none
 	Context      *Context  // QUESTION_ANS: what is needed to read an answer
 }

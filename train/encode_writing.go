@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/tokenize"
@@ -28,6 +29,8 @@ type Writing struct {
 type learnt struct {
 	ids   []int
 	learn []bool // one a token
+	// special tokens begin it, and separators stand before what is learnt
+	special, separators int
 }
 
 // written makes the features of an example of CAUSAL_LM: of a text with a target the
@@ -37,21 +40,23 @@ func (e *encoder) written(x Example) ([]Feature, error) {
 		f, err := e.translated(x)
 		return []Feature{f}, err
 	}
-	var pieces []learnt
-	var err error
-	switch {
-	case x.Messages != nil:
-		pieces, err = e.chat(x.Messages)
-	case x.Target != nil:
-		pieces, err = e.completion(x)
-	default:
-		pieces, err = e.plain(x.Text)
-	}
+	pieces, err := e.pieces(x)
 	var features []Feature
 	for _, p := range pieces {
 		features = append(features, e.next(p, x.TaskID))
 	}
 	return features, err
+}
+
+// pieces are the sequences of an example of CAUSAL_LM.
+func (e *encoder) pieces(x Example) ([]learnt, error) {
+	switch {
+	case x.Messages != nil:
+		return e.chat(x.Messages)
+	case x.Target != nil:
+		return e.completion(x)
+	}
+	return e.plain(x.Text)
 }
 
 // translated makes the feature of SEQ_2_SEQ_LM, as transformers' examples do.
@@ -95,8 +100,8 @@ func (e *encoder) plain(text string) ([]learnt, error) {
 	}
 	var pieces []learnt
 	for n := e.options.MaxLength; n > 0 && len(whole.ids) > n; {
-		pieces = append(pieces, learnt{whole.ids[:n], whole.learn[:n]})
-		whole = learnt{whole.ids[n:], whole.learn[n:]}
+		pieces = append(pieces, learnt{ids: whole.ids[:n], learn: whole.learn[:n]})
+		whole = learnt{ids: whole.ids[n:], learn: whole.learn[n:]}
 	}
 	return append(pieces, whole), nil
 }
@@ -123,15 +128,19 @@ func (e *encoder) completion(x Example) ([]learnt, error) {
 	if len(target.IDs) == 0 {
 		return nil, fmt.Errorf("the target is empty, want a text")
 	}
-	text := withoutEnd(source)
+	text, special, between := withoutEnd(source), leadingSpecial(source), 0
+	for _, o := range source.Offsets[special:len(text)] {
+		if o.Start >= utf8.RuneCountInString(x.Text) {
+			between++
+		}
+	}
 	written := e.ended(target.IDs)
 	if n := e.options.MaxLength; n > 0 && len(text)+len(written) > n {
-		special := leadingSpecial(source)
 		keep := max(special, n-len(written))
 		text = append(text[:special:special], text[len(text)-(keep-special):]...)
 		written = written[:min(len(written), n-len(text))]
 	}
-	p := learnt{ids: append(text, written...)}
+	p := learnt{ids: append(text, written...), special: special, separators: min(between, len(text)-special)}
 	for i := range p.ids {
 		p.learn = append(p.learn, i >= len(text))
 	}
@@ -181,7 +190,7 @@ func (e *encoder) chat(messages []Message) ([]learnt, error) {
 		p.learn = append(p.learn, within(o, answers))
 	}
 	if n := e.options.MaxLength; n > 0 && len(p.ids) > n {
-		p = learnt{p.ids[:n], p.learn[:n]}
+		p = learnt{ids: p.ids[:n], learn: p.learn[:n]}
 	}
 	return []learnt{p}, nil
 }

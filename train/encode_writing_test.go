@@ -108,3 +108,22 @@ func TestEncodeWritingProblems(t *testing.T) {
 		}
 	}
 }
+
+func TestContextOf(t *testing.T) {
+	target, other := "efg hi", "z"
+	examples := []Example{{Text: "ab cd", Target: &target}, {Text: "x", Target: &other}}
+	ids, kinds, err := ContextOf(pieces{}, examples, EncodeOptions{Writing: Writing{End: 9, Separator: " ="}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{1, 'a', 'c', '=', 'e', 'h', 9, 'x', '=', 'z', 9}, ids); diff != "" {
+		t.Errorf("tokens: %s", diff)
+	}
+	if diff := cmp.Diff([]int{1, 2, 2, 3, 4, 4, 4, 6, 7, 8, 8}, kinds); diff != "" {
+		t.Errorf("kinds: %s", diff)
+	}
+	empty := ""
+	if _, _, err := ContextOf(pieces{}, []Example{{Text: "x", Target: &empty, Line: 3}}, EncodeOptions{}); !errors.Is(err, ErrExample) {
+		t.Errorf("an empty target: %v", err)
+	}
+}

@@ -29,6 +29,7 @@ func (r *run) step() error {
 	}
 	rate := r.cfg.LearningRate * r.cfg.Schedule.Factor(p.Step, r.warmup, r.steps)
 	r.optimizer.Step(rate)
+	r.m.stepped()
 	r.advance(batches, loss)
 	r.emit(r.stepEvent(loss, rate, norm))
 	return nil

@@ -21,6 +21,10 @@ type subject interface {
 	recipe() Recipe
 	// begin reports settings that the subject cannot be trained with, or makes it ready.
 	begin(Config) error
+	// learnt are the features with what is to be learnt beside them.
+	learnt([]Feature) []Feature
+	// stepped is told when a step has changed the parameters.
+	stepped()
 	// trained lists the parameters, always in the same order.
 	trained() []models.NamedParam
 	// decays tells whether weight decay is for a parameter.
@@ -59,6 +63,35 @@ func (t tuned) begin(cfg Config) error {
 		p.Param.SetRequiresGrad(!cfg.HeadOnly)
 	}
 	return nil
+}
+
+// learnt adds the labels of virtual tokens, where the adapter has them.
+func (t tuned) learnt(features []Feature) []Feature {
+	contextual, ok := t.Adapter.(adapters.Contextual)
+	if !ok {
+		return features
+	}
+	context := contextual.Context()
+	var reads, targets []int
+	var weights []float32
+	for i, label := range context.Labels {
+		if label != models.Ignored {
+			reads, targets, weights = append(reads, i-1-len(context.Labels)), append(targets, label), append(weights, context.Weights[i])
+		}
+	}
+	features = slices.Clone(features)
+	for i := range features {
+		f := &features[i]
+		f.Weights = slices.Concat(weights, slices.Repeat([]float32{1}, len(f.Targets)))
+		f.Reads, f.Targets = slices.Concat(reads, f.Reads), slices.Concat(targets, f.Targets)
+	}
+	return features
+}
+
+func (t tuned) stepped() {
+	if p, ok := t.Adapter.(adapters.Projected); ok {
+		p.Project()
+	}
 }
 
 func (t tuned) trained() []models.NamedParam { return t.Trained() }

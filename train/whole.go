@@ -59,6 +59,10 @@ func (w whole) virtualTokens() int { return 0 }
 
 func (w whole) recipe() Recipe { return WholeDefaults() }
 
+func (w whole) learnt(features []Feature) []Feature { return features }
+
+func (w whole) stepped() {}
+
 func (w whole) begin(c Config) error {
 	var found []error
 	refuse := func(bad bool, name, want string) {

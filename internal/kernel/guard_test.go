@@ -139,6 +139,7 @@ func TestShapeErrors(t *testing.T) {
 		{"target count", "CrossEntropy", "1 targets for logits [2 3]", func() { kernel.CrossEntropy(x(2, 3), []int{0}) }},
 		{"target", "CrossEntropy", "target 1 is 3", func() { kernel.CrossEntropy(x(2, 3), []int{0, 3}) }},
 		{"target negative", "CrossEntropy", "target 0 is -1", func() { kernel.CrossEntropy(x(1, 3), []int{-1}) }},
+		{"weight count", "CrossEntropy", "1 weights for 2 targets", func() { kernel.WeightedCrossEntropy(x(2, 3), []int{0, 1}, f(1)) }},
 		{"span logits", "SpanCrossEntropy", "want [R 2]", func() { kernel.SpanCrossEntropy(x(4, 3), span, []int{0}, []int{0}) }},
 		{"span targets", "SpanCrossEntropy", "1 starts and 0 ends", func() { kernel.SpanCrossEntropy(x(4, 2), span, []int{0}, nil) }},
 		{"mse", "MSE", "2 targets for [2 2]", func() { kernel.MSE(x(2, 2), f(2)) }},

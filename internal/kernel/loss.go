@@ -16,9 +16,18 @@ const Ignored = -100
 // as torch.nn.CrossEntropyLoss. With every row ignored it is NaN, as in torch,
 // with a gradient of zeros.
 func CrossEntropy(logits mat.Tensor, targets []int) mat.Tensor {
+	return WeightedCrossEntropy(logits, targets, nil)
+}
+
+// WeightedCrossEntropy is CrossEntropy with the terms of the rows times weights, nil for 1:
+// the mean is still over their number.
+func WeightedCrossEntropy(logits mat.Tensor, targets []int, weights []float32) mat.Tensor {
 	classes := Cols(logits)
 	if len(targets) != Rows(logits) || classes == 0 {
 		fail("CrossEntropy", "%d targets for logits %v", len(targets), logits.Shape())
+	}
+	if weights != nil && len(weights) != len(targets) {
+		fail("CrossEntropy", "%d weights for %d targets", len(weights), len(targets))
 	}
 	for i, target := range targets {
 		if target != Ignored && (target < 0 || target >= classes) {
@@ -28,11 +37,15 @@ func CrossEntropy(logits mat.Tensor, targets []int) mat.Tensor {
 	o := &crossEntropy{x: logits}
 	for r, target := range targets {
 		if target != Ignored {
-			o.choices = append(o.choices, choice{start: r * classes, step: 1, n: classes, target: target})
+			c := choice{start: r * classes, step: 1, n: classes, target: target, weight: 1}
+			if weights != nil {
+				c.weight = float64(weights[r])
+			}
+			o.choices = append(o.choices, c)
 		}
 	}
 	for i := range o.choices {
-		o.choices[i].weight = 1 / float64(len(o.choices))
+		o.choices[i].weight /= float64(len(o.choices))
 	}
 	o.undefined = len(o.choices) == 0
 	return run(o)

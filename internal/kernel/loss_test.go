@@ -66,6 +66,17 @@ func TestLogProbabilities(t *testing.T) {
 	}
 }
 
+func TestWeightedCrossEntropy(t *testing.T) {
+	targets, weights := []int{1, kernel.Ignored, 3}, []float32{0.5, 9, 2}
+	operatorCase{
+		inputs: []input{scaled("logits", 3, 4, 2)},
+		build:  func(x []mat.Tensor) mat.Tensor { return kernel.WeightedCrossEntropy(x[0], targets, weights) },
+		reference: func(x [][]float64) []float64 {
+			return []float64{(0.5*nll(x[0][:4], 1) + 2*nll(x[0][8:], 3)) / 2} // their number, not the sum of the weights
+		},
+	}.run(t)
+}
+
 func TestSpanCrossEntropy(t *testing.T) {
 	spans := []kernel.Span{{0, 4}, {4, 5}, {5, 11}}
 	for _, tt := range []struct {

@@ -20,18 +20,21 @@ METHODS = {
     "cartridge": (peft.CartridgeConfig, {}),
     "lora": (peft.LoraConfig, {}),
     "multitask": (peft.MultitaskPromptTuningConfig, {"num_tasks": 2, "num_ranks": 2}),
+    "cpt": (peft.CPTConfig, {}),
 }
-INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING")  # the methods that lengthen the sequence
+INPUT_LEVEL = ("PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT")  # the methods that lengthen the sequence
 
 
 def runs(method, task):
-    """PEFT gives task ids to the prompt in these tasks only."""
+    """PEFT gives task ids to the prompt in these tasks only, and knows CPT in one."""
+    if method == "cpt":
+        return task == "CAUSAL_LM"
     return method != "multitask" or task in ("SEQ_CLS", "TOKEN_CLS", "SEQ_2_SEQ_LM")
 
 
 def method_config(method, task, virtual_tokens, fields=None):
     kind, variant = METHODS[method]
-    sizes = {} if kind is peft.LoraConfig else {"num_virtual_tokens": virtual_tokens}
+    sizes = {} if kind in (peft.LoraConfig, peft.CPTConfig) else {"num_virtual_tokens": virtual_tokens}
     return build_config(kind, {**variant, **sizes, "task_type": task, **(fields or {})})
 
 

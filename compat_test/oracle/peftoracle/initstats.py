@@ -13,7 +13,7 @@ QUANTILES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 def init_stats(args):
     """Writes {method: {tensor: statistics}}; prompt tuning with SAMPLE_VOCAB as statistics of the sampled ids."""
     report = {"versions": models.versions(), "draws": args.draws, "virtual_tokens": args.virtual_tokens}
-    for method in args.methods or adapters.METHODS:
+    for method in args.methods or [m for m in adapters.METHODS if adapters.runs(m, args.task)]:
         report[method] = pooled(args, method, {})
     report["prompt SAMPLE_VOCAB"] = sampled_vocabulary(args)
     for method in ("prefix", "prefix-projection"):

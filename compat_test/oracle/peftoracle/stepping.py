@@ -144,10 +144,19 @@ def accumulate(model, task, batch):
 def weight(model, task, example):
     """The number of terms that the mean of this sequence's loss runs over, where sequences differ in it."""
     if task == "CAUSAL_LM":  # a first token without virtual tokens before it is predicted by none
-        return sum(label != -100 for label in example["labels"][0 if virtual_tokens(model) else 1 :])
+        own = sum(label != -100 for label in example["labels"][0 if virtual_tokens(model) else 1 :])
+        return own + labels_in_context(model)
     if task in ("TOKEN_CLS", "SEQ_2_SEQ_LM"):
         return sum(label != -100 for label in example["labels"])
     return 1
+
+
+def labels_in_context(model):
+    """Of CPT: the tokens of its context that the loss has terms for."""
+    config = model.peft_config["default"] if is_tuned(model) else None
+    if config is None or config.peft_type != "CPT":
+        return 0
+    return sum(kind > 0 and kind % 4 == 0 for kind in config.cpt_tokens_type_mask[1:])
 
 
 def sequence_loss(model, task, example):
