@@ -47,6 +47,9 @@ func (r row) compare(gopeft, python result, s sizes) (worst float64, err error) 
 	if comparable != nil && len(comparable) != len(got) {
 		return 0, fmt.Errorf("%s: gopeft took %d tokens of %d scores", r.name, len(comparable), len(got))
 	}
+	if python.Scales != nil && len(python.Scales) != len(want) {
+		return 0, fmt.Errorf("%s: Python gave %d scales of %d scores", r.name, len(python.Scales), len(want))
+	}
 	for i := range got {
 		if comparable != nil && !comparable[i] {
 			continue
@@ -58,7 +61,11 @@ func (r row) compare(gopeft, python result, s sizes) (worst float64, err error) 
 			}
 			allowed = r.stepTolerance(s, i+1)
 		}
-		difference := math.Abs(got[i]-want[i]) / max(1, math.Abs(want[i]))
+		scale := math.Abs(want[i])
+		if python.Scales != nil {
+			scale = python.Scales[i]
+		}
+		difference := math.Abs(got[i]-want[i]) / max(1, scale)
 		if !(difference <= allowed) {
 			return difference, fmt.Errorf("%s: number %d of %d is %v, Python's is %v: they are %.2g apart, want %.2g at most",
 				r.name, i+1, len(got), got[i], want[i], difference, allowed)

@@ -33,8 +33,12 @@ type job struct {
 type result struct {
 	// Check is what both sides must agree on: the loss of every step, or the scores; of
 	// generating, those of the tokens in Written.
-	Check    []float64         `json:"check"`
-	Written  [][]int           `json:"written"` // answers of generating
+	Check   []float64 `json:"check"`
+	Written [][]int   `json:"written"` // answers of generating
+	// Scales are Python's alone, of generating: the greatest magnitude of all scores that each
+	// token was taken from. Rounding errors are relative to it: a score is a sum, and may be
+	// much less than its terms.
+	Scales   []float64         `json:"scales"`
 	Tokens   []int             `json:"tokens"`  // of every timed call, without pads and virtual ones
 	Seconds  []float64         `json:"seconds"` // of every timed call
 	PeakRSS  int64             `json:"peak_rss"`

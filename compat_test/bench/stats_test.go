@@ -113,6 +113,7 @@ func TestCompareAnswers(t *testing.T) {
 		return result{Check: check, Written: [][]int{ids[:3], ids[3:]}}
 	}
 	python := written([]float64{9, 8, 7, 6, 5, 4}, 1, 2, 3, 4, 5, 6)
+	python.Scales = []float64{9, 8, 7, 6, 50, 4}
 	for _, c := range []struct {
 		name   string
 		gopeft result
@@ -125,6 +126,8 @@ func TestCompareAnswers(t *testing.T) {
 		{"parted at other scores", written([]float64{9, 9, 7, 6, 5, 4}, 1, 7, 8, 4, 5, 6), false, false},
 		{"the next answer is compared", written([]float64{9, 8, 7, 7, 5, 4}, 7, 8, 9, 4, 5, 6), false, false},
 		{"a shorter answer", written([]float64{9, 8, 7, 6, 5}, 1, 2, 3, 4, 5), false, false},
+		{"a rounding error", written([]float64{9, 8, 7, 6, 5.0003, 4}, 1, 2, 3, 4, 5, 6), true, true},
+		{"an error that only the greatest score allows", written([]float64{9, 8, 7, 6, 5, 4.0003}, 1, 2, 3, 4, 5, 6), false, true},
 		{"no answers", result{Check: python.Check}, false, false},
 		{"fewer tokens than scores", result{Check: python.Check, Written: [][]int{{1, 2}, {4}}}, false, false},
 	} {

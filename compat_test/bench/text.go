@@ -71,7 +71,7 @@ backward, without the packing of operands and the copies (memmove) among them, w
 
 Before anything is timed, and again in every round, the results are compared: the losses of the first and the last step of training, all scores
 of a forward pass, the probabilities of a first answer, the ids of a text, and of decoding all tokens that were written and their scores. In bfloat16 answers may part where two tokens have scores
-as near to each other as is allowed below; what is written behind is not compared. Differences are relative to the value, or absolute below 1.
+as near to each other as is allowed below; what is written behind is not compared. Differences are relative to the value, of decoding to the greatest magnitude of the token's scores, or absolute below 1.
 
 {check}
 The tolerance follows from the arithmetic. A layer rounds the residual stream or what is added to it about 8 times, independently, so the errors of L layers add as

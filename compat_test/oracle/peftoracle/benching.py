@@ -87,7 +87,7 @@ def generate(job, batches):
     for name, path in list(zip(names, job["adapters"]))[1:]:
         model.load_adapter(path, adapter_name=name)
     model.generation_config.eos_token_id = None
-    written = []
+    written, scales = [], []
 
     @torch.inference_mode()
     def call(line):
@@ -105,10 +105,12 @@ def generate(job, batches):
                 output_scores=True,
             )
             written.extend(out.sequences[:, -line["written"] :].tolist())
-            scores += torch.stack(out.scores, dim=1).amax(dim=-1).flatten().tolist()
+            all_scores = torch.stack(out.scores, dim=1)
+            scores += all_scores.amax(dim=-1).flatten().tolist()
+            scales.extend(all_scores.abs().amax(dim=-1).flatten().tolist())
         return scores
 
-    return {**timed(call, batches, job["warm"], lambda line: len(line["batch"]) * line["written"]), "written": written}
+    return {**timed(call, batches, job["warm"], lambda line: len(line["batch"]) * line["written"]), "written": written, "scales": scales}
 
 
 def tokenize(job, batches):
