@@ -3,11 +3,18 @@ package main
 import (
 	"fmt"
 	"math"
+
+	"github.com/gopeft/gopeft/models"
 )
 
 // roundings is how many times a layer rounds the whole residual stream or what is added
 // to it: four products, two of attention, and two norms.
 const roundings = 8
+
+// wholeRoundings is that of a language model which is in bfloat16 as a whole, as Python's is:
+// beside the eight, each norm's mean and gain, the rotation of queries and keys, the probabilities,
+// the activation, the product with its gate, and the residual stream itself after each addition.
+const wholeRoundings = 16
 
 // tolerance is how far apart two right implementations may be after one forward pass,
 // relative to a value, or absolutely below 1. Rounding errors are independent, so they add
@@ -20,6 +27,9 @@ func (r row) tolerance(s sizes) float64 {
 	}
 	depth := float64(roundings * (s.Layers + s.Decoder))
 	if r.bf16 {
+		if r.task() != models.SeqCls {
+			depth *= wholeRoundings / roundings
+		}
 		return math.Ldexp(1, -9) * math.Sqrt(depth)
 	}
 	return math.Ldexp(1, -24) * math.Sqrt(depth*float64(s.Intermediate))

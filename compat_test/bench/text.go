@@ -76,7 +76,7 @@ as near to each other as is allowed below; what is written behind is not compare
 {check}
 The tolerance follows from the arithmetic. A layer rounds the residual stream or what is added to it about 8 times, independently, so the errors of L layers add as
 squares: u·√(8·L). In float32 u = 2⁻²⁴, and each sum of up to K terms (the intermediate size) rounds as well: another √K. In bfloat16 operands are rounded with
-u = 2⁻⁹ and sums are not. Every step of training before the last may add as much again.
+u = 2⁻⁹ and sums are not; Python's language models, which are in bfloat16 as a whole, round about 16 times. Every step of training before the last may add as much again.
 
 ## The share of the peak
 
