@@ -43,7 +43,7 @@ def is_head(name):
 
 def load_base(path, task, architecture=None, num_labels=None, problem_type=None, dtype="float32", attention="eager", new_head=False):
     """The base model in evaluation mode. Weights that the directory lacks are an error; with new_head, those of the head are not."""
-    overrides = {"num_labels": num_labels, "problem_type": problem_type}
+    overrides = {"num_labels": num_labels, "problem_type": problem_type, "gguf_file": gguf_file(path)}
     model, info = model_class(task, architecture).from_pretrained(
         path,
         dtype=DTYPES[dtype],
@@ -55,6 +55,13 @@ def load_base(path, task, architecture=None, num_labels=None, problem_type=None,
     if missing or info["mismatched_keys"]:
         raise ValueError(f"{path}: missing tensors {missing}, misshaped tensors {sorted(info['mismatched_keys'])}")
     return model.eval()
+
+
+def gguf_file(path):
+    """The name of the GGUF file that a directory without a config.json holds."""
+    if not (Path(path) / "config.json").exists():
+        for file in Path(path).glob("*.gguf"):
+            return file.name
 
 
 def labels_in_adapter(path):
