@@ -32,10 +32,9 @@ func LogProbabilities(logits mat.Tensor, n int, sums [][]Pick) mat.Tensor {
 }
 
 type logProbabilities struct {
-	x       mat.Tensor
-	n       int // rows of a group
-	sums    [][]Pick
-	logSums []float64 // log Σ exp of every row, kept for the gradient
+	x    mat.Tensor
+	n    int // rows of a group
+	sums [][]Pick
 }
 
 func (o *logProbabilities) operands() []mat.Tensor { return []mat.Tensor{o.x} }
@@ -43,18 +42,21 @@ func (o *logProbabilities) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 func (o *logProbabilities) forward(m *memory) *Tensor {
 	m.keep(o.x)
 	x, v := Data(o.x), Cols(o.x)
-	o.logSums = make([]float64, Rows(o.x))
 	y := m.take(Rows(o.x)/o.n, len(o.sums))
 	simd.Parallel(Rows(y), 1, func(from, to int) {
+		w := workspaces.Get().(*workspace)
+		defer workspaces.Put(w)
+		w.reset()
+		e, logSums := w.take(1, v).row(0), make([]float64, o.n)
 		for g := from; g < to; g++ {
-			for row := g * o.n; row < (g+1)*o.n; row++ {
-				o.logSums[row] = logSumExp(x, choice{start: row * v, step: 1, n: v})
+			for r := range logSums {
+				copy(e, x[(g*o.n+r)*v:])
+				_, logSums[r] = exponentials(e)
 			}
 			for i, sum := range o.sums {
 				total := 0.0
 				for _, p := range sum {
-					row := g*o.n + p.Row
-					total += p.Weight * (float64(x[row*v+p.Col]) - o.logSums[row])
+					total += p.Weight * (float64(x[(g*o.n+p.Row)*v+p.Col]) - logSums[p.Row])
 				}
 				y.data[g*len(o.sums)+i] = float32(total)
 			}
@@ -79,9 +81,10 @@ func (o *logProbabilities) backward(m *memory, gradient []float32) {
 			}
 			for r, count := range counts {
 				row := g*o.n + r
-				for j := range v {
-					gx.data[row*v+j] = float32(-count * math.Exp(float64(x[row*v+j])-o.logSums[row]))
-				}
+				e := gx.data[row*v:][:v]
+				copy(e, x[row*v:])
+				top, logSum := exponentials(e)
+				simd.Scale(float32(-count*math.Exp(top-logSum)), e)
 			}
 			for i, sum := range o.sums {
 				for _, p := range sum {

@@ -89,7 +89,18 @@ type choice struct {
 	start, step, n int // logit j is x[start+j·step]
 	target         int
 	weight         float64 // of its loss in the mean
-	logSum         float64 // log Σ exp of the logits, kept for the gradient
+	loss           float64
+}
+
+// logits copies the choice's logits to e.
+func (c choice) logits(e, x []float32) {
+	if c.step == 1 {
+		copy(e, x[c.start:][:c.n])
+		return
+	}
+	for j := range e {
+		e[j] = x[c.start+j*c.step]
+	}
 }
 
 type crossEntropy struct {
@@ -100,17 +111,35 @@ type crossEntropy struct {
 
 func (o *crossEntropy) operands() []mat.Tensor { return []mat.Tensor{o.x} }
 
+// each calls f with every choice and exp(logit - top) of its logits, top being the largest.
+func (o *crossEntropy) each(f func(c *choice, e []float32, top, logSum float64)) {
+	if len(o.choices) == 0 {
+		return
+	}
+	x := Data(o.x)
+	simd.Parallel(len(o.choices), exponentialsGrain(o.choices[0].n), func(from, to int) {
+		w := workspaces.Get().(*workspace)
+		defer workspaces.Put(w)
+		for i := range o.choices[from:to] {
+			c := &o.choices[from+i]
+			w.reset()
+			e := w.take(1, c.n).row(0)
+			c.logits(e, x)
+			top, logSum := exponentials(e)
+			f(c, e, top, logSum)
+		}
+	})
+}
+
 func (o *crossEntropy) forward(m *memory) *Tensor {
 	m.keep(o.x)
 	x := Data(o.x)
-	simd.Parallel(len(o.choices), 64, func(from, to int) {
-		for i := from; i < to; i++ {
-			o.choices[i].logSum = logSumExp(x, o.choices[i])
-		}
+	o.each(func(c *choice, _ []float32, _, logSum float64) {
+		c.loss = logSum - float64(x[c.start+c.target*c.step])
 	})
 	loss := 0.0
 	for _, c := range o.choices {
-		loss += c.weight * (c.logSum - float64(x[c.start+c.target*c.step]))
+		loss += c.weight * c.loss
 	}
 	if o.undefined {
 		loss = math.NaN()
@@ -118,38 +147,33 @@ func (o *crossEntropy) forward(m *memory) *Tensor {
 	return scalar(loss)
 }
 
+// The gradient of -log softmax(x)[target] is softmax(x), less 1 at the target.
 func (o *crossEntropy) backward(m *memory, gradient []float32) {
-	x := Data(o.x)
 	gx := m.zeros(Rows(o.x), Cols(o.x))
-	simd.Parallel(len(o.choices), 64, func(from, to int) {
-		for _, c := range o.choices[from:to] {
-			scale := float64(gradient[0]) * c.weight
-			for j := range c.n {
-				at := c.start + j*c.step
-				p := math.Exp(float64(x[at]) - c.logSum)
-				if j == c.target {
-					p--
-				}
-				gx.data[at] = float32(scale * p)
-			}
+	o.each(func(c *choice, e []float32, top, logSum float64) {
+		scale, inverse := float64(gradient[0])*c.weight, math.Exp(top-logSum)
+		right := scale * (float64(e[c.target])*inverse - 1)
+		simd.Scale(float32(scale*inverse), e)
+		e[c.target] = float32(right)
+		for j, g := range e {
+			gx.data[c.start+j*c.step] = g
 		}
 	})
 	m.accumulate(o.x, gx)
 }
 
-// logSumExp returns log Σ exp of the choice's logits, in float64. An infinite
-// maximum gives NaN, as in torch.
-func logSumExp(x []float32, c choice) float64 {
-	top := math.Inf(-1)
-	for j := range c.n {
-		top = math.Max(top, float64(x[c.start+j*c.step]))
+// exponentials replaces logits by exp(logit - top) and returns top, the largest of them, and
+// log Σ exp(logit), summed in float64. An infinite top gives NaN, as in torch.
+func exponentials(e []float32) (top, logSum float64) {
+	largest, _ := simd.SoftmaxRow(e, 1)
+	if top = float64(largest); math.IsInf(top, 0) {
+		return top, math.NaN()
 	}
-	sum := 0.0
-	for j := range c.n {
-		sum += math.Exp(float64(x[c.start+j*c.step]) - top)
-	}
-	return top + math.Log(sum)
+	return top, top + math.Log(simd.Sum(e))
 }
+
+// exponentialsGrain is how many rows of n logits are worth a goroutine.
+func exponentialsGrain(n int) int { return 1 + 1<<14/n }
 
 // MSE returns the mean of (x - target)² over all elements of x [R, C]; targets
 // lie row by row. As torch.nn.MSELoss.
