@@ -93,7 +93,7 @@ func taskFindings(file *hfio.Adapter, base *models.Shape) []Finding {
 	modules := taskModules(cfg.TaskType)
 	stored := func(t hfio.Tensor) bool {
 		name, ok := strings.CutPrefix(t.Name, headPrefix(file))
-		return ok && inModules(name, modules)
+		return ok && (inModules(name, modules) || isNamedHead(name, cfg))
 	}
 	if base == nil && len(modules) > 0 && !slices.ContainsFunc(file.Tensors, stored) {
 		names := make([]string, len(modules))
@@ -104,6 +104,11 @@ func taskFindings(file *hfio.Adapter, base *models.Shape) []Finding {
 			"ModernBERT, QUESTION_ANS: classifier) it does neither, unless modules_to_save names it", missingHead([]string{strings.Join(names, " or ")}))}
 	}
 	return nil
+}
+
+// isNamedHead tells whether a parameter is of a head that PEFT saves because modules_to_save names it.
+func isNamedHead(param string, cfg hfio.AdapterConfig) bool {
+	return inModules(param, models.HeadModules) && inModules(param, cfg.ModulesToSave)
 }
 
 // shapeFindings compares the stored prompt with the config, or with the base.
@@ -194,7 +199,7 @@ func extraFindings(file *hfio.Adapter, m method) []Finding {
 	}
 	for _, t := range file.Tensors {
 		switch {
-		case m.owns(t.Name) || inModules(t.Name, headModules) || isFactor(t.Name):
+		case m.owns(t.Name) || inModules(t.Name, headModules) || isFactor(t.Name) || isNamedHead(t.Name, file.Config):
 		case strings.HasPrefix(t.Name, headPrefix(file)) && inModules(t.Name, file.Config.ModulesToSave):
 			found = append(found, note(t.Name, "modules_to_save names it: PEFT replaces this part of the base with it; gopeft loads it where the base has none"))
 		case strings.HasPrefix(t.Name, headPrefix(file)):

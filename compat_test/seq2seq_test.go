@@ -87,6 +87,11 @@ func TestSeq2SeqAdapters(t *testing.T) {
 			t.Run(filepath.Base(dir), func(t *testing.T) {
 				modules := openAdapter(t, dir).Config.ModulesToSave
 				noErrors(t, dir, base)
+				if named := len(openAdapter(t, dir).Config.ModulesToSave) == 3; named { // the head too
+					if found := adapters.Validate(openAdapter(t, dir), nil); len(found) > 0 {
+						t.Errorf("Validate() = %v", found)
+					}
+				}
 				m := loadAdapter(t, dir, openBase(t, filepath.Join(folder, "base"), models.HeadSpec{ModulesToSave: modules}, 0))
 				frozen, err := m.Freeze()
 				if err != nil {

@@ -14,12 +14,9 @@ dir=$models/SmolLM2-135M-Instruct
 "$here/../../scripts/get-smollm2.sh" "$gguf" >&2
 if [ ! -d "$dir" ]; then
   work=$(mktemp -d "$models/.smollm2-XXXXXX")
-  packages=$(mktemp -d)
-  trap 'rm -rf "$work" "$packages"' EXIT
+  trap 'rm -rf "$work"' EXIT
   python=$("$here/setup.sh")
-  # Transformers reads GGUF files with this package, which nothing else here needs.
-  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$packages" gguf==0.19.0 >&2
-  PYTHONPATH=$packages "$python" - "$gguf" "$work" >&2 <<'PYTHON'
+  "$python" - "$gguf" "$work" >&2 <<'PYTHON'
 import pathlib, sys, transformers
 
 gguf, out = sys.argv[1:]
