@@ -12,6 +12,7 @@ import (
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -44,11 +45,42 @@ func TestInterruptedRunsEndWithTheSameBytes(t *testing.T) {
 	}
 }
 
+// So does one of CPT, whose words are known beside what is added to them, and the context has labels that
+// are learnt with those of the sequences.
+func TestInterruptedRunsOfCPT(t *testing.T) {
+	base, file, err := auto.Load(hfio.Dir("../hfio/testdata/gguf/llama"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	change := func(c *hfio.AdapterConfig) {
+		c.NumVirtualTokens, c.CPTTokenIDs, c.CPTTokensTypeMask = 0, []int{5, 6, 7, 8}, []int{2, 3, 4, 4}
+	}
+	writing := func(n, first int) (features []train.Feature) {
+		for i := range n {
+			features = append(features, train.Feature{IDs: []int{first, 4 + i%9, 3}, Reads: []int{0, 1}, Targets: []int{4 + i%9, 3}})
+		}
+		return features
+	}
+	data := train.Dataset{Train: writing(23, 9), Dev: writing(5, 11)}
+	whole := t.TempDir()
+	steps := runOn(t, base, whole, hfio.CPT, change, data, 0)
+	for _, at := range []int{1, steps - 1, -1} {
+		dir := t.TempDir()
+		runOn(t, base, dir, hfio.CPT, change, data, at)
+		sameFiles(t, dir, whole)
+	}
+}
+
 // runIn trains until the end, cancelled once after step stop, or after each step if
 // stop is -1.
 func runIn(t *testing.T, dir string, method hfio.PeftType, change func(*hfio.AdapterConfig), data train.Dataset, stop int) int {
 	t.Helper()
-	base := openBase(t, models.SeqCls, "a", "b")
+	return runOn(t, openBase(t, models.SeqCls, "a", "b"), dir, method, change, data, stop)
+}
+
+func runOn(t *testing.T, base *models.Model, dir string, method hfio.PeftType, change func(*hfio.AdapterConfig), data train.Dataset, stop int) int {
+	t.Helper()
 	cfg := short
 	cfg.Dir = dir
 	m := newModel(t, base, method, change)
