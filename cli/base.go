@@ -1,28 +1,70 @@
 package cli
 
 import (
-	"cmp"
+	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/models/embedded"
+	"github.com/gopeft/gopeft/models/embedded/decoder"
 	"github.com/gopeft/gopeft/predict"
 )
 
+// embeddedModels are the bases in this program, by the names that adapters have for them.
+var embeddedModels = map[string]func() fs.FS{embedded.Name: embedded.Files, decoder.Name: decoder.Files}
+
+func embeddedNames() []string { return slices.Sorted(maps.Keys(embeddedModels)) }
+
 func baseFlag() cli.Flag {
-	return &cli.StringFlag{Name: "base", Usage: "the base model's directory", DefaultText: "the embedded " + embedded.Name}
+	return &cli.StringFlag{
+		Name: "base", Usage: "the base model's directory",
+		DefaultText: fmt.Sprintf("a model in this program: that of the adapter, else %s for %s, else %s", decoder.Name, hfio.CausalLM, embedded.Name),
+	}
 }
 
-// baseName is how messages and adapters name the base.
-func baseName(c *cli.Context) string { return cmp.Or(c.String("base"), embedded.Name) }
+// baseName is how messages and adapters name the base. Without --base it is the embedded model
+// that the adapter names, or the one for its task.
+func baseName(c *cli.Context) string {
+	if name := c.String("base"); name != "" {
+		return name
+	}
+	task := hfio.TaskType(enum(c.String("task-type")))
+	if config, ok := adapterConfig(c.String("adapter")); ok {
+		if _, isEmbedded := embeddedModels[config.BaseModelNameOrPath]; isEmbedded {
+			return config.BaseModelNameOrPath
+		}
+		task = config.TaskType
+	} else if c.Command.Name == "generate" {
+		task = hfio.CausalLM // an encoder writes nothing
+	}
+	if task == hfio.CausalLM {
+		return decoder.Name
+	}
+	return embedded.Name
+}
 
-// baseFiles returns the files of a base, which is a directory or the embedded one.
+// adapterConfig reads the config of an adapter. What is wrong with one is reported where it is opened.
+func adapterConfig(dir string) (config hfio.AdapterConfig, ok bool) {
+	if dir == "" {
+		return config, false
+	}
+	data, err := fs.ReadFile(hfio.Dir(dir), hfio.AdapterConfigFile)
+	if err != nil {
+		return config, false
+	}
+	config, err = hfio.ParseAdapterConfig(hfio.AdapterConfigFile, data)
+	return config, err == nil
+}
+
+// baseFiles returns the files of a base, which is a directory or an embedded one.
 func baseFiles(name string) (fs.FS, error) {
-	if name == embedded.Name {
-		return embedded.Files(), nil
+	if files, isEmbedded := embeddedModels[name]; isEmbedded {
+		return files(), nil
 	}
 	return openDir(name)
 }

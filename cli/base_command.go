@@ -6,21 +6,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models/embedded"
+	"github.com/gopeft/gopeft/models/embedded/decoder"
 )
 
 func baseCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "base",
-		Usage:     "write the embedded base model as a directory of transformers",
+		Usage:     "write a base model of this program as a directory of transformers",
 		ArgsUsage: "DIR",
-		Description: `Writes ` + embedded.Name + `, which is part of this program, into DIR, which must not hold a model: config.json, model.safetensors and the
+		Description: `Writes a model that is part of this program into DIR, which must not hold a model: config.json, model.safetensors and the
 tokenizer. Python PEFT needs it as the base of an adapter that was trained without --base:
-   PeftModel.from_pretrained(AutoModelForSequenceClassification.from_pretrained("DIR", num_labels=...), "my-adapter")`,
+   PeftModel.from_pretrained(AutoModelForSequenceClassification.from_pretrained("DIR", num_labels=...), "my-adapter")
+   PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("DIR"), "my-adapter")          # ` + decoder.Name + `, of CAUSAL_LM`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "name", Usage: "the model, as base_model_name_or_path of an adapter has it: " + strings.Join(embeddedNames(), " or "), Value: embedded.Name},
+		},
 		Action: runBase,
 	}
 }
@@ -30,6 +36,11 @@ func runBase(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	model, isEmbedded := embeddedModels[c.String("name")]
+	if !isEmbedded {
+		return usagef("--name: found %q, want one of %v", c.String("name"), embeddedNames())
+	}
+	files := model()
 	config := filepath.Join(args[0], hfio.ModelConfigFile)
 	if _, err := os.Stat(config); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w: want a directory without a model", config, fs.ErrExist)
@@ -37,11 +48,11 @@ func runBase(c *cli.Context) error {
 	if err := os.MkdirAll(args[0], 0o777); err != nil {
 		return err
 	}
-	err = fs.WalkDir(embedded.Files(), ".", func(name string, entry fs.DirEntry, err error) error {
+	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		data, err := fs.ReadFile(embedded.Files(), name)
+		data, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}

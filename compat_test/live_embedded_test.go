@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"encoding/json"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -9,37 +10,86 @@ import (
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/models/embedded"
+	"github.com/gopeft/gopeft/models/embedded/decoder"
 	"github.com/gopeft/gopeft/tokenize"
 )
 
-// TestLiveEmbedded compares the embedded base's scores for every word with those of
-// transformers, in double precision, on definitions that it never saw.
+// TestLiveEmbedded compares the scores that the embedded bases give every word with those of
+// transformers, in double precision, on definitions that they never saw.
 func TestLiveEmbedded(t *testing.T) {
 	o := needOracle(t)
-	model, base, err := auto.Load(embedded.Files(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer base.Close()
-	tokenizer, err := tokenize.Load(embedded.Files())
-	if err != nil {
-		t.Fatal(err)
-	}
 	data, err := fs.ReadFile(embedded.Domains(), "test.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var examples []example
-	for _, line := range strings.Split(string(data), "\n")[1:13] {
-		text, _, _ := strings.Cut(line, "\t")
-		encoding, err := tokenizer.Encode(text+" [MASK]", nil)
+	lines := strings.Split(string(data), "\n")[1:13]
+	for _, b := range []struct {
+		task  models.Task
+		files fs.FS
+		dir   string
+		after string // a definition
+	}{
+		{models.MaskedLM, embedded.Files(), "../models/embedded/model", " [MASK]"},
+		{models.CausalLM, decoder.Files(), "../models/embedded/decoder/model", "\n"},
+	} {
+		t.Run(string(b.task), func(t *testing.T) {
+			model, base, err := auto.Load(b.files, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer base.Close()
+			if model.Task != b.task {
+				t.Fatalf("the base is for %s, want %s", model.Task, b.task)
+			}
+			tokenizer, err := tokenize.Load(b.files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var examples []example
+			for _, line := range lines {
+				text, _, _ := strings.Cut(line, "\t")
+				encoding, err := tokenizer.Encode(text+b.after, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := example{IDs: encoding.IDs}
+				if b.task == models.MaskedLM {
+					e.TypeIDs = make([]int, len(e.IDs))
+				}
+				examples = append(examples, e)
+			}
+			input, output := filepath.Join(t.TempDir(), "input.jsonl"), filepath.Join(t.TempDir(), "output.jsonl")
+			writeLines(t, input, examples)
+			o.call(t, "forward", "--base", b.dir, "--task", string(b.task), "--dtype", "float64", "--input", input, "--output", output)
+			compareForward(t, tuned{forward: model.Forward, task: b.task}, examples, readAnswers(t, output))
+		})
+	}
+}
+
+// TestLiveEmbeddedGenerates wants the ids that transformers' generate makes with the embedded
+// decoder: greedily until it ends, and by beam search.
+func TestLiveEmbeddedGenerates(t *testing.T) {
+	o, dir := needOracle(t), "../models/embedded/decoder/model"
+	tokenizer, err := tokenize.Load(decoder.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prompts []json.RawMessage
+	for _, text := range []string{"horse (noun):", "to sing is one way to", "the science of stars\n"} {
+		encoding, err := tokenizer.Encode(text, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		examples = append(examples, example{IDs: encoding.IDs, TypeIDs: make([]int, len(encoding.IDs))})
+		for _, settings := range []map[string]any{{"max_new_tokens": 40}, {"max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}} {
+			settings["input_ids"] = encoding.IDs
+			line, err := json.Marshal(settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			prompts = append(prompts, line)
+		}
 	}
-	input, output := filepath.Join(t.TempDir(), "input.jsonl"), filepath.Join(t.TempDir(), "output.jsonl")
-	writeLines(t, input, examples)
-	o.call(t, "forward", "--base", "../models/embedded/model", "--task", string(models.MaskedLM), "--dtype", "float64", "--input", input, "--output", output)
-	compareForward(t, tuned{forward: model.Forward, task: models.MaskedLM}, examples, readAnswers(t, output))
+	c := cell{oracle: o, taskCase: taskCase{name: string(models.CausalLM), task: models.CausalLM}, base: liveBase{dir: dir}, folder: t.TempDir()}
+	model := openBase(t, dir, models.HeadSpec{Task: models.CausalLM}, 0)
+	compareGenerated(t, model, generationRequests(t, prompts, dir, nil), c.pythonGenerates(t, prompts))
 }

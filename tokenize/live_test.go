@@ -43,6 +43,16 @@ func TestPublicFiles(t *testing.T) {
 	}
 }
 
+// The tokenizers of the models in the program.
+func TestEmbeddedFiles(t *testing.T) {
+	for _, folder := range []string{"model", filepath.Join("decoder", "model")} {
+		t.Run(folder, func(t *testing.T) {
+			file := filepath.Join("..", "models", "embedded", folder, "tokenizer.json")
+			checkGolden(t, parse(t, file), reference(t, "tokenize_fixtures.py", file, filepath.Join("testdata", "corpus.jsonl")))
+		})
+	}
+}
+
 // A sentencepiece model alone makes what was made of it before.
 func TestPublicPieces(t *testing.T) {
 	folder := shared(t, "tokenizers")

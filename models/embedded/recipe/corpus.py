@@ -1,4 +1,4 @@
-"""WordNet 3.0 as running text for masked-language modelling, and as the domain task.
+"""WordNet 3.0 as running text for both language models, and as the domain task.
 
 WordNet's data files are described in its manual, wndb(5WN): a line is a synset,
 its offset, the number of the lexicographer file, its words, its pointers, and after
@@ -16,6 +16,7 @@ DOMAINS = {4: "act", 5: "animal", 6: "artifact", 8: "body", 10: "communication",
 TRAIN, DEV, TEST = 250, 40, 80  # examples a class; feeling, the smallest, has fewer than 420 distinct glosses
 HELD_OUT = 2000  # synsets whose glosses measure the language model
 SEED = 1
+NAMES = {"n": "noun", "v": "verb", "a": "adjective", "r": "adverb"}
 
 # Pointers worth a sentence, wninput(5WN): symbol -> the sentence for each part of speech.
 SENTENCES = {
@@ -105,11 +106,47 @@ def text(synsets, task_files) -> tuple[list[str], list[str], set[str]]:
             lines.append(f"{', '.join(s.words)}: {s.gloss}.")
             lines.append(s.gloss)
         lines += s.examples
-        for symbol, target in s.pointers:
-            if sentence := SENTENCES.get((s.key[0], symbol)):
-                pair = shuffle.choice(s.words), shuffle.choice(synsets[target].words)
-                if pair[0].islower() and pair[1].islower():  # no names: they are many, and rare
-                    lines.append(sentence.format(*pair))
+        lines += relations(synsets, s, shuffle)
     lines = sorted(set(lines))
     shuffle.shuffle(lines)
     return lines, held_out, kept_out
+
+
+def relations(synsets, s: Synset, shuffle) -> list[str]:
+    """A sentence of each pointer of s, with one word of either side."""
+    lines = []
+    for symbol, target in s.pointers:
+        if sentence := SENTENCES.get((s.key[0], symbol)):
+            pair = shuffle.choice(s.words), shuffle.choice(synsets[target].words)
+            if pair[0].islower() and pair[1].islower():  # no names: they are many, and rare
+                lines.append(sentence.format(*pair))
+    return lines
+
+
+def head(word: str, s: Synset) -> str:
+    return f"{word} ({NAMES[s.key[0]]}):"
+
+
+def entries(synsets, kept_out: set[str]) -> list[str]:
+    """The lines of the decoder, of the same glosses: an entry for each word, as in a dictionary, with the examples
+    that show the word; a gloss and what it defines under each other; the other examples and the relations alone."""
+    shuffle = random.Random(SEED + 2)
+    lines = []
+    for s in synsets.values():
+        alone = list(s.examples)
+        if s.gloss not in kept_out:
+            lines.append(f"{s.gloss}\n{shuffle.choice(s.words)}")
+            for word in s.words:
+                shown = [e for e in s.examples if word.lower() in e.lower()]
+                lines.append("; ".join([f"{head(word, s)} {s.gloss}", *(f'"{e}"' for e in shown)]))
+                alone = [e for e in alone if e not in shown]
+        lines += alone
+        lines += relations(synsets, s, shuffle)
+    lines = sorted(set(lines))
+    shuffle.shuffle(lines)
+    return lines
+
+
+def definitions(synsets, glosses: set[str]) -> list[tuple[str, str]]:
+    """The entries of glosses, without examples: the head of the first word, and what follows it."""
+    return [(head(s.words[0], s), f" {s.gloss}") for s in synsets.values() if s.gloss in glosses]
