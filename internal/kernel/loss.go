@@ -71,8 +71,8 @@ func SpanCrossEntropy(logits mat.Tensor, spans []Span, starts, ends []int) mat.T
 	for column, positions := range [][]int{starts, ends} {
 		first := len(o.choices)
 		for i, s := range spans {
-			if positions[i] < s.Len() {
-				o.choices = append(o.choices, choice{start: 2*s.Start + column, step: 2, n: s.Len(), target: max(0, positions[i])})
+			if target := max(0, positions[i]); target < s.Len() {
+				o.choices = append(o.choices, choice{start: 2*s.Start + column, step: 2, n: s.Len(), target: target})
 			}
 		}
 		kept := o.choices[first:]

@@ -78,13 +78,13 @@ func TestWeightedCrossEntropy(t *testing.T) {
 }
 
 func TestSpanCrossEntropy(t *testing.T) {
-	spans := []kernel.Span{{0, 4}, {4, 5}, {5, 11}}
+	spans := []kernel.Span{{0, 4}, {4, 5}, {5, 5}, {5, 11}}
 	for _, tt := range []struct {
 		name         string
 		starts, ends []int
 	}{
-		{"inside", []int{1, 0, 5}, []int{3, 0, 5}},
-		{"beyond and negative", []int{4, 0, -1}, []int{-7, 9, 2}},
+		{"inside", []int{1, 0, 0, 5}, []int{3, 0, 0, 5}},
+		{"beyond and negative", []int{4, 0, -1, -1}, []int{-7, 9, -1, 2}},
 	} {
 		t.Run(tt.name, operatorCase{
 			inputs: []input{scaled("logits", 11, 2, 2)},
@@ -100,8 +100,8 @@ func TestSpanCrossEntropy(t *testing.T) {
 						for r := s.Start; r < s.End; r++ {
 							scores = append(scores, x[0][2*r+column])
 						}
-						if positions[i] < len(scores) {
-							sum += nll(scores, max(positions[i], 0))
+						if target := max(positions[i], 0); target < len(scores) {
+							sum += nll(scores, target)
 							count++
 						}
 					}
