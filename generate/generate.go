@@ -63,8 +63,8 @@ type Answer struct {
 }
 
 // Generator makes text with one base and any adapters over it. What requests with an
-// adapter begin with it keeps for as long as there is the adapter. It is safe for
-// concurrent use.
+// adapter begin with it keeps for as long as there is the adapter, which does not keep
+// the generator. It is safe for concurrent use.
 type Generator struct {
 	// Decode gives the text of tokens, special ones included. It is needed for
 	// Config.StopStrings alone.
@@ -326,14 +326,24 @@ func (g *Generator) beginning(r Request) (*models.Cache, *models.Prompt, error) 
 		return nil, nil, err
 	}
 	g.begun[key] = begun
-	runtime.AddCleanup(r.Adapter, g.forget, key)
+	runtime.AddCleanup(r.Adapter, forget, keeping{weak.Make(g), key})
 	return begun, prompt, nil
 }
 
-func (g *Generator) forget(key beginning) {
+// keeping is a beginning that a generator keeps.
+type keeping struct {
+	generator weak.Pointer[Generator]
+	key       beginning
+}
+
+func forget(k keeping) {
+	g := k.generator.Value()
+	if g == nil {
+		return
+	}
 	g.lock.Lock()
 	defer g.lock.Unlock()
-	delete(g.begun, key)
+	delete(g.begun, k.key)
 }
 
 // check reports what is wrong with a request's tokens.

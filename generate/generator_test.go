@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
@@ -15,11 +16,7 @@ import (
 
 // A service loads adapters and drops them: what the generator keeps of one ends with it.
 func TestAdaptersAreForgotten(t *testing.T) {
-	model, base, err := auto.Load(hfio.Dir("../compat_test/testdata/goldens/decoder-llama/base"), &auto.Options{Task: models.CausalLM})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = base.Close() }()
+	model := tinyLlama(t)
 	g, err := New(model)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +44,41 @@ func TestAdaptersAreForgotten(t *testing.T) {
 		t.Errorf("the beginnings of %d adapters are kept, want that of the one that is left", n)
 	}
 	runtime.KeepAlive(kept)
+	runtime.KeepAlive(g)
+}
+
+// An adapter may outlive a generator.
+func TestGeneratorsAreForgotten(t *testing.T) {
+	model := tinyLlama(t)
+	kept := frozen(t, model)
+	used := func() weak.Pointer[Generator] {
+		g, err := New(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Run(context.Background(), []Request{{IDs: []int{1, 2, 3}, Adapter: kept, Config: Default()}}); err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(g)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); used.Value() != nil && time.Now().Before(deadline); {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	if used.Value() != nil {
+		t.Error("an adapter keeps a generator that nobody else has")
+	}
+	runtime.KeepAlive(kept)
+}
+
+func tinyLlama(t *testing.T) *models.Model {
+	t.Helper()
+	model, base, err := auto.Load(hfio.Dir("../compat_test/testdata/goldens/decoder-llama/base"), &auto.Options{Task: models.CausalLM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = base.Close() })
+	return model
 }
 
 func frozen(t *testing.T, model *models.Model) *adapters.Frozen {
