@@ -120,8 +120,11 @@ func missingHead(names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %w: no tensor %s (PEFT 0.15.2 to 0.16 neither trained nor saved it; 0.17 and later do)",
-		hfio.AdapterWeightsFile, ErrMissingHead, strings.Join(names, ", "))
+	return fmt.Errorf("%s: %w", hfio.AdapterWeightsFile, noHead(strings.Join(names, ", ")))
+}
+
+func noHead(names string) error {
+	return fmt.Errorf("%w: no tensor %s (PEFT 0.15.2 to 0.16 neither trained nor saved it; 0.17 and later do)", ErrMissingHead, names)
 }
 
 // headMisfits compares the stored head with the base's.

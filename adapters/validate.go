@@ -100,8 +100,8 @@ func taskFindings(file *hfio.Adapter, base *models.Shape) []Finding {
 		for i, module := range modules {
 			names[i] = headPrefix(file) + module + ".*"
 		}
-		return []Finding{warning(hfio.AdapterWeightsFile, "%v. Of a base whose head has another name (BART, T5: classification_head; "+
-			"ModernBERT, QUESTION_ANS: classifier) it does neither, unless modules_to_save names it", missingHead([]string{strings.Join(names, " or ")}))}
+		return []Finding{warning(hfio.AdapterWeightsFile, "%v. On a base whose head has another name (BART, T5: classification_head; "+
+			"ModernBERT, QUESTION_ANS: classifier) PEFT does so only if modules_to_save names it", noHead(strings.Join(names, " or ")))}
 	}
 	return nil
 }
