@@ -105,14 +105,26 @@ func checkCPT(cfg hfio.AdapterConfig, base *models.Model, _ Init) []error {
 	} else if err := base.Backbone.Shape().CheckIDs(cfg.CPTTokenIDs); err != nil {
 		found = append(found, fieldError("cpt_token_ids", "%v", err))
 	}
-	if kinds := cfg.CPTTokensTypeMask; len(kinds) == 0 || slices.Min(kinds) < 0 || slices.Max(kinds)%4 != 0 {
-		found = append(found, fieldError("cpt_tokens_type_mask", "%v, want no negative one, and the highest a multiple of 4: else PEFT learns no token of a sequence", kinds))
+	if kinds := cfg.CPTTokensTypeMask; len(kinds) == 0 {
+		found = append(found, fieldError("cpt_tokens_type_mask", "null, want the kinds of the context's tokens"))
+	} else if least, most := slices.Min(kinds), slices.Max(kinds); least < 0 || most%4 != 0 {
+		found = append(found, fieldError("cpt_tokens_type_mask",
+			"from %d to %d, want no negative one, and the highest a multiple of 4: else PEFT learns no token of a sequence", least, most))
 	}
 	if cfg.OptWeightedLossType != cptNone && cfg.OptWeightedLossType != cptDecay {
 		found = append(found, fieldError("opt_weighted_loss_type", "%q, want %s or %s", cfg.OptWeightedLossType, cptNone, cptDecay))
 	}
-	if cfg.OptProjectionEpsilon < 0 || cfg.OptProjectionFormatEpsilon < 0 {
-		found = append(found, fieldError("opt_projection_epsilon", "%v, and opt_projection_format_epsilon %v, want 0 or more", cfg.OptProjectionEpsilon, cfg.OptProjectionFormatEpsilon))
+	for _, number := range []struct {
+		field string
+		value float64
+	}{
+		{"opt_loss_decay_factor", cfg.OptLossDecayFactor},
+		{"opt_projection_epsilon", cfg.OptProjectionEpsilon},
+		{"opt_projection_format_epsilon", cfg.OptProjectionFormatEpsilon},
+	} {
+		if !(number.value >= 0) || math.IsInf(number.value, 1) {
+			found = append(found, fieldError(number.field, "%v, want a number of 0 or more", number.value))
+		}
 	}
 	return found
 }

@@ -194,12 +194,16 @@ func newCPT(t *testing.T, set func(*hfio.AdapterConfig)) *adapters.PeftModel {
 	return m
 }
 
-// TestNewCPT reports a context in which PEFT would learn nothing.
+// TestNewCPT reports a context in which PEFT would learn nothing, and numbers that are none.
 func TestNewCPT(t *testing.T) {
 	file := openCausal(t, "cpt_gpt2")
 	file.Config.CPTTokensTypeMask, file.Config.OptWeightedLossType = []int{1, 2}, "square"
+	file.Config.OptLossDecayFactor, file.Config.OptProjectionEpsilon, file.Config.OptProjectionFormatEpsilon = math.Inf(1), math.NaN(), -1
 	_, err := adapters.New(causalBase(t), file.Config, adapters.Init{Rand: rand.New(rand.NewPCG(1, 2))})
-	for _, want := range []string{"the highest a multiple of 4", `"square", want none or decay`} {
+	for _, want := range []string{
+		"from 1 to 2, want no negative one, and the highest a multiple of 4", `"square", want none or decay`,
+		`opt_loss_decay_factor": wrong adapter config: +Inf`, `opt_projection_epsilon": wrong adapter config: NaN`, `opt_projection_format_epsilon": wrong adapter config: -1`,
+	} {
 		if !errors.Is(err, adapters.ErrConfig) || !strings.Contains(err.Error(), want) {
 			t.Errorf("New gives %v, want %q", err, want)
 		}

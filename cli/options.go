@@ -78,8 +78,8 @@ func checkOptions(c *cli.Context) error {
 	for _, name := range []string{
 		"learning-rate", "num-virtual-tokens", "num-tasks", "num-ranks", "context-examples", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length",
 	} {
-		if c.IsSet(name) && c.Float64(name) == 0 {
-			return usagef("--%s: found 0, want more", name)
+		if c.IsSet(name) && c.Float64(name) <= 0 {
+			return usagef("--%s: found %v, want more than 0", name, c.Float64(name))
 		}
 	}
 	return nil

@@ -17,13 +17,16 @@ const (
 
 // ContextOf returns what CPT begins with: the tokens of examples of a causal language model, one
 // behind the other, and their kinds as cpt_tokens_type_mask numbers them. Special tokens begin
-// the first alone.
+// the first alone. A plain text is refused: all its tokens are labels, which CPT leaves as they are.
 func ContextOf(t Tokenizer, examples []Example, o EncodeOptions) (ids, kinds []int, err error) {
 	o.Task = models.CausalLM
 	e := &encoder{tokenizer: t, options: o}
 	var found []error
 	for i, example := range examples {
 		pieces, err := e.pieces(example)
+		if err == nil && example.Target == nil && example.Messages == nil {
+			err = errors.New("found a text alone, want a target or messages beside it: CPT trains what stands before a label")
+		}
 		if err != nil {
 			found = append(found, fmt.Errorf("%w in line %d: %w", ErrExample, example.Line, err))
 		}

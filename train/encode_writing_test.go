@@ -126,4 +126,8 @@ func TestContextOf(t *testing.T) {
 	if _, _, err := ContextOf(pieces{}, []Example{{Text: "x", Target: &empty, Line: 3}}, EncodeOptions{}); !errors.Is(err, ErrExample) {
 		t.Errorf("an empty target: %v", err)
 	}
+	_, _, err = ContextOf(pieces{}, []Example{{Text: "x", Line: 3}}, EncodeOptions{})
+	if !errors.Is(err, ErrExample) || !strings.Contains(err.Error(), "line 3: found a text alone") {
+		t.Errorf("a text without a target: %v", err)
+	}
 }
