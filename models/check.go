@@ -188,9 +188,6 @@ func PromptsOf(batch Batch) []*Prompt {
 
 // DeltasOf returns what prompts add to the rows of their sequences, nil if nothing.
 func DeltasOf(prompts []*Prompt, spans []Span, dropout *layer.Dropout) *layer.Deltas {
-	if prompts == nil {
-		return nil
-	}
 	d := &layer.Deltas{Dropout: dropout}
 	var owners []*Prompt // of the groups
 	for i, p := range prompts {
@@ -209,6 +206,9 @@ func DeltasOf(prompts []*Prompt, spans []Span, dropout *layer.Dropout) *layer.De
 			continue
 		}
 		*rows = append(*rows, kernel.Span{Start: spans[i].Start, End: spans[i].End})
+	}
+	if owners == nil {
+		return nil
 	}
 	return d
 }

@@ -5,6 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/layer"
 )
 
 // buckets holds what transformers computes.
@@ -39,5 +44,27 @@ func TestBuckets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What makes keys and queries of all positions once is of use: batches without LoRA and dropout take it.
+func TestPositionsAreProjectedOnce(t *testing.T) {
+	checkpoint, err := hfio.OpenModel(hfio.Dir("../../compat_test/testdata/encoders/deberta-v3/base"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = checkpoint.Close() }()
+	m, err := New(checkpoint.Config, layer.NewWeights(checkpoint, kernel.Float32, Architecture("DebertaV2").Prefix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := models.Batch{Sequences: []models.Sequence{{IDs: []int{3, 5}}, {IDs: []int{7}, Prompt: &models.Prompt{}}}}
+	if _, err := m.Forward(batch); err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range m.layers {
+		if l.all.queries == nil || l.all.keys == nil {
+			t.Errorf("layer %d has no keys and queries of all positions", i)
+		}
 	}
 }
