@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,11 +21,11 @@ func demoCommand() *cli.Command {
 		Name:      "demo",
 		Usage:     "train an adapter in about a minute, with nothing to download, and answer with it",
 		ArgsUsage: " ",
-		Description: `Writes a small task into --output, dictionary definitions and what they define, trains an adapter for an embedded base model on it, measures it
-on definitions kept apart and answers a few of them. Every command that it runs is printed first, so that you can go on with your own file.
+		Description: `Writes a small task into --output, dictionary definitions and what they define, trains on it for an embedded base model, measures what was trained
+on definitions kept apart and tries it. Every command that it runs is printed first, so that you can go on with your own file.
 
-With --task-type SEQ_CLS a prefix makes an encoder choose among the labels; with CAUSAL_LM one makes a decoder, which goes on from a
-definition with the word that is defined, write its label instead; the decoder is measured without it, too.`,
+With --task-type SEQ_CLS a prefix makes an encoder say what a definition defines. With CAUSAL_LM a soft prompt makes a decoder write about plants,
+and trained tokens in a template make it say what a definition defines; it is measured without them, too.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Usage: "a directory for the data and the adapter", Value: "gopeft-demo"},
 			&cli.StringFlag{Name: "task-type", Usage: "SEQ_CLS or CAUSAL_LM", Value: string(models.SeqCls)},
@@ -65,89 +64,109 @@ func (d *demo) file(name string) string { return filepath.Join(d.dir, name) }
 
 // classify trains and tries a classifier.
 func (d *demo) classify() error {
-	adapter := d.file("adapter")
-	if err := d.train(adapter, "--num-train-epochs", "6"); err != nil {
+	adapter, test := d.file("adapter"), d.file("test.tsv")
+	if err := d.run(
+		[]string{"train", "--data", d.file("train.tsv"), "--dev", d.file("dev.tsv"), "--num-train-epochs", "6", "--output", adapter},
+		[]string{"eval", "--adapter", adapter, "--data", test},
+		[]string{"predict", "--adapter", adapter, d.file("unseen.txt")},
+	); err != nil {
 		return err
 	}
-	if err := runShown(d.c, "eval", "--adapter", adapter, "--data", d.file("test.tsv")); err != nil {
-		return err
-	}
-	if err := runShown(d.c, "predict", "--adapter", adapter, d.file("unseen.txt")); err != nil {
-		return err
-	}
-	return d.end(`:
+	return d.end(`a text and its label a line:
   gopeft train --data mine.tsv --output my-adapter
   gopeft predict --adapter my-adapter texts.txt`)
 }
 
-// write trains a prefix for the decoder, and measures the decoder without and with it.
+// demoTemplate is answered by demoWords, of which each is one token of the decoder.
+const (
+	demoTemplate = "{text} [P1][P2][P3] is a kind of [P4] [MASK]"
+	demoByHand   = "{text} is a kind of [MASK]"
+	demoWords    = "act=act;animal=animal;artifact=object;body=body;communication=communication;feeling=feeling;food=food;person=person;plant=plant;substance=substance"
+)
+
+// write trains a soft prompt with which the decoder writes about plants, and a template with which
+// it says what a definition defines, and measures it without and with them.
 func (d *demo) write() error {
-	adapter := d.file("soft-prompt")
-	columns := []string{"--column", "text=text", "--column", "target=label"}
-	written := []string{"--data", d.file("test.tsv"), "--generate", "--max-new-tokens", "8"}
-	if err := runShown(d.c, "generate", "--max-new-tokens", "40", "hammer (noun):"); err != nil {
+	prompt, plants := d.file("plants"), d.file("plant-test.tsv")
+	tokens, test := d.file("template"), d.file("test.tsv")
+	sample := []string{"--do-sample", "--temperature", "0.5", "--max-new-tokens", "30", "--num-return-sequences", "4", "a"}
+	if err := d.run(
+		append([]string{"generate"}, sample...),
+		[]string{"eval", "--base", decoder.Name, "--data", plants},
+		[]string{
+			"train", "--task-type", "CAUSAL_LM", "--data", d.file("plant-train.tsv"), "--dev", d.file("plant-dev.tsv"), "--peft-type", "PROMPT_TUNING",
+			"--learning-rate", "0.05", "--batch-size", "8", "--num-train-epochs", "6", "--output", prompt,
+		},
+		[]string{"eval", "--adapter", prompt, "--data", plants},
+		append([]string{"generate", "--adapter", prompt}, sample...),
+		[]string{"eval", "--base", decoder.Name, "--data", test, "--template", demoByHand, "--verbalizer", demoWords},
+		[]string{
+			"train", "--base", decoder.Name, "--data", d.file("train.tsv"), "--dev", d.file("dev.tsv"), "--template", demoTemplate, "--verbalizer", demoWords,
+			"--num-train-epochs", "2", "--output", tokens,
+		},
+		[]string{"eval", "--adapter", tokens, "--data", test},
+		[]string{"predict", "--adapter", tokens, d.file("unseen.txt")},
+	); err != nil {
 		return err
 	}
-	if err := runShown(d.c, slices.Concat([]string{"eval", "--base", decoder.Name}, columns, written)...); err != nil {
-		return err
-	}
-	// The base is so small that its prefix needs a high rate.
-	options := []string{"--task-type", "CAUSAL_LM", "--peft-type", "PREFIX_TUNING", "--learning-rate", "0.2", "--num-train-epochs", "6", "--metric", "loss"}
-	if err := d.train(adapter, slices.Concat(options, columns)...); err != nil {
-		return err
-	}
-	if err := runShown(d.c, append([]string{"eval", "--adapter", adapter}, written...)...); err != nil {
-		return err
-	}
-	if err := runShown(d.c, "generate", "--adapter", adapter, "--max-new-tokens", "8", "--input", d.file("unseen.txt")); err != nil {
-		return err
-	}
-	return d.end(`, under the heads prompt and completion:
-  gopeft train --task-type CAUSAL_LM --learning-rate 0.2 --data mine.tsv --output my-adapter
-  gopeft generate --adapter my-adapter --input texts.txt`)
+	return d.end(`with the head text, or prompt and completion:
+  gopeft train --task-type CAUSAL_LM --peft-type PROMPT_TUNING --data mine.tsv --output my-prompt
+  gopeft generate --adapter my-prompt "how a text begins"`)
 }
 
-// train trains an adapter on the task, unless it is there.
-func (d *demo) train(adapter string, options ...string) error {
-	if _, err := os.Stat(filepath.Join(adapter, hfio.AdapterConfigFile)); !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(d.c.App.ErrWriter, "%s is there from an earlier run: not trained again\n", adapter)
-		return nil
+// run runs command lines, but for the training of what is there.
+func (d *demo) run(lines ...[]string) error {
+	for _, line := range lines {
+		if at := slices.Index(line, "--output"); at >= 0 && holds(line[at+1], hfio.AdapterConfigFile) {
+			fmt.Fprintf(d.c.App.ErrWriter, "%s is there from an earlier run: not trained again\n", line[at+1])
+			continue
+		}
+		if err := runShown(d.c, line...); err != nil {
+			return err
+		}
 	}
-	line := []string{"train", "--data", d.file("train.tsv"), "--dev", d.file("dev.tsv"), "--output", adapter}
-	return runShown(d.c, append(line, options...)...)
+	return nil
 }
 
 // end says what was to be answered, and how to go on.
 func (d *demo) end(next string) error {
-	_, err := fmt.Fprintf(d.c.App.ErrWriter, "\nThe dictionary says: %s.\n\nNow with a file of your own, a text and its label a line%s\n", strings.Join(d.labels, ", "), next)
+	_, err := fmt.Fprintf(d.c.App.ErrWriter, "\nThe dictionary says: %s.\n\nNow with a file of your own, %s\n", strings.Join(d.labels, ", "), next)
 	return err
 }
 
-// writeData writes the task and unseen.txt, the first texts of its test file without their labels.
+// writeData writes the task; plant-train.tsv and its like, the definitions of plants; and unseen.txt, the
+// first texts of the test file without their labels.
 func (d *demo) writeData() error {
 	if err := os.MkdirAll(d.dir, 0o777); err != nil {
 		return err
 	}
+	files := map[string]string{}
 	for _, name := range []string{"train.tsv", "dev.tsv", "test.tsv", "LICENSE"} {
 		data, err := fs.ReadFile(embedded.Domains(), name)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(d.file(name), data, 0o666); err != nil {
+		files[name] = string(data)
+	}
+	for _, name := range []string{"train.tsv", "dev.tsv", "test.tsv"} {
+		files["plant-"+name] = "text\n"
+		for i, line := range strings.Split(strings.TrimSpace(files[name]), "\n")[1:] {
+			text, label, _ := strings.Cut(line, "\t")
+			if label == "plant" {
+				files["plant-"+name] += text + "\n"
+			}
+			if name == "test.tsv" && i < demoAnswers {
+				files["unseen.txt"] += text + "\n"
+				d.labels = append(d.labels, label)
+			}
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(d.file(name), []byte(text), 0o666); err != nil {
 			return err
 		}
 	}
-	test, err := fs.ReadFile(embedded.Domains(), "test.tsv")
-	if err != nil {
-		return err
-	}
-	var unlabelled strings.Builder
-	for _, line := range strings.Split(string(test), "\n")[1 : 1+demoAnswers] {
-		text, label, _ := strings.Cut(line, "\t")
-		d.labels = append(d.labels, label)
-		fmt.Fprintln(&unlabelled, text)
-	}
-	return os.WriteFile(d.file("unseen.txt"), []byte(unlabelled.String()), 0o666)
+	return nil
 }
 
 // runShown prints a command line of this program and runs it.
