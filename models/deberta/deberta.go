@@ -105,36 +105,19 @@ func (m *Model) Forward(batch models.Batch) (models.Output, error) {
 	return stack.Read(m.config.Shape, batch, m.run)
 }
 
-func (m *Model) run(pass *stack.Pass) models.Output {
-	return pass.Run(m.embeddings.Forward(pass, pass.Positions()), m.placed(m.positions(pass)))
-}
+func (m *Model) run(pass *stack.Pass) models.Output { return pass.Run(m.begin(pass)) }
 
-// placed returns the layers with the relative positions of a pass.
-func (m *Model) placed(positions *positions) []stack.Layer {
-	layers := make([]stack.Layer, len(m.layers))
+// begin returns what the first layer reads, and the layers with the relative positions of the pass.
+func (m *Model) begin(pass *stack.Pass) (mat.Tensor, []stack.Layer) {
+	positions, layers := m.positions(pass), make([]stack.Layer, len(m.layers))
 	for i, l := range m.layers {
 		layers[i] = placed{l, positions}
 	}
-	return layers
+	return m.embeddings.Forward(pass, pass.Positions()), layers
 }
 
 // Cache returns the keys and values that each layer computes while it reads a sequence,
 // [T, H·k]: the prefix that stands for these tokens.
-func (m *Model) Cache(sequence models.Sequence) (cache []models.KV, err error) {
-	defer models.Guard(&err)
-	batch := models.Batch{Sequences: []models.Sequence{sequence}}
-	if err := m.config.Check(batch); err != nil {
-		return nil, err
-	}
-	pass, err := stack.Begin(batch)
-	if err != nil {
-		return nil, err
-	}
-	x, width := m.embeddings.Forward(pass, pass.Positions()), m.config.Hidden
-	for i, l := range m.placed(m.positions(pass)) {
-		qkv := m.layers[i].qkv(x, nil)
-		cache = append(cache, models.KV{Keys: kernel.Columns(qkv, width, 2*width), Values: kernel.Columns(qkv, 2*width, 3*width)})
-		x = pass.Run(x, []stack.Layer{l}).Hidden
-	}
-	return cache, nil
+func (m *Model) Cache(sequence models.Sequence) ([]models.KV, error) {
+	return stack.Cache(m.config.Shape, sequence, m.begin, func(l stack.Layer, x mat.Tensor) mat.Tensor { return l.(placed).qkv(x, nil) })
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/gopeft/gopeft/internal/kernel"
-	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/layer"
 	"github.com/gopeft/gopeft/models/stack"
 )
@@ -100,11 +99,4 @@ func (b *Block) Behind(dropout *layer.Dropout, attend stack.Forward) stack.Forwa
 		kernel.Release(x)
 		return y
 	}
-}
-
-// cache returns the keys and values that the layer computes of x, [R, H·k].
-func (l *Layer) cache(x mat.Tensor) models.KV {
-	qkv := l.qkv.Forward(x, nil)
-	width := kernel.Cols(qkv) / 3
-	return models.KV{Keys: kernel.Columns(qkv, width, 2*width), Values: kernel.Columns(qkv, 2*width, 3*width)}
 }

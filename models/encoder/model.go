@@ -35,12 +35,15 @@ func (m *Model) Forward(batch models.Batch) (models.Output, error) {
 	return stack.Read(m.Config.Shape, batch, m.run)
 }
 
-func (m *Model) run(pass *stack.Pass) models.Output {
+func (m *Model) run(pass *stack.Pass) models.Output { return pass.Run(m.begin(pass)) }
+
+// begin returns what the first layer reads, and the layers.
+func (m *Model) begin(pass *stack.Pass) (mat.Tensor, []stack.Layer) {
 	layers := make([]stack.Layer, len(m.Layers))
 	for i, l := range m.Layers {
 		layers[i] = l
 	}
-	return pass.Run(m.embed(pass), layers)
+	return m.embed(pass), layers
 }
 
 // embed returns what the first layer reads, [R, d].
@@ -58,20 +61,6 @@ func (m *Model) embed(pass *stack.Pass) mat.Tensor {
 
 // Cache returns the keys and values that each layer computes while it reads a sequence,
 // [T, H·k]: the prefix that stands for these tokens.
-func (m *Model) Cache(sequence models.Sequence) (cache []models.KV, err error) {
-	defer models.Guard(&err)
-	batch := models.Batch{Sequences: []models.Sequence{sequence}}
-	if err := m.Config.Check(batch); err != nil {
-		return nil, err
-	}
-	pass, err := stack.Begin(batch)
-	if err != nil {
-		return nil, err
-	}
-	x := m.embed(pass)
-	for _, l := range m.Layers {
-		cache = append(cache, l.cache(x))
-		x = pass.Run(x, []stack.Layer{l}).Hidden
-	}
-	return cache, nil
+func (m *Model) Cache(sequence models.Sequence) ([]models.KV, error) {
+	return stack.Cache(m.Config.Shape, sequence, m.begin, func(l stack.Layer, x mat.Tensor) mat.Tensor { return l.(*Layer).qkv.Forward(x, nil) })
 }

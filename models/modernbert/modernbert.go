@@ -88,23 +88,9 @@ func (m *Model) turn(pass *stack.Pass) []stack.Layer {
 
 // Cache returns the keys and values that each layer computes while it reads a sequence,
 // [T, H·k]: the prefix that stands for these tokens.
-func (m *Model) Cache(sequence models.Sequence) (cache []models.KV, err error) {
-	defer models.Guard(&err)
-	batch := models.Batch{Sequences: []models.Sequence{sequence}}
-	if err := m.config.Check(batch); err != nil {
-		return nil, err
-	}
-	pass, err := stack.Begin(batch)
-	if err != nil {
-		return nil, err
-	}
-	x, width := m.embed(pass), m.config.Hidden
-	for _, l := range m.turn(pass) {
-		qkv := l.(turned).qkv(x, nil)
-		cache = append(cache, models.KV{Keys: kernel.Columns(qkv, width, 2*width), Values: kernel.Columns(qkv, 2*width, 3*width)})
-		x = pass.Run(x, []stack.Layer{l}).Hidden
-	}
-	return cache, nil
+func (m *Model) Cache(sequence models.Sequence) ([]models.KV, error) {
+	begin := func(pass *stack.Pass) (mat.Tensor, []stack.Layer) { return m.embed(pass), m.turn(pass) }
+	return stack.Cache(m.config.Shape, sequence, begin, func(l stack.Layer, x mat.Tensor) mat.Tensor { return l.(turned).qkv(x, nil) })
 }
 
 // encoderLayer is self-attention and a gated feed-forward network, each in a residual
