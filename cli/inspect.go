@@ -155,8 +155,11 @@ func inPython(method hfio.PeftType, findings []adapters.Finding) string {
 	if slices.ContainsFunc(findings, isError) {
 		return "PEFT does not load it, or not as meant: see below"
 	}
-	if method == hfio.Lora {
+	switch method {
+	case hfio.Lora:
 		return "PEFT loads it, to predict or to train it further"
+	case hfio.PrefixTuning, hfio.Cartridge:
+		return "PEFT loads it to predict, on a base that takes past_key_values (validate --base tells); it trains no saved prompt further"
 	}
 	return "PEFT loads it to predict; it trains no saved prompt further"
 }
