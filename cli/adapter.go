@@ -23,7 +23,7 @@ import (
 // there is one.
 func newAdapter(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, data *train.Data) (_ *adapters.PeftModel, err error) {
 	method := hfio.PeftType(enum(c.String("peft-type")))
-	recipe := train.Defaults(method, model.Task)
+	recipe := train.Defaults(method, train.KindOf(model))
 	config := hfio.NewAdapterConfig(method)
 	config.TaskType = hfio.TaskType(model.PeftTask())
 	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), baseName(c))
@@ -97,7 +97,7 @@ func setCPT(c *cli.Context, config *hfio.AdapterConfig, files fs.FS, model *mode
 	if err != nil {
 		return err
 	}
-	n := cmp.Or(c.Int("context-examples"), train.Defaults(hfio.CPT, model.Task).ContextExamples)
+	n := cmp.Or(c.Int("context-examples"), train.Defaults(hfio.CPT, train.KindOf(model)).ContextExamples)
 	examples := data.Examples[:min(n, len(data.Examples))]
 	config.CPTTokenIDs, config.CPTTokensTypeMask, err = train.ContextOf(tokenizer, examples, train.EncodeOptions{Writing: how})
 	return err

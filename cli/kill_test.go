@@ -51,7 +51,14 @@ func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
 			}
 			duration := time.Since(start)
 			killed := filepath.Join(t.TempDir(), "adapter")
-			kills := runKilling(t, train, killed, duration)
+			kills := 0
+			for tries := 0; kills == 0 && tries < 8; tries++ { // on a busy machine the first run may take many times as long
+				if err := os.RemoveAll(killed); err != nil {
+					t.Fatal(err)
+				}
+				kills = runKilling(t, train, killed, duration)
+				duration /= 2
+			}
 			t.Logf("killed %d times", kills)
 			if kills == 0 {
 				t.Error("the run was never killed: the test shows nothing")

@@ -25,8 +25,10 @@ func trainCommand() *cli.Command {
 is kept, else the last. Interrupted with Ctrl-C or killed, a run goes on with --resume and ends with the same bytes.
 
 The learning rate and the start of the prompt matter most. The defaults per method, chosen by PEFT's own benchmark and runs on
-MiniLM-L6 (see docs/defaults.md):
+MiniLM-L6 and SmolLM2 (see docs/defaults.md):
 ` + defaultsTable() + `
+On decoders batches have 8 examples, prefixes start at zero, and LORA's learning rate is 1e-3.
+
 Example:
    gopeft train --base all-MiniLM-L6-v2 --data train.tsv --dev dev.tsv --peft-type PREFIX_TUNING --output my-adapter`,
 		Flags:  trainFlags(),
@@ -37,7 +39,7 @@ Example:
 func defaultsTable() string {
 	text := ""
 	for _, method := range adapters.Methods() {
-		r := train.Defaults(method, models.SeqCls)
+		r := train.Defaults(method, train.Encoder)
 		size := fmt.Sprintf("start %s, %d virtual tokens", cmp.Or(r.PromptTuningInit, "N(0, 1)"), r.VirtualTokens)
 		switch method {
 		case hfio.CPT:

@@ -53,7 +53,7 @@ func (t tuned) labels() []string {
 
 func (t tuned) virtualTokens() int { return t.Config.NumVirtualTokens }
 
-func (t tuned) recipe() Recipe { return Defaults(t.Config.PeftType, t.Base.Task) }
+func (t tuned) recipe() Recipe { return Defaults(t.Config.PeftType, KindOf(t.Base)) }
 
 func (t tuned) begin(cfg Config) error {
 	if len(t.Trained()) == 0 {

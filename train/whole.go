@@ -43,7 +43,7 @@ func RunWhole(ctx context.Context, w *Whole, data Dataset, cfg Config) (_ Summar
 // WholeDefaults returns the settings that a whole model is trained with unless others are
 // given. The learning rate is for small models; see docs/defaults.md.
 func WholeDefaults() Recipe {
-	r := Defaults("", "")
+	r := Defaults("", Encoder)
 	r.VirtualTokens, r.LearningRate = 0, 3e-4
 	return r
 }
