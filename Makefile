@@ -18,8 +18,8 @@ reviews: build
 	scripts/get-reviews.sh $(BUILD)/reviews
 	scripts/reviews.sh $(BUILD)
 
-# Makes the embedded models again: about an hour on two cores for the first. See models/embedded/README.md and
-# models/embedded/decoder/README.md.
+# Makes the embedded models again: about an hour on two cores for the encoder, a quarter of one for the decoder. See
+# models/embedded/README.md and models/embedded/decoder/README.md.
 base: encoder decoder
 
 encoder:

@@ -24,7 +24,7 @@ func demoCommand() *cli.Command {
 		Description: `Writes a small task into --output, dictionary definitions and what they define, trains on it for an embedded base model, measures what was trained
 on definitions kept apart and tries it. Every command that it runs is printed first, so that you can go on with your own file.
 
-With --task-type SEQ_CLS a prefix makes an encoder say what a definition defines. With CAUSAL_LM a soft prompt makes a decoder write about plants,
+With --task-type SEQ_CLS a prefix makes an encoder say what a definition defines. With CAUSAL_LM a soft prompt makes a decoder write definitions of plants,
 and trained tokens in a template make it say what a definition defines; it is measured without them, too.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "output", Usage: "a directory for the data and the adapter", Value: "gopeft-demo"},
@@ -84,21 +84,21 @@ const (
 	demoWords    = "act=act;animal=animal;artifact=object;body=body;communication=communication;feeling=feeling;food=food;person=person;plant=plant;substance=substance"
 )
 
-// write trains a soft prompt with which the decoder writes about plants, and a template with which
+// write trains a soft prompt with which the decoder writes definitions of plants, and a template with which
 // it says what a definition defines, and measures it without and with them.
 func (d *demo) write() error {
 	prompt, plants := d.file("plants"), d.file("plant-test.tsv")
 	tokens, test := d.file("template"), d.file("test.tsv")
-	sample := []string{"--do-sample", "--temperature", "0.5", "--max-new-tokens", "30", "--num-return-sequences", "4", "a"}
+	sample := []string{"--do-sample", "--temperature", "0.5", "--max-new-tokens", "30", "--num-return-sequences", "4"}
 	if err := d.run(
-		append([]string{"generate"}, sample...),
+		slices.Concat([]string{"generate"}, sample, []string{"plant (noun):"}),
 		[]string{"eval", "--base", decoder.Name, "--data", plants},
 		[]string{
 			"train", "--task-type", "CAUSAL_LM", "--data", d.file("plant-train.tsv"), "--dev", d.file("plant-dev.tsv"), "--peft-type", "PROMPT_TUNING",
 			"--learning-rate", "0.05", "--batch-size", "8", "--num-train-epochs", "6", "--output", prompt,
 		},
 		[]string{"eval", "--adapter", prompt, "--data", plants},
-		append([]string{"generate", "--adapter", prompt}, sample...),
+		slices.Concat([]string{"generate", "--adapter", prompt}, sample, []string{"plant"}),
 		[]string{"eval", "--base", decoder.Name, "--data", test, "--template", demoByHand, "--verbalizer", demoWords},
 		[]string{
 			"train", "--base", decoder.Name, "--data", d.file("train.tsv"), "--dev", d.file("dev.tsv"), "--template", demoTemplate, "--verbalizer", demoWords,
@@ -109,9 +109,9 @@ func (d *demo) write() error {
 	); err != nil {
 		return err
 	}
-	return d.end(`with the head text, or prompt and completion:
+	return d.end(`a prompt and its completion a line under these heads:
   gopeft train --task-type CAUSAL_LM --peft-type PROMPT_TUNING --data mine.tsv --output my-prompt
-  gopeft generate --adapter my-prompt "how a text begins"`)
+  gopeft generate --adapter my-prompt "a prompt"`)
 }
 
 // run runs command lines, but for the training of what is there.
@@ -134,7 +134,7 @@ func (d *demo) end(next string) error {
 	return err
 }
 
-// writeData writes the task; plant-train.tsv and its like, the definitions of plants; and unseen.txt, the
+// writeData writes the task; plant-train.tsv and its like, the label and the definitions of plants; and unseen.txt, the
 // first texts of the test file without their labels.
 func (d *demo) writeData() error {
 	if err := os.MkdirAll(d.dir, 0o777); err != nil {
@@ -149,11 +149,11 @@ func (d *demo) writeData() error {
 		files[name] = string(data)
 	}
 	for _, name := range []string{"train.tsv", "dev.tsv", "test.tsv"} {
-		files["plant-"+name] = "text\n"
+		files["plant-"+name] = "prompt\tcompletion\n"
 		for i, line := range strings.Split(strings.TrimSpace(files[name]), "\n")[1:] {
 			text, label, _ := strings.Cut(line, "\t")
 			if label == "plant" {
-				files["plant-"+name] += text + "\n"
+				files["plant-"+name] += label + "\t" + text + "\n"
 			}
 			if name == "test.tsv" && i < demoAnswers {
 				files["unseen.txt"] += text + "\n"
