@@ -1,6 +1,7 @@
 package convert_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/convert"
 	"github.com/gopeft/gopeft/hfio"
 )
@@ -67,5 +69,40 @@ func TestNothingIsHalfWritten(t *testing.T) {
 	}
 	if _, err := os.Stat(dst); !os.IsNotExist(err) {
 		t.Error("the destination was made")
+	}
+}
+
+// An adapter that was published, of an old PEFT and in torch's format, fits what it says and
+// comes out as the same bytes.
+func TestPublishedAdapter(t *testing.T) {
+	src := "../../shared/data/soft_prompts/peft_bloomz_560m"
+	if _, err := os.Stat(src); err != nil {
+		t.Skip("the folder shared/data is not beside the repository")
+	}
+	a, err := hfio.OpenAdapter(hfio.Dir(src), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range adapters.Validate(a, nil) {
+		if f.Severity == adapters.Error {
+			t.Error(f)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dst := t.TempDir()
+	if err := convert.Adapter(hfio.Dir(src), dst, &convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{hfio.AdapterConfigFile, hfio.AdapterTorchFile} {
+		want, err := os.ReadFile(filepath.Join(src, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dst, name))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not the same bytes: %v", name, err)
+		}
 	}
 }
