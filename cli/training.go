@@ -227,6 +227,21 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	return nil
 }
 
+// warnOfPython says before the training what Python PEFT will refuse of its result.
+func warnOfPython(c *cli.Context, m *adapters.PeftModel) error {
+	file, err := m.File()
+	if err != nil {
+		return err
+	}
+	shape := m.Base.Backbone.Shape()
+	for _, f := range adapters.Validate(file, &shape) {
+		if f.Severity == adapters.Error {
+			fmt.Fprintf(c.App.ErrWriter, "gopeft: warning: %s: %s\n", f.Field, f.Message)
+		}
+	}
+	return nil
+}
+
 // adapt makes the adapter, and what gopeft.json says of it.
 func (job *training) adapt(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, from start, data *train.Data, labels []string) (err error) {
 	if from.adapter != nil {
@@ -253,7 +268,10 @@ func (job *training) adapt(c *cli.Context, files fs.FS, model *models.Model, tok
 	if c.IsSet("separator") || from.adapter == nil && from.task == models.CausalLM {
 		info.Separator = separatorOf(c, data)
 	}
-	return job.checkTasks(c.String("data"), data)
+	if err := job.checkTasks(c.String("data"), data); err != nil {
+		return err
+	}
+	return warnOfPython(c, job.model)
 }
 
 // checkTasks reports a file with tasks that the adapter does not have.
