@@ -8,7 +8,7 @@ import (
 
 const (
 	leftStride = blockHeight + 16 // of a copied left-hand side; a cache line more, so that rows do not share cache sets
-	blockRows  = 14 * 16          // rows of the left-hand side that are multiplied at once: they stay in the L2 cache
+	blockRows  = 14 * 24          // rows of the left-hand side that are multiplied at once: they stay in the L2 cache
 	// worth is how many products are worth a goroutine: about 20 µs.
 	worth = 1 << 21
 	// fewRows: below it the columns of a product are divided, not its rows.
