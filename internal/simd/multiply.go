@@ -179,7 +179,7 @@ func (b *Matrix) multiplyPanels(w *workspace, k *block, panel, last int) int {
 
 // together is how many panels are multiplied at once, where a few rows alone would leave multipliers idle.
 func together(op operation, rows int) int {
-	if active.level == Generic || op == multiplyTransposed || op == dotBFloat16 && active.tiles || rows > 2 {
+	if active.level == Generic || op == multiplyTransposed || active.inTiles(op) || rows > 2 {
 		return 1
 	}
 	return 4 / rows
@@ -189,7 +189,7 @@ func together(op operation, rows int) int {
 // would waste the kernel.
 func (w *workspace) groups(t tile, rows int, a, c []float32) {
 	most, masked := active.rows, active.masked
-	if t.op == dotBFloat16 && active.tiles {
+	if active.inTiles(t.op) {
 		most, masked = rows, false
 	}
 	groups := (rows + most - 1) / most

@@ -66,16 +66,11 @@ func (b *Matrix) between(from, to int) int { return min(to*b.width, b.n) - from*
 type packer func(b *Matrix, s source, t strip)
 
 func (b *Matrix) packFloat32(s source, t strip) {
-	var buffer [packTogether * maxWidth]float32
+	var wide []float32
 	first, columns := t.from*b.width, b.between(t.from, t.to)
 	for i := range t.height {
 		part, at := s.row(t.row + i)
-		row := buffer[:columns]
-		if part.Float32 != nil {
-			row = part.Float32[at+first:][:columns]
-		} else {
-			part.Widen(row, at+first)
-		}
+		row, _ := part.floats(&wide, at+first, s.stride, 1, columns)
 		for p := t.from; p < t.to; p++ {
 			copy(b.panel(t.row, t.height, p)[i*b.width:][:b.columns(p)], row[p*b.width-first:])
 		}
@@ -89,18 +84,8 @@ func (b *Matrix) packFloat32Transposed(s source, t strip) {
 		for j := 0; j < width; {
 			part, at := s.row(p*b.width + j)
 			rows := min(width-j, (part.Len()-at+s.stride-s.cols)/s.stride)
-			if part.Float32 != nil {
-				transpose(panel[j:], b.width, part.Float32[at+t.row:], s.stride, rows, t.height)
-				j += rows
-				continue
-			}
-			if wide == nil {
-				wide = make([]float32, b.width*t.height)
-			}
-			for r := range rows {
-				part.Widen(wide[r*t.height:][:t.height], at+r*s.stride+t.row)
-			}
-			transpose(panel[j:], b.width, wide, t.height, rows, t.height)
+			from, stride := part.floats(&wide, at+t.row, s.stride, rows, t.height)
+			transpose(panel[j:], b.width, from, stride, rows, t.height)
 			j += rows
 		}
 	}

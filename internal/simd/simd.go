@@ -55,7 +55,7 @@ type kernels struct {
 	rows   int  // most rows of multiply at once
 	masked bool // multiply can leave columns of a panel alone
 	dots   bool // multiply knows dotBFloat16
-	tiles  bool // and does it in tiles: any number of rows at once, whole panels only
+	tiles  bool // and does it in tiles, see inTiles
 	// multiply computes a tile of a product: sums begin at start, or at c where that is nil.
 	multiply func(t *tile)
 	// transpose writes 8 rows of n values as n rows of 8, n a multiple of 8; nil where there is no such kernel.
@@ -84,6 +84,9 @@ type kernels struct {
 	pairWords                   func(y []uint32, x, z []uint16)
 	widenBFloat16, widenFloat16 func(y []float32, x []uint16)
 }
+
+// inTiles tells whether multiply takes any number of rows of an operation at once, and whole panels only.
+func (k *kernels) inTiles(op operation) bool { return k.tiles && op == dotBFloat16 }
 
 // active is the implementation in use.
 var active = available()[0]

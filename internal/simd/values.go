@@ -53,6 +53,21 @@ func (v Values) Widen(y []float32, from int) {
 	}
 }
 
+// floats returns rows of cols values that begin every stride values from at on, and how far
+// apart they are: in place where they are float32, else widened into the buffer, which grows.
+func (v Values) floats(buffer *[]float32, at, stride, rows, cols int) (x []float32, apart int) {
+	if v.Float32 != nil {
+		return v.Float32[at:], stride
+	}
+	if len(*buffer) < rows*cols {
+		*buffer = make([]float32, rows*cols)
+	}
+	for r := range rows {
+		v.Widen((*buffer)[r*cols:][:cols], at+r*stride)
+	}
+	return *buffer, cols
+}
+
 // round sets y to the values that begin at from, rounded to bfloat16.
 func (v Values) round(y []uint16, from int) {
 	switch {
