@@ -15,7 +15,6 @@ import argparse
 import itertools
 import json
 import math
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import corpus
+import training
 
 VOCABULARY = 4096
 SPECIAL = ["<pad>", "<s>", "</s>"]
@@ -158,32 +158,14 @@ def main():
     optimizer = torch.optim.AdamW([{"params": norms, "weight_decay": 0.0}, {"params": matrices}],
                                   lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
-    first, curve = 0, []
-    state = out / "training.pt"
-    if state.exists():
-        saved = torch.load(state, weights_only=False)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        first, curve = saved["step"], saved["curve"]
-    source = itertools.islice(batches(ids), first, None)
-    start, done, losses = time.time(), 0, []
-    for step in range(first + 1, flags.steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, step / WARM_UP, (flags.steps - step + 1) / DECAY)
-        batch = next(source)
-        loss = torch.nn.functional.cross_entropy(*scores(model, batch))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        done += batch.size
-        losses.append(loss.item())
-        if step % 50 == 0:
-            print(f"step {step}/{flags.steps} loss {np.mean(losses[-50:]):.3f} {done / (time.time() - start):.0f} tokens/s", flush=True)
-        if step % 500 == 0 or step == flags.steps:
-            curve.append({"step": step, "loss": round(float(np.mean(losses[-500:])), 3), **measure(model, unseen)})
-            print(curve[-1], flush=True)
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "curve": curve}, state)
+
+    def losses(first: int):
+        for batch in itertools.islice(batches(ids), first, None):
+            yield torch.nn.functional.cross_entropy(*scores(model, batch)), batch.size
+
+    curve = training.train(
+        model, optimizer, out / "training.pt", flags.steps, lambda step: LEARNING_RATE * min(1, step / WARM_UP, (flags.steps - step + 1) / DECAY),
+        losses, lambda: measure(model, unseen))
     seen = definitions({s.gloss for s in synsets.values()} - kept_out)
     card = {"lines": len(lines), "tokens": sum(map(len, ids)), **baselines(seen, unseen), "curve": curve}
     (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -10,7 +10,6 @@ the model card. An interrupted run begins again from the last checkpoint of the 
 
 import argparse
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 from transformers.models.bert.modeling_bert import BertPooler
 
 import corpus
+import training
 
 VOCABULARY = 8000
 CONFIG = BertConfig(
@@ -192,34 +192,19 @@ def main():
     decayed = [p for n, p in model.named_parameters() if not ("bias" in n or "LayerNorm" in n)]
     optimizer = torch.optim.AdamW([{"params": plain, "weight_decay": 0.0}, {"params": decayed}],
                                   lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
-    first, curve = 0, []
-    state = out / "training.pt"
-    if state.exists():
-        saved = torch.load(state, weights_only=False)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        first, curve = saved["step"], saved["curve"]
-    batches, draw = Batches(ids, corpus.SEED + first), np.random.default_rng(corpus.SEED + first)
-    model.train()
-    start, seen, losses = time.time(), 0, []
-    for step in range(first + 1, flags.steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(step / WARM_UP, (flags.steps - step + 1) / (flags.steps - WARM_UP))
-        rows = batches.next()
-        masked, chosen = mask(rows, continues, draw)
-        loss = torch.nn.functional.cross_entropy(forward(model, masked, chosen), torch.from_numpy(rows[chosen]))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        seen += rows.size
-        losses.append(loss.item())
-        if step % 50 == 0:
-            print(f"step {step}/{flags.steps} loss {np.mean(losses[-50:]):.3f} {seen / (time.time() - start):.0f} tokens/s", flush=True)
-        if step % 500 == 0 or step == flags.steps:
-            curve.append({"step": step, "loss": round(float(np.mean(losses[-500:])), 3), "accuracy": round(accuracy(model, unseen, continues), 4)})
-            print(curve[-1], flush=True)
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "curve": curve}, state)
+
+    def losses(first: int):
+        batches, draw = Batches(ids, corpus.SEED + first), np.random.default_rng(corpus.SEED + first)
+        model.train()
+        while True:
+            rows = batches.next()
+            masked, chosen = mask(rows, continues, draw)
+            yield torch.nn.functional.cross_entropy(forward(model, masked, chosen), torch.from_numpy(rows[chosen])), rows.size
+
+    curve = training.train(
+        model, optimizer, out / "training.pt", flags.steps,
+        lambda step: LEARNING_RATE * min(step / WARM_UP, (flags.steps - step + 1) / (flags.steps - WARM_UP)),
+        losses, lambda: {"accuracy": round(accuracy(model, unseen, continues), 4)})
     pooler = BertPooler(CONFIG)
     pairs = corpus.pairs(synsets, kept_out)
     left, right = encode([a for a, _ in pairs]), encode([b for _, b in pairs])
