@@ -31,7 +31,7 @@ func evalCommand() *cli.Command {
 			&cli.StringFlag{Name: "data", Usage: "the data file", Required: true},
 			&cli.IntFlag{Name: "batch-size", Usage: "sequences computed at once", Value: 32},
 			&cli.BoolFlag{Name: "generate", Usage: "of a language model: write, too, with the settings of gopeft generate, and compare with the targets: BLEU, ROUGE, exact match"},
-			&cli.StringFlag{Name: "separator", Usage: "of a language model without --adapter: what stands between a text and its target", DefaultText: "a line break"},
+			separatorFlag("what stands between a text and its target", "as the adapter was trained, which one of PEFT does not say; without --adapter a line break"),
 			jsonFlag("print one JSON object"),
 		}, append(dataFlags(), generationFlags()...)...),
 		Action: runEval,
@@ -49,6 +49,9 @@ func runEval(c *cli.Context) error {
 	defer base.Close()
 	evaluate, from, err := openMeasured(c, base)
 	if err != nil {
+		return err
+	}
+	if err := checkSeparator(c, from.task); err != nil {
 		return err
 	}
 	features, data, err := readFeatures(c, c.String("data"), base, from)
@@ -136,8 +139,6 @@ type evaluation func([]train.Feature) (train.Evaluation, error)
 // openMeasured opens the adapter, or the base alone with a template written by hand.
 func openMeasured(c *cli.Context, base *predict.Base) (evaluation, reading, error) {
 	switch {
-	case c.String("adapter") != "" && c.IsSet("separator"):
-		return nil, reading{}, usagef("--separator: the adapter of --adapter has its own, want one of the two options")
 	case c.String("adapter") != "" && (c.IsSet("template") || c.IsSet("verbalizer")):
 		return nil, reading{}, usagef("--template and --verbalizer: the adapter of --adapter has its own, want one of the two options")
 	case c.String("adapter") == "" && !c.IsSet("template") && !c.IsSet("base"):
@@ -154,14 +155,14 @@ func openMeasured(c *cli.Context, base *predict.Base) (evaluation, reading, erro
 	if err := checkBase(c, tuned); err != nil {
 		return nil, reading{}, err
 	}
-	from, err := readingOf(base, tuned)
+	from, err := readingOf(c, base, tuned)
 	return func(features []train.Feature) (train.Evaluation, error) {
 		return train.Evaluate(c.Context, tuned, features, c.Int("batch-size"))
 	}, from, err
 }
 
 // readingOf reads with the labels and the length that the adapter was trained with.
-func readingOf(base *predict.Base, m *adapters.PeftModel) (reading, error) {
+func readingOf(c *cli.Context, base *predict.Base, m *adapters.PeftModel) (reading, error) {
 	from := reading{
 		task: m.Base.Task, problemType: m.Info.ProblemType, labels: m.Info.Labels, method: m.Config.PeftType,
 		columns: m.Info.Columns, maxLength: cmp.Or(m.Info.MaxLength, maxLength(base.Shape(), m)),
@@ -178,7 +179,7 @@ func readingOf(base *predict.Base, m *adapters.PeftModel) (reading, error) {
 	if err != nil {
 		return from, err
 	}
-	from.writing, err = writingOf(base.Files(), tokenizer, m.Base, m.InputRows() > 0, m.Info.Separator)
+	from.writing, err = writingOf(base.Files(), tokenizer, m.Base, m.InputRows() > 0, separatorOr(c, m.Info.Separator))
 	return from, err
 }
 

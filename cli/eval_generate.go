@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/train"
 )
@@ -23,9 +24,8 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data, from r
 	if err != nil {
 		return nil, err
 	}
-	separator := "" // an adapter's predictor puts its own behind a text
-	if c.String("adapter") == "" {
-		separator = from.writing.Separator
+	if predictor.Task == models.CausalLM {
+		predictor.Separator = from.writing.Separator
 	}
 	var prompts []predict.Prompt
 	var references [][]string
@@ -38,7 +38,7 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data, from r
 		if !ok {
 			at = len(prompts)
 			seen[example.Text] = at
-			prompts = append(prompts, predict.Prompt{Predictor: predictor, Text: example.Text + separator, Config: config})
+			prompts = append(prompts, predict.Prompt{Predictor: predictor, Text: example.Text, Config: config})
 			references = append(references, nil)
 		}
 		references[at] = append(references[at], *example.Target)

@@ -59,8 +59,6 @@ func openAlone(c *cli.Context, base *predict.Base) (evaluation, reading, error) 
 	}
 	if train.IsWriting(from.task) {
 		from.writing, err = writingAlone(c, base, model)
-	} else if c.IsSet("separator") {
-		err = usagef("--separator: not an option of %s, want it with a language model only", from.task)
 	}
 	return func(features []train.Feature) (train.Evaluation, error) {
 		return train.EvaluateBase(c.Context, model, features, c.Int("batch-size"))
@@ -73,9 +71,5 @@ func writingAlone(c *cli.Context, base *predict.Base, model *models.Model) (trai
 	if err != nil {
 		return train.Writing{}, fmt.Errorf("%s: %w", baseName(c), err)
 	}
-	separator := defaultSeparator
-	if c.IsSet("separator") {
-		separator = c.String("separator")
-	}
-	return writingOf(base.Files(), tokenizer, model, false, separator)
+	return writingOf(base.Files(), tokenizer, model, false, separatorOr(c, defaultSeparator))
 }

@@ -35,7 +35,8 @@ Example:
 			&cli.StringFlag{Name: "input", Usage: "a file of texts, one a line; -: standard input"},
 			&cli.BoolFlag{Name: "jsonl", Usage: `read {"text": ...} a line`},
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "ask for texts, until the input ends"},
-			&cli.BoolFlag{Name: "no-special-tokens", Usage: "add none to the texts"},
+			separatorFlag("what is put behind a text", "as the adapter was trained"),
+			&cli.BoolFlag{Name: "no-special-tokens", Usage: "add none to the texts, and no separator"},
 			&cli.BoolFlag{Name: "chat", Usage: "each text is a user's message, which the base's chat template puts in its place"},
 			&cli.StringFlag{Name: "system", Usage: "of --chat: the message before it, which says how to answer"},
 			jsonFlag("print one JSON object a line"),
@@ -132,7 +133,10 @@ func runGenerate(c *cli.Context) error {
 	if g.predictor, err = generator(c, base); err != nil {
 		return err
 	}
-	g.predictor.TaskID = c.Int("task-id")
+	if err := checkSeparator(c, g.predictor.Task); err != nil {
+		return err
+	}
+	g.predictor.TaskID, g.predictor.Separator = c.Int("task-id"), separatorOr(c, g.predictor.Separator)
 	switch {
 	case c.Bool("interactive"):
 		return g.interact()
@@ -149,6 +153,9 @@ func checkSources(c *cli.Context) error {
 	}
 	if c.IsSet("system") && !c.Bool("chat") {
 		return usagef("--system: needs --chat")
+	}
+	if c.IsSet("separator") && (c.Bool("chat") || c.Bool("no-special-tokens")) {
+		return usagef("--separator: not with --chat and --no-special-tokens, which take a text as it is")
 	}
 	sources := c.NArg()
 	for _, name := range []string{"input", "interactive"} {

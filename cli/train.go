@@ -69,7 +69,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "peft-type", Usage: fmt.Sprintf("one of %v", adapters.Methods()), Value: string(hfio.PrefixTuning)},
 		&cli.StringFlag{Name: "task-type", Usage: "SEQ_CLS, TOKEN_CLS, QUESTION_ANS, CAUSAL_LM or SEQ_2_SEQ_LM", Value: string(models.SeqCls)},
 		&cli.StringFlag{Name: "problem-type", Usage: "of SEQ_CLS: single_label_classification, multi_label_classification or regression", DefaultText: "single label"},
-		&cli.StringFlag{Name: "separator", Usage: "of CAUSAL_LM: what stands between a text and its target; generate puts it there, too", DefaultText: "a line break"},
+		separatorFlag("what stands between a text and its target; generate puts it there, too", "a line break"),
 		&cli.StringFlag{Name: "labels", Usage: "the label names in order, separated with commas", DefaultText: "those of the data"},
 
 		templateFlag(),

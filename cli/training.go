@@ -262,8 +262,8 @@ func (job *training) adapt(c *cli.Context, files fs.FS, model *models.Model, tok
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	from.describeTemplate(info)
-	if c.IsSet("separator") && from.task != models.CausalLM {
-		return usagef("--separator: not an option of %s, want it with %s only", from.task, models.CausalLM)
+	if err := checkSeparator(c, from.task); err != nil {
+		return err
 	}
 	if c.IsSet("separator") || from.adapter == nil && from.task == models.CausalLM {
 		info.Separator = separatorOf(c, data)

@@ -63,15 +63,32 @@ func chatMessages(messages []train.Message) []chat.Message {
 // defaultSeparator stands between a text and its target unless another is given.
 const defaultSeparator = "\n"
 
+func separatorFlag(usage, otherwise string) cli.Flag {
+	return &cli.StringFlag{Name: "separator", Usage: "of CAUSAL_LM: " + usage, DefaultText: otherwise}
+}
+
+// checkSeparator reports a --separator that another task has no use for.
+func checkSeparator(c *cli.Context, task models.Task) error {
+	if c.IsSet("separator") && task != models.CausalLM {
+		return usagef("--separator: not an option of %s, want it with %s only", task, models.CausalLM)
+	}
+	return nil
+}
+
+// separatorOr returns --separator or, where it is not given, another.
+func separatorOr(c *cli.Context, otherwise string) string {
+	if c.IsSet("separator") {
+		return c.String("separator")
+	}
+	return otherwise
+}
+
 // separatorOf is what stands between texts and targets of new data.
 func separatorOf(c *cli.Context, data *train.Data) string {
-	switch {
-	case c.IsSet("separator"):
-		return c.String("separator")
-	case separates(data):
-		return defaultSeparator
+	if separates(data) {
+		return separatorOr(c, defaultSeparator)
 	}
-	return ""
+	return separatorOr(c, "")
 }
 
 // separates tells whether examples are texts with targets.

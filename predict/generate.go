@@ -13,7 +13,7 @@ import (
 // Prompt asks an adapter, or a base alone, to go on from a text, or to answer it.
 type Prompt struct {
 	Predictor *Predictor // of CAUSAL_LM or SEQ_2_SEQ_LM
-	Text      string     // behind which the separator comes that the adapter was trained with
+	Text      string     // behind which Predictor.Separator comes
 	// NoSpecialTokens: the text is whole, with its special tokens, as what a chat template made.
 	NoSpecialTokens bool
 	generate.Config
@@ -81,7 +81,7 @@ func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, 
 func (b *Base) request(p Prompt) (generate.Request, error) {
 	text := p.Text
 	if !p.NoSpecialTokens {
-		text += p.Predictor.separator
+		text += p.Predictor.Separator
 	}
 	encoding, err := b.tokenizer.Encode(text, &tokenize.Options{NoSpecialTokens: p.NoSpecialTokens})
 	return generate.Request{IDs: encoding.IDs, Adapter: p.Predictor.adapter, TaskID: p.Predictor.TaskID, Config: p.Config}, err

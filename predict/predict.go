@@ -93,16 +93,16 @@ type Predictor struct {
 	Labels      []string // names of the scores
 	TaskID      int      // which task of an adapter of several the texts belong to
 	MaxLength   int      // of a text in tokens, special tokens included; longer ones are cut
+	Separator   string   // between a text and what is written after it: of CAUSAL_LM, as the adapter was trained
 
 	// OtherBase: gopeft.json says that the adapter was trained on a base with other
 	// weights. The answers are worth little then.
 	OtherBase bool
 
-	base      *Base
-	adapter   *adapters.Frozen  // nil: the base alone
-	template  *template.Encoder // nil: texts are read as they are
-	separator string            // between a text and what is written after it
-	forward   func(models.Batch) (mat.Tensor, models.Output, error)
+	base     *Base
+	adapter  *adapters.Frozen  // nil: the base alone
+	template *template.Encoder // nil: texts are read as they are
+	forward  func(models.Batch) (mat.Tensor, models.Output, error)
 	// shiftRight makes of labels what a decoder beside an encoder reads; nil: there is none.
 	shiftRight func(labels []int) []int
 }
@@ -135,7 +135,7 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 		return nil, err
 	}
 	p := b.predictor(model, frozen.Forward)
-	p.adapter, p.separator = frozen, frozen.Info.Separator
+	p.adapter, p.Separator = frozen, frozen.Info.Separator
 	if p.OtherBase, err = IsOtherBase(frozen.Info, model.Backbone); err != nil {
 		return nil, err
 	}
