@@ -90,11 +90,13 @@ func trainOptions(c *cli.Context) []string {
 	return options
 }
 
-// fitting leaves out the options that a method does not have.
+// fitting leaves out the options that a method does not have, and what a prefix without a
+// projection has no use for.
 func fitting(options []string, method string) []string {
 	return slices.DeleteFunc(slices.Clone(options), func(option string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(option, "--"), "=")
-		return !takes(name, peftTypeOf(method))
+		plain := peftTypeOf(method) == hfio.PrefixTuning && !slices.Contains(options, "--"+projects+"=true")
+		return !takes(name, peftTypeOf(method)) || plain && name == "encoder-hidden-size"
 	})
 }
 
@@ -142,13 +144,13 @@ func trimmed(options []string) []string {
 // train does the work of run, and leaves in r how it ended.
 func (x *comparison) train(r *compareRun) error {
 	dir := filepath.Join(x.dir, r.Dir)
-	args := append([]string{"train"}, fitting(x.state.Options, r.Method)...)
+	args := append([]string{"train"}, fitting(slices.Concat(x.state.Options, r.Settings), r.Method)...)
 	if _, isPreset := presets[r.Method]; isPreset {
 		args = append(args, "--preset="+r.Method)
 	} else {
 		args = append(args, "--peft-type="+r.Method)
 	}
-	args = append(append(args, r.Settings...), fmt.Sprintf("--seed=%d", r.Seed), "--output="+dir)
+	args = append(args, fmt.Sprintf("--seed=%d", r.Seed), "--output="+dir)
 	fmt.Fprintf(x.c.App.ErrWriter, "\n$ gopeft %s\n", shellLine(args))
 	if holds(dir, hfio.AdapterConfigFile) || holds(dir, hfio.ModelConfigFile) {
 		args = append(args, "--resume")

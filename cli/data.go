@@ -32,6 +32,9 @@ func dataOptions(c *cli.Context, task models.Task, problemType string, labels []
 		Columns:        map[string]string{},
 		Tasks:          method == hfio.MultitaskPromptTuning,
 	}
+	if named := task == models.SeqCls && problemType != models.Regression || task == models.TokenCls; c.IsSet("label-separator") && !named {
+		return nil, usagef("--label-separator: want it with data that have labels only")
+	}
 	switch c.String("header") {
 	case "":
 	case "yes":

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,6 +42,36 @@ var methodOptions = map[string][]hfio.PeftType{
 	"prompt-tuning-init-task":            {hfio.MultitaskPromptTuning},
 }
 
+// besides are the options of a new adapter that count beside another option alone, where that has
+// one of the values.
+var besides = map[string]struct {
+	option string
+	values []string
+}{
+	"prompt-tuning-init-text":            {"prompt-tuning-init", []string{"TEXT"}},
+	"prompt-tuning-init-state-dict-path": {"prompt-tuning-init", []string{"AVERAGE_SOURCE_TASKS", "EXACT_SOURCE_TASK", "ONLY_SOURCE_SHARED"}},
+	"prompt-tuning-init-task":            {"prompt-tuning-init", []string{"EXACT_SOURCE_TASK"}},
+	"encoder-num-layers":                 {"encoder-reparameterization-type", []string{"LSTM"}},
+	"encoder-dropout":                    {"encoder-reparameterization-type", []string{"LSTM"}},
+	"opt-loss-decay-factor":              {"opt-weighted-loss-type", []string{"decay"}},
+}
+
+// projects is the option without which a prefix has no encoder-hidden-size.
+const projects = "prefix-projection"
+
+// checkBeside reports an option of a new adapter that lacks the one beside which it counts.
+func checkBeside(c *cli.Context, name string, method hfio.PeftType) error {
+	if name == "encoder-hidden-size" && method == hfio.PrefixTuning && !c.Bool(projects) {
+		return usagef("--%s: has no effect on %s without --%s", name, method, projects)
+	}
+	needs, ok := besides[name]
+	has := func(value string) bool { return enum(value) == enum(c.String(needs.option)) }
+	if ok && !slices.ContainsFunc(needs.values, has) {
+		return usagef("--%s: has no effect without --%s %s", name, needs.option, strings.Join(needs.values, " or "))
+	}
+	return nil
+}
+
 // takes tells whether a method has an option of train.
 func takes(option string, method hfio.PeftType) bool {
 	methods, isOfMethod := methodOptions[option]
@@ -62,12 +93,16 @@ func checkOptions(c *cli.Context) error {
 		methods, isOfMethod := methodOptions[name]
 		switch {
 		case !c.IsSet(name):
-		case c.String("adapter") != "" && (isOfMethod || name == "peft-type" || name == "task-type"):
+		case c.String("adapter") != "" && (isOfMethod || slices.Contains([]string{"peft-type", "task-type", "base-model-name-or-path"}, name)):
 			return usagef("--%s: the adapter of --adapter has its own, want one of the two options", name)
 		case isOfMethod && c.Bool(fullFlag):
 			return usagef("--%s: an option of adapters, want it without --%s", name, fullFlag)
 		case !takes(name, method):
 			return usagef("--%s: not an option of %s, want it with %v only", name, method, methods)
+		default:
+			if err := checkBeside(c, name, method); err != nil {
+				return err
+			}
 		}
 	}
 	for _, name := range []string{"eval-steps", "metric", "early-stopping-patience"} {

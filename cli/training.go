@@ -149,7 +149,22 @@ func startingPoint(c *cli.Context) (start, error) {
 	if types := []string{"", models.SingleLabel, models.MultiLabel, models.Regression}; !slices.Contains(types, s.problemType) {
 		return start{}, usagef("--problem-type: found %q, want one of %v", s.problemType, types[1:])
 	}
-	return s, nil
+	return s, s.checkTask(c)
+}
+
+// checkTask reports options that the task has no use for.
+func (s *start) checkTask(c *cli.Context) error {
+	switch {
+	case c.IsSet("problem-type") && s.task != models.SeqCls:
+		return usagef("--problem-type: not an option of %s, want it with %s only", s.task, models.SeqCls)
+	case c.IsSet("labels") && s.problemType == models.Regression:
+		return usagef("--labels: not an option of a regression, which has none")
+	case c.IsSet("labels") && s.task != models.SeqCls && s.task != models.TokenCls:
+		return usagef("--labels: not an option of %s, want it with %s and %s only", s.task, models.SeqCls, models.TokenCls)
+	case c.Bool("head-only") && train.IsWriting(s.task):
+		return usagef("--head-only: %s trains no head, want it with the other tasks only", s.task)
+	}
+	return checkSeparator(c, s.task)
 }
 
 // fill makes the adapter and the features.
@@ -262,8 +277,8 @@ func (job *training) adapt(c *cli.Context, files fs.FS, model *models.Model, tok
 	info.Task, info.ProblemType, info.Labels = from.task, from.problemType, labels
 	info.Columns = data.Columns
 	from.describeTemplate(info)
-	if err := checkSeparator(c, from.task); err != nil {
-		return err
+	if c.IsSet("separator") && !separates(data) {
+		return usagef("--separator: %s has no targets that it could stand before", c.String("data"))
 	}
 	if c.IsSet("separator") || from.adapter == nil && from.task == models.CausalLM {
 		info.Separator = separatorOf(c, data)
