@@ -13,6 +13,7 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/train/report"
 )
 
@@ -45,7 +46,7 @@ var ownTrainFlags = []string{
 func compareFlags() []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "output", Usage: "a directory for the adapters, compare.json and compare.svg", Required: true},
-		&cli.StringFlag{Name: "methods", Usage: "PEFT methods and presets, separated with commas", DefaultText: strings.Join(compared, ",")},
+		&cli.StringFlag{Name: "methods", Usage: "PEFT methods and presets, separated with commas", DefaultText: strings.Join(compared, ",") + "; head not for language models"},
 		&cli.IntFlag{Name: "seeds", Usage: "how often each method is trained", Value: 3},
 		&cli.BoolFlag{Name: "sweep", Usage: "look for each method's settings first"},
 		jsonFlag("print what compare.json holds instead of the table"),
@@ -84,8 +85,9 @@ var compared = []string{"head", string(hfio.PromptTuning), string(hfio.PTuning),
 
 // methodsOf returns the methods and presets of --methods, as train takes them.
 func methodsOf(c *cli.Context) ([]string, error) {
+	task := models.Task(enum(c.String("task-type")))
 	if c.String("methods") == "" {
-		return compared, nil
+		return slices.DeleteFunc(slices.Clone(compared), func(name string) bool { return !isFor(name, task) }), nil
 	}
 	var known []string
 	for _, method := range adapters.Methods() {
@@ -103,9 +105,19 @@ func methodsOf(c *cli.Context) ([]string, error) {
 		if slices.Contains(methods, name) {
 			return nil, usagef("--methods: found %s twice", name)
 		}
+		if !isFor(name, task) {
+			return nil, usagef("--methods: %s is not for --task-type %s", name, task)
+		}
 		methods = append(methods, name)
 	}
 	return methods, nil
+}
+
+// isFor tells whether a preset, or CPT, is for a task; other methods are for most.
+func isFor(method string, task models.Task) bool {
+	recipes, isPreset := presets[method]
+	_, known := recipes[task]
+	return known || !isPreset && (method != string(hfio.CPT) || task == models.CausalLM)
 }
 
 // trainAll trains every method with the first seed, then every one with the second, so

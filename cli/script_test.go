@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the commands of testdata/script as a user would. GOLDENS is the
 // directory of the files that PEFT made, CAUSAL that of such for causal language models,
 // BASE a tiny BERT with a vocabulary, MASKED one with the head of masked language models,
-// DECODER a tiny Llama and DISTILBERT a tiny DistilBERT with the same vocabulary.
+// DECODER a tiny Llama, DISTILBERT a tiny DistilBERT and BART a tiny BART with the same vocabulary.
 func TestScripts(t *testing.T) {
 	goldens, err := filepath.Abs("../compat_test/testdata/goldens")
 	if err != nil {
@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 	masked := tinyBase(t, filepath.Join(goldens, "MASKED_LM", "base"))
 	decoder := tinyBase(t, filepath.Join(goldens, "decoder-llama", "base"))
 	distilbert := tinyBase(t, filepath.Join(goldens, "..", "encoders", "distilbert", "base"))
+	bart := tinyBase(t, filepath.Join(goldens, "..", "seq2seq", "bart", "base"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -54,6 +55,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MASKED", masked)
 			env.Setenv("DECODER", decoder)
 			env.Setenv("DISTILBERT", distilbert)
+			env.Setenv("BART", bart)
 			if err := nanAdapter(filepath.Join(env.WorkDir, "nan"), filepath.Join(goldens, "SEQ_CLS", "prompt", "adapter")); err != nil {
 				return err
 			}

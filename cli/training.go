@@ -155,6 +155,8 @@ func startingPoint(c *cli.Context) (start, error) {
 // checkTask reports options that the task has no use for.
 func (s *start) checkTask(c *cli.Context) error {
 	switch {
+	case s.task == models.Seq2SeqLM && !c.IsSet("base"):
+		return usagef("--base is missing: none of the models in this program is for %s", s.task)
 	case c.IsSet("problem-type") && s.task != models.SeqCls:
 		return usagef("--problem-type: not an option of %s, want it with %s only", s.task, models.SeqCls)
 	case c.IsSet("labels") && s.problemType == models.Regression:

@@ -63,11 +63,14 @@ type Dataset struct {
 }
 
 // DefaultMetric names the metric by which adapters are compared: the accuracy of
-// classes, f1 of tokens, answers and (micro) of several labels, mse of a regression.
+// classes, f1 of tokens, answers and (micro) of several labels, mse of a regression, the
+// perplexity of a language model.
 func DefaultMetric(m *models.Model) string {
 	switch {
 	case m.Task == models.TokenCls, m.Task == models.QuestionAns:
 		return "f1"
+	case IsWriting(m.Task):
+		return "perplexity"
 	case m.ProblemType == models.Regression:
 		return "mse"
 	case m.ProblemType == models.MultiLabel:
@@ -83,6 +86,8 @@ func Metrics(m *models.Model) []string {
 		return []string{"accuracy", "f1", "loss", "precision", "recall"}
 	case m.Task == models.QuestionAns:
 		return []string{"exact_match", "f1", "loss"}
+	case IsWriting(m.Task):
+		return []string{"accuracy", "loss", "perplexity"}
 	case m.ProblemType == models.Regression:
 		return []string{"loss", "mse", "pearson"}
 	case m.ProblemType == models.MultiLabel:
@@ -95,7 +100,7 @@ func Metrics(m *models.Model) []string {
 
 // Better tells whether a metric's value is better than another.
 func Better(metric string, value, than float64) bool {
-	if metric == "loss" || metric == "mse" {
+	if slices.Contains([]string{"loss", "mse", "perplexity"}, metric) {
 		return value < than
 	}
 	return value > than
