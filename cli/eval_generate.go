@@ -29,6 +29,7 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data, from r
 	}
 	var prompts []predict.Prompt
 	var references [][]string
+	var lines []int
 	seen := map[string]int{}
 	for _, example := range data.Examples {
 		if example.Target == nil {
@@ -39,14 +40,14 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data, from r
 			at = len(prompts)
 			seen[example.Text] = at
 			prompts = append(prompts, predict.Prompt{Predictor: predictor, Text: example.Text, Config: config})
-			references = append(references, nil)
+			references, lines = append(references, nil), append(lines, example.Line)
 		}
 		references[at] = append(references[at], *example.Target)
 	}
 	return func() (map[string]float64, error) {
 		answers, err := base.Generate(c.Context, prompts)
 		if err != nil {
-			return nil, err
+			return nil, located(err, c.String("data"), lines)
 		}
 		texts := make([]string, len(answers))
 		for i, list := range answers {

@@ -36,7 +36,7 @@ func runForward(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
-	return eachInputLine(c, c.String("input"), true, func(line []byte) error {
+	return eachInputLine(c, c.String("input"), true, func(_ int, line []byte) error {
 		var in predict.TokenInput
 		if err := parseJSON(line, &in, `{"input_ids": [...]}, with whole numbers`); err != nil {
 			return err

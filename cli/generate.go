@@ -224,6 +224,7 @@ func (g *generation) one(text string) error {
 		p.OnText = func(_ int, piece string) { fmt.Fprint(g.c.App.Writer, piece) }
 	}
 	answers, err := g.base.Generate(g.c.Context, []predict.Prompt{p})
+	err = located(err, "", nil)
 	switch {
 	case streams:
 		fmt.Fprintln(g.c.App.Writer)
@@ -238,13 +239,14 @@ func (g *generation) one(text string) error {
 func (g *generation) all() error {
 	var texts []string
 	var prompts []predict.Prompt
-	err := eachInputLine(g.c, g.c.String("input"), g.c.Bool("jsonl"), func(line []byte) error {
+	var lines []int
+	err := eachInputLine(g.c, g.c.String("input"), g.c.Bool("jsonl"), func(number int, line []byte) error {
 		text, err := generateInput(line, g.c.Bool("jsonl"))
 		if err != nil {
 			return err
 		}
 		prompt, err := g.prompt(text)
-		texts, prompts = append(texts, text), append(prompts, prompt)
+		texts, prompts, lines = append(texts, text), append(prompts, prompt), append(lines, number)
 		return err
 	})
 	if err != nil {
@@ -256,7 +258,7 @@ func (g *generation) all() error {
 			return err
 		}
 	}
-	return err
+	return located(err, g.c.String("input"), lines)
 }
 
 func generateInput(line []byte, isJSON bool) (string, error) {

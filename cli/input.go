@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/gopeft/gopeft/predict"
 )
 
 // optionalFile returns the one argument of a command that reads a file or, where
@@ -23,11 +25,11 @@ func optionalFile(c *cli.Context) (string, error) {
 }
 
 // eachInputLine calls f with every line of the named file, or of standard input for
-// "" and "-". An error of f is given the line's number, from 1. Of JSON lines the
+// "" and "-", and its number, from 1, which an error of f is given. Of JSON lines the
 // blank ones are left out.
-func eachInputLine(c *cli.Context, path string, isJSON bool, f func(line []byte) error) error {
-	if path == "" || path == "-" {
-		return eachLine(c.Context, "standard input", interruptible{c.Context, c.App.Reader}, isJSON, f)
+func eachInputLine(c *cli.Context, path string, isJSON bool, f func(number int, line []byte) error) error {
+	if isStandard(path) {
+		return eachLine(c.Context, standardInput, interruptible{c.Context, c.App.Reader}, isJSON, f)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -37,10 +39,38 @@ func eachInputLine(c *cli.Context, path string, isJSON bool, f func(line []byte)
 	return eachLine(c.Context, path, file, isJSON, f)
 }
 
+const standardInput = "standard input"
+
+// isStandard tells whether a path stands for standard input.
+func isStandard(path string) bool { return path == "" || path == "-" }
+
+// located says of inputs in errors in which lines of a file they are; nil: there is one input,
+// which needs no name.
+func located(err error, path string, lines []int) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, one := range many.Unwrap() {
+			all = append(all, located(one, path, lines))
+		}
+		return errors.Join(all...)
+	}
+	if isStandard(path) {
+		path = standardInput
+	}
+	var wrong *predict.InputError
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case lines == nil:
+		return wrong.Err
+	}
+	return fmt.Errorf("%s: line %d: %w", path, lines[wrong.Input], wrong.Err)
+}
+
 // maxLine bounds one line of input.
 const maxLine = 64 << 20
 
-func eachLine(ctx context.Context, name string, r io.Reader, isJSON bool, f func(line []byte) error) error {
+func eachLine(ctx context.Context, name string, r io.Reader, isJSON bool, f func(number int, line []byte) error) error {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
 	number := 0
@@ -51,7 +81,7 @@ func eachLine(ctx context.Context, name string, r io.Reader, isJSON bool, f func
 		}
 		err := ctx.Err()
 		if err == nil {
-			err = f(scanner.Bytes())
+			err = f(number, scanner.Bytes())
 		}
 		if err != nil {
 			return fmt.Errorf("%s: line %d: %w", name, number, err)

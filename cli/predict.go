@@ -70,13 +70,14 @@ func runPredict(c *cli.Context) error {
 		return fmt.Errorf("%s: %w", baseName(c), err)
 	}
 	var inputs []predictInput
-	err = eachInputLine(c, path, c.Bool("jsonl"), func(line []byte) error {
+	var lines []int
+	err = eachInputLine(c, path, c.Bool("jsonl"), func(number int, line []byte) error {
 		parse := parsePredictInput
 		if fields := predictor.Fields(); fields != nil {
 			parse = fieldsParser(fields)
 		}
 		input, err := parse(line, c.Bool("jsonl"), predictor.Task)
-		inputs = append(inputs, input)
+		inputs, lines = append(inputs, input), append(lines, number)
 		return err
 	})
 	if err != nil {
@@ -93,7 +94,7 @@ func runPredict(c *cli.Context) error {
 	default:
 		return fmt.Errorf("the head is for %s, which has no answers to print; see gopeft forward", predictor.Task)
 	}
-	return errors.Join(err, p.table.flush())
+	return errors.Join(located(err, path, lines), p.table.flush())
 }
 
 // parsePredictInput reads a line and checks that it holds what the task needs.

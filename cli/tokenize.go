@@ -45,7 +45,7 @@ func runTokenize(c *cli.Context) error {
 			return decodeLine(tokenizer, line, c.Bool("no-special-tokens"))
 		}
 	}
-	return eachInputLine(c, path, c.Bool("jsonl") || c.Bool("decode"), func(line []byte) error {
+	return eachInputLine(c, path, c.Bool("jsonl") || c.Bool("decode"), func(_ int, line []byte) error {
 		result, err := convert(line)
 		if err != nil {
 			return err

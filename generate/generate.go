@@ -94,6 +94,15 @@ func New(model *models.Model) (*Generator, error) {
 	return &Generator{model: model, decoder: decoder, begun: map[beginning]*models.Cache{}}, nil
 }
 
+// InputError is what is wrong with one of several requests, by its place in them.
+type InputError struct {
+	Input int
+	Err   error
+}
+
+func (e *InputError) Error() string { return fmt.Sprintf("input %d: %v", e.Input, e.Err) }
+func (e *InputError) Unwrap() error { return e.Err }
+
 // Run answers requests, each with Config.NumReturnSequences answers, of a beam search the
 // best first.
 func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, err error) {
@@ -103,7 +112,7 @@ func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, 
 	for i, r := range requests {
 		var err error
 		if searches[i], err = g.begin(r); err != nil {
-			found = append(found, fmt.Errorf("request %d: %w", i, err))
+			found = append(found, &InputError{i, err})
 		}
 	}
 	if err := errors.Join(found...); err != nil {

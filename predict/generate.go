@@ -52,10 +52,10 @@ func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, 
 	streams := make([]*textStream, len(prompts))
 	for i, p := range prompts {
 		if err := p.Predictor.want(prompts[0].Predictor.Task); err != nil {
-			return nil, fmt.Errorf("input %d: %w", i, err)
+			return nil, &InputError{Input: i, Err: err}
 		}
 		if requests[i], err = b.request(p); err != nil {
-			return nil, fmt.Errorf("input %d: %w", i, err)
+			return nil, &InputError{Input: i, Err: err}
 		}
 		streams[i] = newTextStream(b.tokenizer, p)
 		requests[i].OnToken = streams[i].add
@@ -69,7 +69,7 @@ func (b *Base) Generate(ctx context.Context, prompts []Prompt) ([][]Generation, 
 		for number, a := range list {
 			made, err := b.generation(a, prompts[i].StopStrings)
 			if err != nil {
-				return nil, fmt.Errorf("input %d: %w", i, err)
+				return nil, &InputError{Input: i, Err: err}
 			}
 			streams[i].end(number, made.Text)
 			generations[i] = append(generations[i], made)

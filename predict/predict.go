@@ -36,6 +36,9 @@ var (
 	ErrNotFinite = errors.New("the scores hold NaN or infinite values")
 )
 
+// InputError is what is wrong with one of several inputs, by its place in them.
+type InputError = generate.InputError
+
 // Options says how a base is opened.
 type Options struct{ auto.OpenOptions }
 
@@ -251,7 +254,7 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index
 		for i, input := range part {
 			encoding, err := encode(from+i, input)
 			if err != nil {
-				return fmt.Errorf("input %d: %w", from+i, err)
+				return &InputError{Input: from + i, Err: err}
 			}
 			encodings[i] = encoding.Encoding
 			batch.Sequences[i] = models.Sequence{
@@ -272,7 +275,7 @@ func run[T any](ctx context.Context, p *Predictor, inputs []T, encode func(index
 				rows = values[(span.Start+span.Prompt)*columns : span.End*columns]
 			}
 			if slices.ContainsFunc(rows, notFinite) {
-				return fmt.Errorf("input %d: %w", from+i, ErrNotFinite)
+				return &InputError{Input: from + i, Err: ErrNotFinite}
 			}
 			each(from+i, encodings[i], rows, columns)
 		}
