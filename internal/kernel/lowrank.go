@@ -22,14 +22,19 @@ func (d LowRank) check(rows int, w *Weight) {
 	if Cols(d.A) != w.in || Rows(d.A) != Cols(d.B) || d.Column < 0 || d.Column+Rows(d.B) > w.out {
 		fail("Linear", "a delta has A %v and B %v at column %d, the weight is [%d %d]", d.A.Shape(), d.B.Shape(), d.Column, w.out, w.in)
 	}
+	checkRows("Linear", "a delta", d.Rows, rows)
+	d.Drop.check("Linear")
+}
+
+// checkRows panics unless spans of so many rows are in order and apart.
+func checkRows(op, what string, spans []Span, rows int) {
 	last := 0
-	for _, s := range d.Rows {
+	for _, s := range spans {
 		if s.Start < last || s.End < s.Start || s.End > rows {
-			fail("Linear", "a delta has the rows [%d %d) after row %d, x has %d", s.Start, s.End, last, rows)
+			fail(op, "%s has the rows [%d %d) after row %d, x has %d", what, s.Start, s.End, last, rows)
 		}
 		last = s.End
 	}
-	d.Drop.check("Linear")
 }
 
 // add adds the delta to y [R, out], and leaves Scale · dropped(x)·Aᵀ in the rows of low [R, r].
