@@ -68,7 +68,11 @@ func frozenPrompt(p *models.Prompt) *models.Prompt {
 		if copied.Deltas == nil {
 			copied.Deltas = map[string]layer.Delta{}
 		}
-		d.A, d.B = frozen(d.A), frozen(d.B)
+		for _, of := range []*mat.Tensor{&d.A, &d.B, &d.Shift, &d.Bias} {
+			if *of != nil {
+				*of = frozen(*of)
+			}
+		}
 		copied.Deltas[name] = d
 	}
 	return copied

@@ -73,17 +73,38 @@ func savedModules(cfg hfio.AdapterConfig) []string {
 	return slices.Compact(names)
 }
 
-// inModules tells whether a parameter belongs to one of the modules: PEFT takes
-// every module whose path ends with a listed name.
-func inModules(param string, modules []string) bool {
+// inModules tells whether a parameter belongs to one of the modules.
+func inModules(param string, modules []string) bool { return moduleOf(param, modules) != "" }
+
+// moduleOf returns the path of the module that a parameter belongs to, of those listed; "": of none.
+// PEFT takes every module whose path ends with a listed name.
+func moduleOf(param string, modules []string) string {
 	path := strings.Split(param, ".")
 	for i := 1; i < len(path); i++ {
 		module := strings.Join(path[:i], ".")
 		if slices.ContainsFunc(modules, func(name string) bool { return strings.HasSuffix(module, name) }) {
-			return true
+			return module
 		}
 	}
-	return false
+	return ""
+}
+
+// wrapped returns the names under which PEFT saves a head's bias again, if it saves all biases: it
+// finds the one that the base came with and the trained one in the wrapper around a module that it
+// saves. "": it does not.
+// Source: peft 0.21.2, tuners/tuners_utils.py, _get_learnable_bias_state_dict and
+// _remove_adapter_name_from_state_dict_key, which leaves the adapter's name inside of longer paths.
+func wrapped(param string, cfg hfio.AdapterConfig) (original, trained string) {
+	module := moduleOf(param, savedModules(cfg))
+	if module == "" || !isSavedBias(param, cfg) {
+		return "", ""
+	}
+	rest := strings.TrimPrefix(param, module)
+	adapter := ""
+	if strings.Count(rest, ".") > 1 {
+		adapter = ".default"
+	}
+	return module + ".original_module" + rest, module + ".modules_to_save" + adapter + rest
 }
 
 // headParams lists what is trained of a head; none for nil.

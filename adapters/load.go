@@ -109,7 +109,7 @@ func baseTensors(file *hfio.Adapter, head models.Head) []error {
 	var found []error
 	for _, t := range headTensors(file) {
 		own := slices.ContainsFunc(headParams(head), func(p models.NamedParam) bool { return headPrefix(file)+p.Name == t.Name })
-		if !own && !inModules(t.Name, headModules) && !isFactor(t.Name) {
+		if !own && !inModules(t.Name, headModules) && !isLora(t.Name) && !isSavedBias(t.Name, file.Config) {
 			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: t.Name, Err: fmt.Errorf(
 				"%w: it replaces a part of the base that is not its head", hfio.ErrUnsupported)})
 		}

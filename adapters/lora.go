@@ -18,21 +18,32 @@ import (
 )
 
 // Lora adds a product of two small trained matrices to linear layers of the base (Hu et
-// al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"). The base itself stays as it is.
+// al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"), and may have biases of its own
+// in place of the base's. The base itself stays as it is.
 type Lora struct {
 	nn.Module
 	Factors []*LoraFactors // in the order of the base's layers
+	Biases  []*LoraBias    // in the order of the base's layers
 
 	config hfio.AdapterConfig
 }
 
-// LoraFactors are what is added to one layer: scale · x·Aᵀ·Bᵀ.
+// LoraFactors are what is added to one layer: scale · (x·Aᵀ·Bᵀ + shift).
 type LoraFactors struct {
 	nn.Module
-	A *nn.Param // [r, in]
-	B *nn.Param // [out, r]
+	A     *nn.Param // [r, in]
+	B     *nn.Param // [out, r]
+	Shift *nn.Param // [1, out], lora_B's bias; nil: none
 
 	target loraTarget
+}
+
+// LoraBias is what an adapter has in place of a layer's bias.
+type LoraBias struct {
+	nn.Module
+	Values *nn.Param // [1, out]
+
+	loraBias
 }
 
 var _ Adapter = (*Lora)(nil)
@@ -50,7 +61,7 @@ func loraConfigErrors(cfg hfio.AdapterConfig) []error {
 			found = append(found, fieldError(field, format, args...))
 		}
 	}
-	add(cfg.Bias != "none" && cfg.Bias != "", "bias", "%q, want none: gopeft shares the base among adapters and trains none of its biases", cfg.Bias)
+	add(!slices.Contains([]string{"", "none", "all", "lora_only"}, cfg.Bias), "bias", "%q, want none, all or lora_only", cfg.Bias)
 	add(cfg.UseDora, "use_dora", "true, want false: DoRA is not supported")
 	add(!(cfg.LoraDropout >= 0 && cfg.LoraDropout < 1), "lora_dropout", "%v, want 0 to less than 1", cfg.LoraDropout)
 	if err := layerConflict(cfg); err != nil {
@@ -58,6 +69,7 @@ func loraConfigErrors(cfg hfio.AdapterConfig) []error {
 	}
 	init := string(bytes.TrimSpace(cfg.InitLoraWeights))
 	add(init != "" && !slices.Contains(loraInits, init), "init_lora_weights", "%s, want one of %v: others change the base's weights", init, loraInits)
+	add(cfg.LoraBias && init != "" && init != "true" && init != "false", "lora_bias", "true, want false beside init_lora_weights %s, as in PEFT", init)
 	defaults := hfio.LoraDefaults()
 	for _, key := range slices.Sorted(maps.Keys(cfg.Unknown)) {
 		standard, known := defaults[key]
@@ -84,7 +96,7 @@ func checkLora(cfg hfio.AdapterConfig, base *models.Model, init Init) []error {
 	targets, err := namedTargets(cfg, base)
 	if err == nil {
 		cfg.TargetModules = targets
-		_, err = loraTargets(cfg, base)
+		_, _, err = loraPlan(cfg, base)
 	}
 	if err != nil {
 		found = append(found, err)
@@ -95,7 +107,7 @@ func checkLora(cfg hfio.AdapterConfig, base *models.Model, init Init) []error {
 func noteLora(hfio.AdapterConfig) []Finding { return nil }
 
 // newLora starts A from torch.nn.Linear's U(±1/√in), or with "gaussian" from N(0, 1/r²),
-// and B from 0, or with false from U(±1/√r).
+// B and its bias from 0, or with false from U(±1/√r), and the base's biases as they are.
 // Source: peft 0.21.2, tuners/lora/layer.py, reset_lora_parameters.
 func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error) {
 	var err error
@@ -103,20 +115,28 @@ func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, er
 		return nil, err
 	}
 	cfg.RankPattern, cfg.AlphaPattern = byName(cfg.RankPattern), byName(cfg.AlphaPattern)
-	targets, err := loraTargets(cfg, base)
+	targets, biases, err := loraPlan(cfg, base)
 	if err != nil {
 		return nil, err
 	}
 	cfg.FanInFanOut = slices.ContainsFunc(targets, func(t loraTarget) bool { return t.Transposed })
 	a := &Lora{config: cfg}
 	for _, t := range targets {
-		a.Factors = append(a.Factors, newFactors(t, string(bytes.TrimSpace(cfg.InitLoraWeights)), init.Rand))
+		a.Factors = append(a.Factors, newFactors(t, cfg, init.Rand))
+	}
+	for _, b := range biases {
+		values, err := b.own(base)
+		if err != nil {
+			return nil, err
+		}
+		a.Biases = append(a.Biases, &LoraBias{Values: kernel.NewParam(1, b.Out, values), loraBias: b})
 	}
 	return a, nil
 }
 
-func newFactors(t loraTarget, start string, random *rand.Rand) *LoraFactors {
-	a, b := uniform(random, t.rank*t.In, 1/math.Sqrt(float64(t.In))), make([]float32, t.Out*t.rank)
+func newFactors(t loraTarget, cfg hfio.AdapterConfig, random *rand.Rand) *LoraFactors {
+	start := string(bytes.TrimSpace(cfg.InitLoraWeights))
+	a, b, shift := uniform(random, t.rank*t.In, 1/math.Sqrt(float64(t.In))), make([]float32, t.Out*t.rank), make([]float32, t.Out)
 	switch start {
 	case `"gaussian"`:
 		for i := range a {
@@ -124,36 +144,57 @@ func newFactors(t loraTarget, start string, random *rand.Rand) *LoraFactors {
 		}
 	case "false":
 		b = uniform(random, len(b), 1/math.Sqrt(float64(t.rank)))
+		if cfg.LoraBias {
+			shift = uniform(random, len(shift), 1/math.Sqrt(float64(t.rank)))
+		}
 	}
-	return &LoraFactors{A: kernel.NewParam(t.rank, t.In, a), B: kernel.NewParam(t.Out, t.rank, b), target: t}
+	f := &LoraFactors{A: kernel.NewParam(t.rank, t.In, a), B: kernel.NewParam(t.Out, t.rank, b), target: t}
+	if cfg.LoraBias {
+		f.Shift = kernel.NewParam(1, t.Out, shift)
+	}
+	return f
 }
 
 func restoreLora(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter, _ *encoderTensors) (Adapter, error) {
-	targets, err := loraTargets(cfg, base)
+	targets, biases, err := loraPlan(cfg, base)
 	if err != nil {
 		return nil, err
 	}
 	a := &Lora{config: cfg}
 	for _, t := range targets {
-		nameA, nameB := t.factorNames()
-		valuesA, err := readTensor(file, nameA)
+		f := &LoraFactors{A: kernel.NewParam(t.rank, t.In, nil), B: kernel.NewParam(t.Out, t.rank, nil), target: t}
+		if cfg.LoraBias {
+			f.Shift = kernel.NewParam(1, t.Out, nil)
+		}
+		a.Factors = append(a.Factors, f)
+	}
+	for _, b := range biases {
+		a.Biases = append(a.Biases, &LoraBias{Values: kernel.NewParam(1, b.Out, nil), loraBias: b})
+	}
+	for _, p := range a.Trained() {
+		values, err := readTensor(file, p.Name)
 		if err != nil {
 			return nil, err
 		}
-		valuesB, err := readTensor(file, nameB)
-		if err != nil {
-			return nil, err
-		}
-		a.Factors = append(a.Factors, &LoraFactors{A: kernel.NewParam(t.rank, t.In, valuesA), B: kernel.NewParam(t.Out, t.rank, valuesB), target: t})
+		copy(kernel.Data(p.Param), values)
 	}
 	return a, nil
 }
 
 // Prompt returns the deltas of the layers; there are no virtual tokens.
 func (a *Lora) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, error) {
-	deltas := make(map[string]layer.Delta, len(a.Factors))
+	deltas := make(map[string]layer.Delta, len(a.Factors)+len(a.Biases))
 	for _, f := range a.Factors {
-		deltas[f.target.Name] = layer.Delta{A: f.A, B: f.B, Scale: f.target.scale, Dropout: float32(a.config.LoraDropout)}
+		delta := layer.Delta{A: f.A, B: f.B, Scale: f.target.scale, Dropout: float32(a.config.LoraDropout)}
+		if f.Shift != nil {
+			delta.Shift = f.Shift
+		}
+		deltas[f.target.Name] = delta
+	}
+	for _, b := range a.Biases {
+		delta := deltas[b.Name]
+		delta.Bias = b.Values
+		deltas[b.Name] = delta
 	}
 	return &models.Prompt{Deltas: deltas}, nil
 }
@@ -161,21 +202,31 @@ func (a *Lora) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, error) {
 // Config returns the config; target_modules are named in it.
 func (a *Lora) Config() hfio.AdapterConfig { return a.config }
 
-// Stored returns lora_A.weight [r, in] and lora_B.weight [out, r] of every layer.
+// Stored returns lora_A.weight [r, in], lora_B.weight [out, r] and the biases [out] of every layer.
 func (a *Lora) Stored() ([]hfio.Tensor, error) {
 	var tensors []hfio.Tensor
 	for _, p := range a.Trained() {
-		tensors = append(tensors, hfio.NewFloat32(p.Name, []int{kernel.Rows(p.Param), kernel.Cols(p.Param)}, kernel.Data(p.Param)))
+		tensors = append(tensors, hfio.NewFloat32(p.Name, paramShape(p, 0), kernel.Data(p.Param)))
 	}
 	return tensors, nil
 }
 
-// Trained returns the factors under the names of the file.
+// Trained returns the factors and the biases under the names of the file.
 func (a *Lora) Trained() []models.NamedParam {
 	var params []models.NamedParam
+	add := func(name string, p *nn.Param) {
+		if p != nil {
+			params = append(params, models.NamedParam{Name: name, Param: p})
+		}
+	}
 	for _, f := range a.Factors {
-		nameA, nameB := f.target.factorNames()
-		params = append(params, models.NamedParam{Name: nameA, Param: f.A}, models.NamedParam{Name: nameB, Param: f.B})
+		name := headPrefixOf(hfio.Lora) + f.target.path
+		add(name+factorA, f.A)
+		add(name+factorB, f.B)
+		add(name+shiftEnd, f.Shift)
+	}
+	for _, b := range a.Biases {
+		add(b.name, b.Values)
 	}
 	return params
 }

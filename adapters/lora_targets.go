@@ -69,7 +69,7 @@ func loraTargets(cfg hfio.AdapterConfig, base *models.Model) ([]loraTarget, erro
 	}
 	var targets []loraTarget
 	for _, module := range base.Linears {
-		path := base.Path(module)
+		path := base.Path(module.Module)
 		if !isTarget(path) {
 			continue
 		}
@@ -111,7 +111,7 @@ func namedTargets(cfg hfio.AdapterConfig, base *models.Model) (json.RawMessage, 
 		}
 	case json.Unmarshal(cfg.TargetModules, &shorthand) == nil && strings.EqualFold(shorthand, allLinear):
 		for _, m := range base.Linears {
-			names = append(names, base.Path(m))
+			names = append(names, base.Path(m.Module))
 		}
 	default:
 		return cfg.TargetModules, nil
@@ -303,29 +303,100 @@ func keysInOrder(object json.RawMessage) []string {
 	}
 }
 
-// factorNames are the names of a target's tensors in adapter_model.safetensors.
-func (t loraTarget) factorNames() (a, b string) {
-	prefix := headPrefixOf(hfio.Lora) + t.path
-	return prefix + factorA, prefix + factorB
+// loraBias is a layer whose bias an adapter replaces, with the name that the file has for it.
+type loraBias struct {
+	layer.Module
+	path string // in transformers' model of the task
+	name string
 }
 
-const factorA, factorB = ".lora_A.weight", ".lora_B.weight"
-
-// isFactor tells whether a tensor is one of LoRA's.
-func isFactor(name string) bool {
-	return strings.HasSuffix(name, factorA) || strings.HasSuffix(name, factorB)
+// own returns a copy of the base's bias.
+func (b loraBias) own(base *models.Model) ([]float32, error) {
+	t, ok := findTensor(base.Tensors, b.path+biasEnd)
+	if !ok {
+		return nil, &hfio.TensorError{File: base.Config.File, Name: b.path + biasEnd, Err: hfio.ErrNotFound}
+	}
+	values, err := t.Float32s()
+	return slices.Clone(values), err
 }
 
-// loraProblems compares a file's factors with those that its config asks of the base.
-func loraProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model) (found []error, misfits []Mismatch) {
+// loraPlan returns the layers that a config's LoRA adds to, and those whose bias it replaces: of
+// the same layers with lora_only, of all with all.
+// Source: peft 0.21.2, tuners/tuners_utils.py, _mark_only_adapters_as_trainable and
+// _get_learnable_bias_state_dict.
+func loraPlan(cfg hfio.AdapterConfig, base *models.Model) ([]loraTarget, []loraBias, error) {
 	targets, err := loraTargets(cfg, base)
+	if err != nil || cfg.Bias != "all" && cfg.Bias != "lora_only" {
+		return targets, nil, err
+	}
+	var biases []loraBias
+	for _, m := range base.Biases {
+		b := loraBias{Module: m, path: base.Path(m)}
+		isTarget := slices.ContainsFunc(targets, func(t loraTarget) bool { return t.path == b.path })
+		if b.name = headPrefixOf(hfio.Lora) + b.path + biasEnd; isTarget {
+			b.name = headPrefixOf(hfio.Lora) + b.path + baseBiasEnd
+		}
+		if isTarget || cfg.Bias == "all" {
+			biases = append(biases, b)
+		}
+	}
+	if cfg.Bias == "all" {
+		err = otherBiases(base)
+	}
+	return targets, biases, err
+}
+
+// otherBiases reports biases of the base that no adapter can replace.
+func otherBiases(base *models.Model) error {
+	var others []string
+	for _, t := range base.Tensors {
+		known := func(m layer.Module) bool { return base.Path(m)+biasEnd == t.Name }
+		if strings.HasSuffix(t.Name, biasEnd) && !slices.ContainsFunc(base.Biases, known) {
+			others = append(others, t.Name)
+		}
+	}
+	if others != nil {
+		return fieldError("bias", "all, want none or lora_only: gopeft cannot train %s of %s", strings.Join(others, ", "), base.Config.ModelType)
+	}
+	return nil
+}
+
+// The ends of the names of LoRA's tensors in adapter_model.safetensors.
+const (
+	factorA     = ".lora_A.weight"
+	factorB     = ".lora_B.weight"
+	shiftEnd    = ".lora_B.bias"
+	biasEnd     = ".bias"
+	baseBiasEnd = ".base_layer" + biasEnd
+)
+
+// isLora tells whether a tensor is one that LoRA alone has.
+func isLora(name string) bool {
+	return slices.ContainsFunc([]string{factorA, factorB, shiftEnd, baseBiasEnd}, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
+// isSavedBias tells whether PEFT saves a tensor because all biases are trained: that of a part of the
+// base, or one more copy of the head's.
+func isSavedBias(name string, cfg hfio.AdapterConfig) bool {
+	return isDelta(cfg.PeftType) && cfg.Bias == "all" && strings.HasSuffix(name, biasEnd)
+}
+
+// loraProblems compares a file's tensors with those that its config asks of the base.
+func loraProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model) (found []error, misfits []Mismatch) {
+	targets, biases, err := loraPlan(cfg, base)
 	if err != nil {
 		return []error{err}, nil
 	}
 	var wanted []tensorShape
 	for _, t := range targets {
-		a, b := t.factorNames()
-		wanted = append(wanted, tensorShape{a, []int{t.rank, t.In}}, tensorShape{b, []int{t.Out, t.rank}})
+		name := headPrefixOf(hfio.Lora) + t.path
+		wanted = append(wanted, tensorShape{name + factorA, []int{t.rank, t.In}}, tensorShape{name + factorB, []int{t.Out, t.rank}})
+		if cfg.LoraBias {
+			wanted = append(wanted, tensorShape{name + shiftEnd, []int{t.Out}})
+		}
+	}
+	for _, b := range biases {
+		wanted = append(wanted, tensorShape{b.name, []int{b.Out}})
 	}
 	for _, want := range wanted {
 		t, ok := file.Tensor(want.name)
@@ -338,9 +409,9 @@ func loraProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model
 	}
 	for _, t := range file.Tensors {
 		isWanted := slices.ContainsFunc(wanted, func(want tensorShape) bool { return want.name == t.Name })
-		if isFactor(t.Name) && !isWanted {
+		if isLora(t.Name) && !isWanted {
 			found = append(found, &hfio.TensorError{File: hfio.AdapterWeightsFile, Name: t.Name, Err: fmt.Errorf(
-				"%w: the base has no such linear layer, or target_modules do not name it", hfio.ErrUnsupported)})
+				"%w: the config asks for no such tensor of this base", hfio.ErrUnsupported)})
 		}
 	}
 	return found, misfits

@@ -88,11 +88,11 @@ func TestLoraRefuses(t *testing.T) {
 		},
 		"layers_pattern: with a pattern":              func(c *hfio.AdapterConfig) { c.TargetModules, c.LayersPattern = raw(`".*key"`), raw(`""`) },
 		"layers_pattern: without layers_to_transform": func(c *hfio.AdapterConfig) { c.LayersPattern = raw(`"layer"`) },
-		"bias":                func(c *hfio.AdapterConfig) { c.Bias = "all" },
+		"bias":                func(c *hfio.AdapterConfig) { c.Bias = "some" },
 		"use_dora":            func(c *hfio.AdapterConfig) { c.UseDora = true },
 		"lora_dropout":        func(c *hfio.AdapterConfig) { c.LoraDropout = 1 },
 		"init_lora_weights":   func(c *hfio.AdapterConfig) { c.InitLoraWeights = raw(`"pissa"`) },
-		"lora_bias":           func(c *hfio.AdapterConfig) { c.Unknown["lora_bias"] = raw("true") },
+		"lora_bias":           func(c *hfio.AdapterConfig) { c.LoraBias, c.InitLoraWeights = true, raw(`"gaussian"`) },
 		"target_modules":      func(c *hfio.AdapterConfig) { c.TargetModules = raw(`["q_proj"]`) },
 		"exclude_modules":     func(c *hfio.AdapterConfig) { c.ExcludeModules = raw(`"(?=x)"`) },
 		"layers_to_transform": func(c *hfio.AdapterConfig) { c.LayersToTransform = raw(`"all"`) },
@@ -163,9 +163,16 @@ func TestLoraMixed(t *testing.T) {
 		c.TargetModules, c.InitLoraWeights = json.RawMessage(`"all-linear"`), json.RawMessage("false")
 	}), adapters.Init{})
 	other := create(t, base, loraConfig(func(c *hfio.AdapterConfig) { c.InitLoraWeights = json.RawMessage("false") }), adapters.Init{})
+	biased := create(t, base, loraConfig(func(c *hfio.AdapterConfig) { c.Bias, c.LoraBias = "all", true }), adapters.Init{})
+	for _, p := range biased.Adapter.Trained() {
+		values := models.Values(p.Param)
+		for i := range values {
+			values[i] += 0.1
+		}
+	}
 	prompt := create(t, base, variants["prompt"](3, 0), adapters.Init{})
 	var frozen []*adapters.Frozen
-	for _, m := range []*adapters.PeftModel{shared, other, prompt} {
+	for _, m := range []*adapters.PeftModel{shared, other, prompt, biased} {
 		f, err := m.Freeze()
 		if err != nil {
 			t.Fatal(err)
@@ -173,8 +180,8 @@ func TestLoraMixed(t *testing.T) {
 		frozen = append(frozen, f)
 	}
 	var requests []adapters.Request
-	for i, ids := range [][]int{{1, 2, 3}, {4, 5}, {6}, {7, 8, 9, 10}, {3, 1}, {2, 2, 2}} {
-		requests = append(requests, adapters.Request{Sequence: models.Sequence{IDs: ids}, Adapter: frozen[i%3]})
+	for i, ids := range [][]int{{1, 2, 3}, {4, 5}, {6}, {7, 8, 9, 10}, {3, 1}, {2, 2, 2}, {5, 8}, {4, 4, 9}} {
+		requests = append(requests, adapters.Request{Sequence: models.Sequence{IDs: ids}, Adapter: frozen[i%4]})
 	}
 	answers, err := adapters.ForwardMixed(base, requests)
 	if err != nil {

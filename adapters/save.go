@@ -59,11 +59,28 @@ func (m *PeftModel) HeadTensors() []hfio.Tensor {
 
 func (m *PeftModel) writeHead(file *hfio.Adapter) {
 	for _, p := range headParams(m.Head) {
-		name := headPrefix(file) + p.Name
-		old, stored := file.Tensor(name)
-		if stored && sameBits(old, kernel.Data(p.Param)) || !stored && m.baseHead(p) {
+		if _, stored := file.Tensor(headPrefix(file) + p.Name); !stored && m.baseHead(p) {
 			continue
 		}
+		m.putHead(file, p.Name, p)
+		if _, inWrapper := wrapped(p.Name, m.Config); inWrapper != "" {
+			m.putHead(file, inWrapper, p)
+		}
+	}
+	for _, p := range headParams(m.Base.Head) {
+		if original, _ := wrapped(p.Name, m.Config); original != "" {
+			if _, stored := file.Tensor(headPrefix(file) + original); !stored {
+				m.putHead(file, original, p)
+			}
+		}
+	}
+}
+
+// putHead writes a parameter of a head under a name, unless the file has its values there.
+func (m *PeftModel) putHead(file *hfio.Adapter, name string, p models.NamedParam) {
+	name = headPrefix(file) + name
+	old, stored := file.Tensor(name)
+	if !stored || !sameBits(old, kernel.Data(p.Param)) {
 		putTensor(file, hfio.NewFloat32(name, paramShape(p, len(old.Shape)), kernel.Data(p.Param)))
 	}
 }

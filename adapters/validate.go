@@ -199,7 +199,7 @@ func extraFindings(file *hfio.Adapter, m method) []Finding {
 	}
 	for _, t := range file.Tensors {
 		switch {
-		case m.owns(t.Name) || inModules(t.Name, headModules) || isFactor(t.Name) || isNamedHead(t.Name, file.Config):
+		case m.owns(t.Name) || inModules(t.Name, headModules) || isLora(t.Name) || isSavedBias(t.Name, file.Config) || isNamedHead(t.Name, file.Config):
 		case strings.HasPrefix(t.Name, headPrefix(file)) && inModules(t.Name, file.Config.ModulesToSave):
 			found = append(found, note(t.Name, "modules_to_save names it: PEFT replaces this part of the base with it; gopeft loads it where the base has none"))
 		case strings.HasPrefix(t.Name, headPrefix(file)):

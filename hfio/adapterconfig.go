@@ -99,7 +99,8 @@ type AdapterConfig struct {
 	R                 int
 	LoraAlpha         float64
 	LoraDropout       float64
-	Bias              string // none, all, lora_only
+	Bias              string // none, all, lora_only: which of the base's biases are trained
+	LoraBias          bool   // lora_B has a bias
 	UseRSLora         bool
 	UseDora           bool
 	FanInFanOut       bool

@@ -23,6 +23,8 @@ type Model struct {
 	// stands before their names in transformers' model of the task.
 	Linears []layer.LinearModule
 	Prefix  string
+	// Biases are the frozen layers whose bias an adapter can replace.
+	Biases []layer.Module
 	// Tensors are what the model was read from, without what Head.Params holds, under the
 	// names that transformers saves them by.
 	Tensors []hfio.Tensor
@@ -47,8 +49,8 @@ func (m *Model) Forward(batch Batch) (logits mat.Tensor, out Output, err error) 
 	return logits, out, err
 }
 
-// Path is a linear layer's path in transformers' model of the task.
-func (m *Model) Path(l layer.LinearModule) string {
+// Path is a layer's path in transformers' model of the task.
+func (m *Model) Path(l layer.Module) string {
 	if l.Outside {
 		return l.Name
 	}

@@ -153,6 +153,11 @@ type Output struct {
 	Prompts []*Prompt
 }
 
+// Deltas are what the prompts add to the rows in the layers behind the backbone's last.
+func (o Output) Deltas(dropout *layer.Dropout) *layer.Deltas {
+	return DeltasOf(o.Prompts, o.Spans, dropout)
+}
+
 // Shape is what adapters need to know of a model.
 type Shape struct {
 	ModelType    string

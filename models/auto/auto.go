@@ -198,6 +198,7 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 		Config: config, Task: spec.Task, Backbone: b.backbone, Head: head,
 		Labels: spec.Labels, ProblemType: spec.ProblemType, NewHead: isNew, DType: b.dtype,
 		Linears: slices.Concat(b.read.Linears(), weights.Linears()),
+		Biases:  slices.Concat(b.read.Biases(), weights.Biases()),
 	}
 	if head != nil {
 		m.Prefix = b.architecture.Prefix
@@ -216,7 +217,8 @@ func (b *Base) Model(spec models.HeadSpec) (*models.Model, error) {
 // transformers' class of such a head has none.
 func withoutDecoder(m *models.Model) {
 	isDecoders := func(name string) bool { return strings.HasPrefix(name, m.Prefix+"decoder.") }
-	m.Linears = slices.DeleteFunc(m.Linears, func(l layer.LinearModule) bool { return isDecoders(m.Path(l)) })
+	m.Linears = slices.DeleteFunc(m.Linears, func(l layer.LinearModule) bool { return isDecoders(m.Path(l.Module)) })
+	m.Biases = slices.DeleteFunc(m.Biases, func(l layer.Module) bool { return isDecoders(m.Path(l)) })
 	m.Tensors = slices.DeleteFunc(m.Tensors, func(t hfio.Tensor) bool { return isDecoders(t.Name) })
 	m.Params = slices.DeleteFunc(m.Params, func(p models.NamedParam) bool { return isDecoders(p.Name) })
 }

@@ -20,15 +20,28 @@ import (
 // Source: peft 0.21.2, tuners/lora/layer.py, merge; names as transformers saves them.
 func (b *Base) Merge(m *models.Model, head []hfio.Tensor, deltas map[string]layer.Delta) (hfio.ModelConfig, []hfio.Tensor, error) {
 	tensors := slices.Clone(head)
+	shifted := map[string]bool{}
 	for _, t := range m.Tensors {
-		name := strings.TrimSuffix(strings.TrimPrefix(t.Name, m.Prefix), ".weight")
-		if delta, ok := deltas[name]; ok {
-			var err error
-			if t, err = merged(t, delta, transposed(m, name)); err != nil {
-				return hfio.ModelConfig{}, nil, err
-			}
+		name := strings.TrimPrefix(t.Name, m.Prefix)
+		weight, _ := strings.CutSuffix(name, ".weight")
+		bias, isBias := strings.CutSuffix(name, ".bias")
+		var err error
+		switch {
+		case isBias:
+			shifted[bias] = true
+			t, err = mergedBias(t, deltas[bias])
+		case deltas[weight].A != nil:
+			t, err = merged(t, deltas[weight], transposed(m, weight))
+		}
+		if err != nil {
+			return hfio.ModelConfig{}, nil, err
 		}
 		tensors = append(tensors, t)
+	}
+	for _, name := range slices.Sorted(maps.Keys(deltas)) {
+		if deltas[name].Shift != nil && !shifted[name] {
+			return hfio.ModelConfig{}, nil, fmt.Errorf("%w: %s has no bias, to which the adapter's lora_bias could be added", hfio.ErrUnsupported, name)
+		}
 	}
 	config, err := b.configOf(m, nil)
 	return config, tensors, err
@@ -37,6 +50,27 @@ func (b *Base) Merge(m *models.Model, head []hfio.Tensor, deltas map[string]laye
 // transposed tells whether the checkpoint holds the weight of a module as [in, out].
 func transposed(m *models.Model, module string) bool {
 	return slices.ContainsFunc(m.Linears, func(l layer.LinearModule) bool { return l.Name == module && l.Transposed })
+}
+
+// mergedBias is the bias of a layer with a delta.
+func mergedBias(t hfio.Tensor, d layer.Delta) (hfio.Tensor, error) {
+	if d.Bias == nil && d.Shift == nil {
+		return t, nil
+	}
+	values, err := t.Float32s()
+	if err != nil {
+		return t, err
+	}
+	values = slices.Clone(values)
+	if d.Bias != nil {
+		copy(values, kernel.Data(d.Bias))
+	}
+	if d.Shift != nil {
+		for i, v := range kernel.Data(d.Shift) {
+			values[i] += d.Scale * v
+		}
+	}
+	return hfio.NewFloat32(t.Name, t.Shape, values).Convert(t.DType)
 }
 
 // merged adds a delta to a weight.

@@ -112,7 +112,7 @@ const normEps = 1e-5 // torch's default
 func (b *blocks) run(pass *stack.Pass, words *layer.Embedding) models.Output {
 	out := pass.Run(b.embeddings.forward(pass, words), b.layers)
 	if b.norm != nil {
-		out.Hidden = kernel.Replace(out.Hidden, b.norm.Forward(out.Hidden, nil))
+		out.Hidden = kernel.Replace(out.Hidden, b.norm.Forward(out.Hidden, nil, out.Deltas(pass.Batch.Dropout)))
 	}
 	return out
 }
@@ -150,20 +150,24 @@ func (b *block) Prepare(dropout *layer.Dropout) stack.Forward {
 type residual struct {
 	norm    *layer.Norm
 	first   bool // the part reads the norm; else what it adds is normalised
+	allRows bool // the part reads all rows, not those alone that are wanted
 	dropout float32
 }
 
 func newResidual(c config, w *layer.Weights, norm string) residual {
-	return residual{w.Norm(norm, c.Hidden, normEps), c.normFirst, c.dropout}
+	return residual{norm: w.Norm(norm, c.Hidden, normEps), first: c.normFirst, dropout: c.dropout}
 }
 
 // prepare draws the mask of what a part returns.
 func (r residual) prepare(dropout *layer.Dropout, part stack.Forward) stack.Forward {
 	mask := dropout.Mask(r.dropout)
 	return func(x mat.Tensor, in stack.Input) mat.Tensor {
-		read := x
+		read, deltas := x, in.Wanted
+		if r.allRows {
+			deltas = in.Deltas
+		}
 		if r.first {
-			read = r.norm.Forward(x, nil)
+			read = r.norm.Forward(x, nil, deltas)
 		}
 		y := part(read, in)
 		if r.first {
@@ -178,7 +182,7 @@ func (r residual) prepare(dropout *layer.Dropout, part stack.Forward) stack.Forw
 		if r.first {
 			return kernel.Replace(y, kernel.Add(kept, y))
 		}
-		return kernel.Replace(y, r.norm.Forward(y, kept))
+		return kernel.Replace(y, r.norm.Forward(y, kept, in.Wanted))
 	}
 }
 
@@ -193,13 +197,15 @@ type selfAttention struct {
 
 func newSelfAttention(c config, w *layer.Weights, heads int, causal bool) *selfAttention {
 	d, own := c.Hidden, w.At("self_attn")
-	return &selfAttention{
+	a := &selfAttention{
 		residual: newResidual(c, w, "self_attn_layer_norm"),
 		qkv:      own.Stacked(d, d, "q_proj", "k_proj", "v_proj"),
 		output:   own.Linear("out_proj", d, d),
 		options:  kernel.AttentionOptions{Heads: heads, Causal: causal},
 		drop:     c.attentionDropout,
 	}
+	a.allRows = true
+	return a
 }
 
 func (a *selfAttention) prepare(dropout *layer.Dropout) stack.Forward {

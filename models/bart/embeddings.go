@@ -67,7 +67,7 @@ func (e *embeddings) forward(p *stack.Pass, words *layer.Embedding) mat.Tensor {
 	}
 	x = kernel.Replace(x, kernel.AddEmbed(x, e.positions.Rows(index)))
 	if e.norm != nil {
-		x = kernel.Replace(x, e.norm.Forward(x, nil))
+		x = kernel.Replace(x, e.norm.Forward(x, nil, p.Deltas))
 	}
 	return kernel.Replace(x, kernel.Dropout(x, p.Batch.Dropout.Mask(e.dropout)))
 }

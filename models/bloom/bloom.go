@@ -32,7 +32,9 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*decoder.Model, error) {
 	words := w.Norm("word_embeddings_layernorm", d, c.NormEps)
 	m := &decoder.Model{
 		Config: c, Words: w.Embedding("word_embeddings", c.Vocab, d), Slopes: slopes(c.Heads), Classifier: "classifier",
-		Embeddings: func(_ *stack.Pass, x mat.Tensor) mat.Tensor { return kernel.Replace(x, words.Forward(x, nil)) },
+		Embeddings: func(p *stack.Pass, x mat.Tensor) mat.Tensor {
+			return kernel.Replace(x, words.Forward(x, nil, p.Deltas))
+		},
 	}
 	for i := range c.Layers {
 		l := w.At("h", i)

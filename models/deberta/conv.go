@@ -45,7 +45,7 @@ func (v *convolution) behind(dropout *layer.Dropout, first stack.Forward) stack.
 		y = kernel.Replace(y, kernel.Dropout(y, mask))
 		y = kernel.Replace(y, v.activation(y))
 		own := first(kernel.Tee(x), in)
-		z := v.norm.Forward(y, own)
+		z := v.norm.Forward(y, own, in.Wanted)
 		kernel.Release(y)
 		kernel.Release(own)
 		return z

@@ -79,7 +79,7 @@ func readRelative(c config, w *layer.Weights) mat.Tensor {
 	values := w.Values("rel_embeddings.weight", 2*c.span, c.Hidden)
 	var norm *layer.Norm
 	if c.normRelative {
-		norm = w.Norm("LayerNorm", c.Hidden, c.NormEps)
+		norm = w.FixedNorm("LayerNorm", c.Hidden, c.NormEps)
 	}
 	if w.Err() != nil {
 		return nil
@@ -88,7 +88,7 @@ func readRelative(c config, w *layer.Weights) mat.Tensor {
 	if norm == nil {
 		return x
 	}
-	return norm.Forward(x, nil)
+	return norm.Forward(x, nil, nil)
 }
 
 // Shape returns the model's sizes.

@@ -83,11 +83,11 @@ func (m *Model) run(p *stack.Pass) models.Output {
 		layers[i] = placed{l, p.Rotation(m.Rope), bias}
 	}
 	out := p.Run(x, layers)
+	deltas := out.Deltas(p.Batch.Dropout)
 	if m.Norm != nil {
-		out.Hidden = kernel.Replace(out.Hidden, m.Norm.Forward(out.Hidden, nil))
+		out.Hidden = kernel.Replace(out.Hidden, m.Norm.Forward(out.Hidden, nil, deltas))
 	}
 	if m.Project != nil {
-		deltas := models.DeltasOf(out.Prompts, out.Spans, p.Batch.Dropout)
 		out.Hidden = kernel.Replace(out.Hidden, m.Project.Forward(out.Hidden, deltas))
 	}
 	return out

@@ -64,7 +64,7 @@ type masks struct{ attention, output, mlp kernel.Mask }
 func (l placed) forward(x mat.Tensor, in stack.Input, m masks) mat.Tensor {
 	h := x
 	if l.Order != NormsLast {
-		h = l.AttentionNorm.Forward(x, nil)
+		h = l.AttentionNorm.Forward(x, nil, in.Deltas)
 	}
 	a := l.attention(h, in, m)
 	residual := in.Keep(x)
@@ -74,13 +74,13 @@ func (l placed) forward(x mat.Tensor, in stack.Input, m masks) mat.Tensor {
 	case NormedResiduals:
 		residual = in.Keep(h)
 	case NormsLast:
-		y := l.AttentionNorm.Forward(a, residual)
+		y := l.AttentionNorm.Forward(a, residual, in.Wanted)
 		kernel.Release(a)
 		f := l.network(y, in, m)
-		return kernel.Replace(f, l.MLPNorm.Forward(f, y))
+		return kernel.Replace(f, l.MLPNorm.Forward(f, y, in.Wanted))
 	}
 	y := kernel.Replace(a, kernel.Add(residual, a))
-	h = l.MLPNorm.Forward(y, nil)
+	h = l.MLPNorm.Forward(y, nil, in.Wanted)
 	f := l.network(h, in, m)
 	if l.Order == NormedResiduals {
 		y = h
@@ -92,7 +92,7 @@ func (l placed) forward(x mat.Tensor, in stack.Input, m masks) mat.Tensor {
 // the attention gives and of what the network makes of x.
 func (l placed) parallel(x, attended mat.Tensor, in stack.Input, m masks) mat.Tensor {
 	x = kernel.Tee(x)
-	h := l.MLPNorm.Forward(x, nil)
+	h := l.MLPNorm.Forward(x, nil, in.Wanted)
 	f := kernel.Replace(h, l.network(h, in, m))
 	f = kernel.Replace(f, kernel.Add(f, attended))
 	return kernel.Replace(f, kernel.Add(f, x))

@@ -49,6 +49,6 @@ func (e *Embeddings) Forward(pass *stack.Pass, positions []int) mat.Tensor {
 	if e.Projection != nil {
 		x = kernel.Replace(x, e.Projection.Forward(x, pass.Deltas))
 	}
-	x = kernel.Replace(x, e.Norm.Forward(x, nil))
+	x = kernel.Replace(x, e.Norm.Forward(x, nil, pass.Deltas))
 	return kernel.Replace(x, kernel.Dropout(x, pass.Batch.Dropout.Mask(e.Dropout)))
 }

@@ -88,13 +88,13 @@ func (b *Block) Behind(dropout *layer.Dropout, attend stack.Forward) stack.Forwa
 		a, x = kernel.Replace(a, in.Keep(a)), in.Keep(x)
 		a = kernel.Replace(a, b.attentionOutput.Forward(a, in.Wanted)) // [R, d]
 		a = kernel.Replace(a, kernel.Dropout(a, attentionOutputMask))
-		x = b.attentionNorm.Forward(a, x)
+		x = b.attentionNorm.Forward(a, x, in.Wanted)
 		kernel.Release(a)
 		f := b.intermediate.Forward(x, in.Wanted) // [R, intermediate]
 		f = kernel.Replace(f, b.activation(f))
 		f = kernel.Replace(f, b.output.Forward(f, in.Wanted)) // [R, d]
 		f = kernel.Replace(f, kernel.Dropout(f, outputMask))
-		y := b.outputNorm.Forward(f, x)
+		y := b.outputNorm.Forward(f, x, in.Wanted)
 		kernel.Release(f)
 		kernel.Release(x)
 		return y

@@ -51,7 +51,7 @@ func (h *end) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, 
 			return nil, fmt.Errorf("sequence %d: %w: found no end token, want a %d, at which the head reads the decoder", i, models.ErrTokenID, h.token)
 		}
 	}
-	deltas := models.DeltasOf(out.Prompts, out.Spans, dropout)
+	deltas := out.Deltas(dropout)
 	x := kernel.Dropout(out.Hidden, dropout.Mask(h.dropout)) // [B, d]
 	x = kernel.Tanh(h.First.forward(x, deltas))
 	return h.Scores.forward(kernel.Dropout(x, dropout.Mask(h.dropout)), deltas), nil

@@ -27,7 +27,7 @@ func (h *Masked) Forward(out models.Output, _ *layer.Dropout) (_ mat.Tensor, err
 	defer models.Guard(&err)
 	x := h.Transform.Forward(out.Hidden, nil) // [R, d]
 	x = kernel.Replace(x, h.Activation(x))
-	x = kernel.Replace(x, h.Norm.Forward(x, nil))
+	x = kernel.Replace(x, h.Norm.Forward(x, nil, nil))
 	return kernel.Replace(x, h.Decoder.Forward(x, nil)), nil // [R, vocab]
 }
 

@@ -25,7 +25,7 @@ func (p Pooler) forward(x mat.Tensor, deltas *layer.Deltas, dropout *layer.Dropo
 	x = p.Linear.Forward(x, deltas)
 	x = kernel.Replace(x, p.Activation(x))
 	if p.Norm != nil {
-		x = kernel.Replace(x, p.Norm.Forward(x, nil))
+		x = kernel.Replace(x, p.Norm.Forward(x, nil, deltas))
 	}
 	return x
 }

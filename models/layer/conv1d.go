@@ -6,13 +6,14 @@ import "github.com/gopeft/gopeft/internal/kernel"
 // holds it, and name.bias [out].
 func (w *Weights) Conv1D(name string, out, in int) *Linear {
 	weight, bias := w.Stored(name+".weight", in, out), w.Values(name+".bias", out)
-	module := w.path + name
-	w.state.linears = append(w.state.linears, LinearModule{Name: module, Out: out, In: in, Transposed: true})
+	module := Module{Name: w.path + name, Out: out}
+	w.state.linears = append(w.state.linears, LinearModule{Module: module, In: in, Transposed: true})
+	w.state.biases = append(w.state.biases, module)
 	if weight.Len() == 0 || bias == nil {
 		return nil
 	}
 	l := w.NewLinear(transposed(weight, out), bias, in)
-	l.parts = []linearPart{{module: module}}
+	l.parts = []linearPart{{module: module.Name}}
 	return l
 }
 

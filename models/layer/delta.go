@@ -6,11 +6,13 @@ import (
 	"github.com/gopeft/gopeft/internal/kernel"
 )
 
-// Delta is what an adapter adds to a linear layer: Scale · dropped(x)·Aᵀ·Bᵀ.
+// Delta is what an adapter does to a layer. To a linear it adds Scale · (dropped(x)·Aᵀ·Bᵀ + Shift).
 type Delta struct {
-	A, B    mat.Tensor // [r, in] and [out, r]
+	A, B    mat.Tensor // [r, in] and [out, r]; nil: nothing is added
+	Shift   mat.Tensor // [1, out]; nil: none
 	Scale   float32
-	Dropout float32 // probability of dropping an element of x in training
+	Dropout float32    // probability of dropping an element of x in training
+	Bias    mat.Tensor // [1, out], in place of the layer's own; nil: that stays
 }
 
 // Deltas are what the adapters of a batch add. A nil *Deltas adds nothing.
@@ -33,7 +35,7 @@ func (d *Deltas) of(l *Linear) []kernel.LowRank {
 	var found []kernel.LowRank
 	for _, part := range l.parts {
 		for _, g := range d.Groups {
-			if delta, ok := g.Of[part.module]; ok {
+			if delta, ok := g.Of[part.module]; ok && delta.A != nil {
 				found = append(found, kernel.LowRank{
 					A: delta.A, B: delta.B, Scale: delta.Scale, Column: part.column, Rows: g.Rows, Drop: d.Dropout.Mask(delta.Dropout),
 				})
@@ -41,4 +43,29 @@ func (d *Deltas) of(l *Linear) []kernel.LowRank {
 		}
 	}
 	return found
+}
+
+// addBiases returns y [R, out] with the biases of layers beside each other, whose own bias is in y
+// already; that is y itself where there are none.
+func (d *Deltas) addBiases(y mat.Tensor, parts []linearPart, own []float32) mat.Tensor {
+	if d == nil {
+		return y
+	}
+	var biases []kernel.Bias
+	for _, part := range parts {
+		for _, g := range d.Groups {
+			delta := g.Of[part.module]
+			if delta.Shift != nil {
+				biases = append(biases, kernel.Bias{Values: delta.Shift, Scale: delta.Scale, Column: part.column, Rows: g.Rows})
+			}
+			if delta.Bias != nil {
+				frozen := own[part.column:][:kernel.Cols(delta.Bias)]
+				biases = append(biases, kernel.Bias{Values: delta.Bias, Scale: 1, Frozen: frozen, Column: part.column, Rows: g.Rows})
+			}
+		}
+	}
+	if biases == nil {
+		return y
+	}
+	return kernel.AddBias(y, biases...)
 }

@@ -66,9 +66,12 @@ func (w *Weights) Beside(in int, bias bool, parts ...Part) *Linear {
 			values := w.values(p.Name+".bias", p.Out)
 			l.bias, complete = append(l.bias, values...), complete && values != nil
 		}
-		module := w.path + p.Name
-		l.parts, column = append(l.parts, linearPart{module, column}), column+p.Out
-		w.state.linears = append(w.state.linears, LinearModule{Name: module, Out: p.Out, In: in, Outside: w.outside})
+		module := Module{Name: w.path + p.Name, Out: p.Out, Outside: w.outside}
+		l.parts, column = append(l.parts, linearPart{module.Name, column}), column+p.Out
+		w.state.linears = append(w.state.linears, LinearModule{Module: module, In: in})
+		if bias {
+			w.state.biases = append(w.state.biases, module)
+		}
 	}
 	if !complete {
 		return nil
@@ -100,11 +103,13 @@ func (l *Linear) Forward(x mat.Tensor, deltas *Deltas) mat.Tensor {
 	if l.trained != nil {
 		return kernel.LinearParams(x, l.trained...)
 	}
-	return kernel.Linear(x, l.weight, l.bias, deltas.of(l)...)
+	y := kernel.Linear(x, l.weight, l.bias, deltas.of(l)...)
+	return kernel.Replace(y, deltas.addBiases(y, l.parts, l.bias))
 }
 
 // Norm is a LayerNorm.
 type Norm struct {
+	module      string // its path; "": no adapter replaces its beta
 	gamma, beta []float32
 	eps         float32
 
@@ -116,7 +121,15 @@ func (w *Weights) Norm(name string, d int, eps float32) *Norm {
 	if w.state.trains {
 		return &Norm{eps: eps, trainedGamma: w.param(name+".weight", d), trainedBeta: w.param(name+".bias", d)}
 	}
-	return &Norm{gamma: w.values(name+".weight", d), beta: w.values(name+".bias", d), eps: eps}
+	n := w.FixedNorm(name, d, eps)
+	n.module = w.path + name
+	w.state.biases = append(w.state.biases, Module{Name: n.module, Out: d, Outside: w.outside})
+	return n
+}
+
+// FixedNorm is Norm whose bias no adapter can replace.
+func (w *Weights) FixedNorm(name string, d int, eps float32) *Norm {
+	return &Norm{gamma: w.Values(name+".weight", d), beta: w.Values(name+".bias", d), eps: eps}
 }
 
 // PlainNorm reads name.weight [d] of a LayerNorm without a bias.
@@ -125,12 +138,14 @@ func (w *Weights) PlainNorm(name string, d int, eps float32) *Norm {
 	return &Norm{gamma: gamma, beta: make([]float32, len(gamma)), eps: eps}
 }
 
-// Forward normalises the rows of x + residual, [R, d]; the residual may be nil.
-func (n *Norm) Forward(x, residual mat.Tensor) mat.Tensor {
+// Forward normalises the rows of x + residual, [R, d], with the biases of the deltas; the residual
+// and the deltas may be nil.
+func (n *Norm) Forward(x, residual mat.Tensor, deltas *Deltas) mat.Tensor {
 	if n.trainedGamma != nil {
 		return kernel.AddLayerNormParam(x, residual, n.trainedGamma, n.trainedBeta, n.eps)
 	}
-	return kernel.AddLayerNorm(x, residual, n.gamma, n.beta, n.eps)
+	y := kernel.AddLayerNorm(x, residual, n.gamma, n.beta, n.eps)
+	return kernel.Replace(y, deltas.addBiases(y, []linearPart{{module: n.module}}, n.beta))
 }
 
 // RMSNorm is a frozen norm by the root of the mean square.

@@ -32,6 +32,7 @@ type weightsState struct {
 	read       map[string]hfio.Tensor // by the name of today
 	outside    map[string]bool        // of these names
 	linears    []LinearModule
+	biases     []Module
 	trains     bool
 	params     []Param
 	problems   []error
@@ -176,17 +177,27 @@ func (w *Weights) note(name string, err error) {
 	w.state.problems = append(w.state.problems, &hfio.TensorError{File: w.state.checkpoint.Dir(), Name: w.path + name, Err: err})
 }
 
-// LinearModule is a frozen linear layer of a model: where adapters can add something.
-type LinearModule struct {
+// Module is a frozen layer of a model.
+type Module struct {
 	Name    string // its path, as transformers names it below the backbone: encoder.layer.0.attention.self.query
-	Out, In int
+	Out     int    // the width of its result
+	Outside bool   // of the backbone, in its head: the name is the whole path
+}
+
+// LinearModule is a linear layer: where adapters can add something.
+type LinearModule struct {
+	Module
+	In int
 	// Transposed: the checkpoint holds its weight as [in, out].
 	Transposed bool
-	Outside    bool // of the backbone, in its head: the name is the whole path
 }
 
 // Linears returns the linear layers that were read so far, in order.
 func (w *Weights) Linears() []LinearModule { return slices.Clone(w.state.linears) }
+
+// Biases returns the layers with a bias that were read so far, in order: linears and norms, whose
+// bias an adapter can replace.
+func (w *Weights) Biases() []Module { return slices.Clone(w.state.biases) }
 
 // Count returns the number of tensors in the checkpoint. No model that it holds has
 // more layers.

@@ -66,14 +66,14 @@ func (m *Model) Forward(batch models.Batch) (models.Output, error) {
 
 func (m *Model) run(pass *stack.Pass) models.Output {
 	out := pass.Run(m.embed(pass), m.turn(pass))
-	out.Hidden = kernel.Replace(out.Hidden, m.finalNorm.Forward(out.Hidden, nil))
+	out.Hidden = kernel.Replace(out.Hidden, m.finalNorm.Forward(out.Hidden, nil, out.Deltas(pass.Batch.Dropout)))
 	return out
 }
 
 // embed returns what the first layer reads, [R, d].
 func (m *Model) embed(pass *stack.Pass) mat.Tensor {
 	x := pass.Words(m.words)
-	x = kernel.Replace(x, m.norm.Forward(x, nil))
+	x = kernel.Replace(x, m.norm.Forward(x, nil, pass.Deltas))
 	return kernel.Replace(x, kernel.Dropout(x, pass.Batch.Dropout.Mask(m.config.embeddingDropout)))
 }
 
@@ -139,7 +139,7 @@ type turned struct {
 func (l turned) qkv(x mat.Tensor, deltas *layer.Deltas) mat.Tensor {
 	normal := x
 	if l.attnNorm != nil {
-		normal = l.attnNorm.Forward(x, nil)
+		normal = l.attnNorm.Forward(x, nil, deltas)
 	}
 	qkv := l.wqkv.Forward(normal, deltas)
 	if l.attnNorm != nil {
@@ -160,7 +160,7 @@ func (l turned) Prepare(dropout *layer.Dropout) stack.Forward {
 		a = kernel.Replace(a, kernel.Dropout(a, outputMask))
 		x = kernel.Add(x, a)
 		kernel.Release(a)
-		f := l.mlpNorm.Forward(x, nil)
+		f := l.mlpNorm.Forward(x, nil, in.Wanted)
 		f = kernel.Replace(f, l.wi.Forward(f, in.Wanted)) // [R, 2·intermediate]
 		f = kernel.Replace(f, l.gated(f))
 		f = kernel.Replace(f, kernel.Dropout(f, mlpMask))
