@@ -72,6 +72,23 @@ func TestEncoderLora(t *testing.T) {
 	})
 }
 
+// TestBiasesOutOfReach wants bias all refused where gopeft does not replace all biases of a base, with their names.
+func TestBiasesOutOfReach(t *testing.T) {
+	for folder, want := range map[string]string{
+		"deberta-v2": "deberta.encoder.conv.conv.bias", // of a convolution
+		"deberta-v3": "deberta.encoder.LayerNorm.bias", // of what all texts share
+	} {
+		base := openBase(t, filepath.Join(encoders, folder, "base"), models.HeadSpec{Task: models.SeqCls}, 0)
+		config := hfio.NewAdapterConfig(hfio.Lora)
+		config.TaskType, config.Bias = hfio.SeqCls, "all"
+		_, err := adapters.New(base, config, adapters.Init{Rand: seeded(1)})
+		var field *hfio.FieldError
+		if !errors.As(err, &field) || field.Field != "bias" || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error of bias that names %s", folder, err, want)
+		}
+	}
+}
+
 // dropoutLine is what transformers answers in training, while one dropout drops (all but surely) everything.
 type dropoutLine struct {
 	Task  models.Task `json:"task"`
@@ -206,7 +223,7 @@ var headVariants = []variant{
 
 var liveEncoders = []liveEncoder{
 	{arch: "roberta", fields: `{"pad_token_id": 1, "layer_norm_eps": 1e-5}`, cells: map[models.Task][]string{
-		models.SeqCls:            {"prompt", "ptuning-lstm", "prefix", "lora"},
+		models.SeqCls:            {"prompt", "ptuning-lstm", "prefix", "lora", "lora-all-biases"},
 		models.TokenCls:          {"ptuning-mlp", "prefix-projection"},
 		models.QuestionAns:       {"prompt", "cartridge"},
 		models.FeatureExtraction: {"prompt", "prefix"},
@@ -214,7 +231,7 @@ var liveEncoders = []liveEncoder{
 	{
 		arch: "albert", fields: `{"embedding_size": 16, "num_hidden_groups": 3, "classifier_dropout_prob": 0}`, sizes: map[string]any{"token_dim": 16},
 		cells: map[models.Task][]string{
-			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"ptuning-lstm"},
+			models.SeqCls: {"prompt", "lora", "lora-all-biases"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"ptuning-lstm"},
 		},
 		refused: map[string][2]string{"prefix": {noPast, "peft_type"}, "prompt": {"Sizes of tensors must match", "token_dim"}},
 	},
@@ -223,14 +240,14 @@ var liveEncoders = []liveEncoder{
 		arch: "distilbert", fields: `{"hidden_dim": 40, "dropout": 0, "attention_dropout": 0, "qa_dropout": 0, "seq_classif_dropout": 0}`,
 		sizes: map[string]any{"token_dim": 24, "num_attention_heads": 3},
 		cells: map[models.Task][]string{
-			models.SeqCls: {"prompt"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"prompt"},
+			models.SeqCls: {"prompt", "lora-all-biases"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prompt"}, models.FeatureExtraction: {"prompt"},
 		},
 		refused: map[string][2]string{"prefix": {"Please specify `token_dim`", "peft_type"}, "prompt": {"Please specify `token_dim`", "token_dim"}},
 	},
 	{
 		arch: "electra", fields: `{"embedding_size": 16}`, sizes: map[string]any{"token_dim": 16},
 		cells: map[models.Task][]string{
-			models.SeqCls: {"prompt", "prefix", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prefix"}, models.FeatureExtraction: {"cartridge"},
+			models.SeqCls: {"prompt", "prefix", "lora", "lora-all-biases"}, models.TokenCls: {"ptuning-mlp"}, models.QuestionAns: {"prefix"}, models.FeatureExtraction: {"cartridge"},
 		},
 		refused: map[string][2]string{"prompt": {"Sizes of tensors must match", "token_dim"}},
 	},
@@ -241,6 +258,10 @@ var liveEncoders = []liveEncoder{
 		},
 		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
 	},
+	{arch: "modernbert", fields: `{"local_attention": 8, "norm_bias": true, "attention_bias": true, "mlp_bias": true, "classifier_bias": true, "pad_token_id": 0}`, cells: map[models.Task][]string{
+		models.SeqCls: {"lora-all-biases"},
+	}},
+	{arch: "deberta-v2", fields: `{"relative_attention": true, "pos_att_type": ["c2p", "p2c"]}`, cells: map[models.Task][]string{models.SeqCls: {"lora-all-biases"}}},
 	{
 		arch: "deberta-v2", fields: `{"relative_attention": true, "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": true, "pos_att_type": "p2c|c2p",
 			"position_biased_input": false, "legacy": false}`,
@@ -257,7 +278,7 @@ var liveEncoders = []liveEncoder{
 	{
 		arch: "deberta", fields: `{"relative_attention": true, "max_relative_positions": 6, "pos_att_type": "c2p|p2c", "position_biased_input": false}`,
 		cells: map[models.Task][]string{
-			models.SeqCls: {"prompt", "lora"}, models.TokenCls: {"ptuning-mlp"}, models.FeatureExtraction: {"ptuning-lstm"},
+			models.SeqCls: {"prompt", "lora", "lora-all-biases"}, models.TokenCls: {"ptuning-mlp"}, models.FeatureExtraction: {"ptuning-lstm"},
 		},
 		refused: map[string][2]string{"prefix": {noPast, "peft_type"}},
 	},

@@ -77,6 +77,7 @@ var decoderVariants = []variant{
 	{name: "cpt-plain", method: "cpt", fields: map[string]any{"cpt_token_ids": []int{4, 7, 9}, "cpt_tokens_type_mask": []int{2, 3, 4}, "opt_projection_epsilon": 8.5}},
 	{name: "lora", method: "lora", always: true, fields: map[string]any{"r": 4, "lora_alpha": 2}},
 	{name: "lora-all-linear", method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2, "target_modules": "all-linear"}},
+	loraAllBiases,
 }
 
 // TestLiveDecoder compares the decoders: every method in every task on the first; alone and under
@@ -130,6 +131,8 @@ func (v variant) runsOn(arch string, c taskCase, whole bool) bool {
 	switch {
 	case v.name == "lora-all-linear":
 		return c.task == models.CausalLM
+	case v.name == loraAllBiases.name:
+		return c.task == models.CausalLM && slices.Contains([]string{"bloom", "gpt2", "gpt_neox", "opt", "qwen2"}, arch)
 	case v.name == "lora" && slices.Contains(untargeted, arch):
 		return false
 	}

@@ -53,12 +53,20 @@ var variants = []variant{
 		"alpha_pattern": json.RawMessage(`{"dense": 1, "encoder.*dense": 5, "key": 9, "self.key": 3}`),
 	}},
 	{name: "lora-no-layers", method: "lora", fields: map[string]any{"target_modules": []string{"value"}, "layers_to_transform": []int{}, "layers_pattern": ""}},
+	{name: "lora-biases", method: "lora", fields: map[string]any{"r": 2, "bias": "lora_only", "target_modules": []string{"query", "dense"}, "layers_to_transform": []int{1, 2}}},
+	{name: "lora-shifts", method: "lora", fields: map[string]any{"r": 2, "lora_alpha": 3, "lora_bias": true, "bias": "lora_only", "init_lora_weights": false}},
+	loraAllBiases,
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
 	{name: "multitask", method: "multitask", always: true},
 	{name: "multitask-vocab", method: "multitask", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB", "num_tasks": 3, "num_ranks": 1}},
 	{name: "cartridge", method: "cartridge", always: true},
 	{name: "cartridge-none-frozen", method: "cartridge", fields: map[string]any{"num_frozen_tokens": 0}},
 }
+
+// loraAllBiases runs on every architecture.
+var loraAllBiases = variant{name: "lora-all-biases", method: "lora", fields: map[string]any{
+	"r": 2, "lora_alpha": 1, "bias": "all", "target_modules": `.*\.(query|dense|q_lin|Wqkv|in_proj|query_proj|c_attn|query_key_value|q_proj|fc1)`,
+}}
 
 // modulesToSave are those of the variant's fields.
 func (v variant) modulesToSave() []string {
@@ -332,6 +340,7 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 		config.R, config.LoraAlpha, config.UseRSLora, config.InitLoraWeights = python.R, python.LoraAlpha, python.UseRSLora, python.InitLoraWeights
 		config.TargetModules, config.ExcludeModules, config.LayersToTransform = python.TargetModules, python.ExcludeModules, python.LayersToTransform
 		config.LayersPattern, config.RankPattern, config.AlphaPattern = python.LayersPattern, python.RankPattern, python.AlphaPattern
+		config.Bias, config.LoraBias, config.UseDora = python.Bias, python.LoraBias, python.UseDora
 	}
 	config.BaseModelNameOrPath = "some/base"
 	config.PromptTuningInit = python.PromptTuningInit

@@ -17,9 +17,17 @@ import (
 )
 
 // roundingOnly tells whether a parameter has a true gradient of zero: the bias of an answer's scores
-// shifts all start (or end) scores alike. AdamW makes whole steps of its rounding errors, in which
-// no two implementations agree.
+// shifts all start (or end) scores alike, one of keys all scores of a query. AdamW makes whole steps
+// of its rounding errors, in which no two implementations agree.
 func roundingOnly(m *adapters.PeftModel, name string) bool {
+	if keys, isBias := strings.CutSuffix(name, ".bias"); isBias {
+		for _, part := range []string{".base_layer", ".lora_B"} {
+			keys = strings.TrimSuffix(keys, part)
+		}
+		if slices.Contains([]string{"key", "k_lin", "k_proj", "key_proj", "pos_key_proj"}, keys[strings.LastIndex(keys, ".")+1:]) {
+			return true
+		}
+	}
 	return m.Config.TaskType == hfio.QuestionAns && (strings.HasSuffix(name, ".qa_outputs.bias") || strings.HasSuffix(name, ".classifier.bias"))
 }
 
