@@ -27,6 +27,7 @@ func newAdapter(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tok
 	config := hfio.NewAdapterConfig(method)
 	config.TaskType = hfio.TaskType(model.PeftTask())
 	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), baseName(c))
+	config.ModulesToSave = modulesToSave(c)
 	config.NumVirtualTokens = cmp.Or(c.Int("num-virtual-tokens"), recipe.VirtualTokens)
 	if prompt != nil {
 		config.NumVirtualTokens = prompt.VirtualTokens()
@@ -129,7 +130,8 @@ func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (e
 	if c.IsSet("lora-alpha") {
 		config.LoraAlpha = c.Float64("lora-alpha")
 	}
-	config.LoraDropout, config.UseRSLora = c.Float64("lora-dropout"), c.Bool("use-rslora")
+	config.LoraDropout, config.UseRSLora, config.LoraBias = c.Float64("lora-dropout"), c.Bool("use-rslora"), c.Bool("lora-bias")
+	set(&config.Bias, strings.ToLower(c.String("bias")))
 	switch start := c.String("init-lora-weights"); start {
 	case "":
 	case "true", "false":
@@ -150,6 +152,14 @@ func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (e
 	}
 	config.TargetModules, err = json.Marshal(value)
 	return err
+}
+
+// modulesToSave are the names of --modules-to-save; nil: none.
+func modulesToSave(c *cli.Context) []string {
+	if names := c.String("modules-to-save"); names != "" {
+		return strings.Split(names, ",")
+	}
+	return nil
 }
 
 // set sets a field to the last of the values that is not empty.

@@ -123,6 +123,12 @@ func inspectAdapter(dir fs.FS) (inspected, error) {
 		s.add("rank", strconv.Itoa(config.R))
 		s.add("alpha", strconv.FormatFloat(config.LoraAlpha, 'g', -1, 64))
 		s.add("target modules", string(config.TargetModules))
+		if config.Bias != "none" {
+			s.add("biases of the base", config.Bias)
+		}
+		if config.LoraBias {
+			s.add("bias of what is added", "yes")
+		}
 	}
 	s.add("in Python", inPython(config.PeftType, s.Findings))
 	for _, t := range a.Tensors {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 )
 
@@ -37,6 +38,9 @@ var methodOptions = map[string][]hfio.PeftType{
 	"target-modules":                  {hfio.Lora},
 	"use-rslora":                      {hfio.Lora},
 	"init-lora-weights":               {hfio.Lora},
+	"bias":                            {hfio.Lora},
+	"lora-bias":                       {hfio.Lora},
+	"modules-to-save":                 adapters.Methods(),
 
 	"prompt-tuning-init-state-dict-path": {hfio.MultitaskPromptTuning},
 	"prompt-tuning-init-task":            {hfio.MultitaskPromptTuning},

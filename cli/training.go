@@ -92,11 +92,14 @@ func (s start) fields() []string {
 	return s.template.Fields()
 }
 
-// modulesToSave are those of the adapter to start from. A new one trains the head whatever
-// its name is.
-func (s start) modulesToSave() []string {
-	if s.adapter != nil {
+// modulesToSave are those of the adapter to start from, or of the command line. Else a new one
+// trains the head whatever its name is.
+func (s start) modulesToSave(c *cli.Context) []string {
+	switch {
+	case s.adapter != nil:
 		return s.adapter.Config.ModulesToSave
+	case c.IsSet("modules-to-save"):
+		return modulesToSave(c)
 	}
 	return models.HeadModules
 }
@@ -192,7 +195,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	} else {
 		model, err = job.base.Model(models.HeadSpec{
 			Task: from.task, Labels: labels, ProblemType: from.problemType, Rand: rand.New(rand.NewPCG(c.Uint64("seed"), 1)),
-			ModulesToSave: from.modulesToSave(),
+			ModulesToSave: from.modulesToSave(c),
 		})
 	}
 	if err != nil {
