@@ -55,15 +55,12 @@ func (s *beamSearch) advance(scores [][]float32) error {
 	var finished []Answer
 	for i, c := range best {
 		parent := s.running[c.beam]
-		ids := append(slices.Clip(parent.ids), c.id)
-		reason, err := s.finish(ids)
+		next, reason := s.follow(parent.row, c.id)
 		switch {
-		case err != nil:
-			return err
 		case reason == "":
-			running = append(running, &beam{row: &row{ids: ids, from: parent.row}, score: c.score})
+			running = append(running, &beam{row: next, score: c.score})
 		case i < s.NumBeams:
-			made := ids[s.start:]
+			made := next.ids[s.start:]
 			finished = append(finished, Answer{IDs: made, Score: float64(s.penalized(c.score, len(made))), Finish: reason})
 		}
 	}

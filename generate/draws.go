@@ -39,14 +39,11 @@ func (s *draws) advance(scores [][]float32) error {
 			if err != nil {
 				return err
 			}
-			next.row = &row{ids: append(d.ids[:len(d.ids):len(d.ids)], id), from: d.row}
 			if s.OnToken != nil {
 				s.OnToken(next.number, id)
 			}
-			reason, err := s.finish(next.ids)
-			if err != nil {
-				return err
-			}
+			var reason Finish
+			next.row, reason = s.follow(d.row, id)
 			if reason != "" {
 				s.done[next.number] = Answer{IDs: next.ids[s.start:], Finish: reason}
 				continue

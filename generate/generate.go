@@ -66,9 +66,9 @@ type Answer struct {
 // adapter begin with it keeps for as long as there is the adapter, which does not keep
 // the generator. It is safe for concurrent use.
 type Generator struct {
-	// Decode gives the text of tokens, special ones included. It is needed for
+	// Text begins the text of an answer, special tokens included. It is needed for
 	// Config.StopStrings alone.
-	Decode func(ids []int) (string, error)
+	Text func() Text
 	// MaxRows is how many answers are under way at once, unless one request wants more; 0: 64.
 	// Others wait for their turn.
 	MaxRows int
@@ -77,6 +77,16 @@ type Generator struct {
 	decoder models.Decoder
 	lock    sync.Mutex
 	begun   map[beginning]*models.Cache
+}
+
+// Text makes text of tokens as they come.
+type Text interface {
+	// Add returns the text that is decided by a further token.
+	Add(id int) string
+	// Flush returns the rest of the text, which ends here.
+	Flush() string
+	// Clone returns a Text that goes on from here by itself.
+	Clone() Text
 }
 
 // beginning is what all requests with one adapter begin with.
@@ -202,6 +212,7 @@ type row struct {
 	cache  *models.Cache  // nil: the row has not begun
 	prompt *models.Prompt // of the adapter; nil: none
 	from   *row           // whose cache this one goes on from
+	text   *stops         // of what was made; nil: there are no stop strings
 	taken  bool           // the cache went on to another row
 }
 
@@ -237,7 +248,6 @@ func (r *row) sequence(task models.Task) models.Sequence {
 type request struct {
 	Request
 	start int // where the answer begins in the ids of a row
-	text  func(ids []int) (string, error)
 }
 
 // random returns what decides the tokens of one answer.
@@ -248,31 +258,43 @@ func (r *request) random(answer int) *rand.Rand {
 // width is how many answers are followed at once.
 func (r *request) width() int { return max(r.NumBeams, r.NumReturnSequences) }
 
-// finish tells why an answer ends with its last token, "" if it goes on.
-func (r *request) finish(ids []int) (Finish, error) {
-	made := ids[r.start:]
-	stops, err := r.stops(made)
-	switch {
-	case err != nil:
-		return "", err
-	case slices.Contains(r.EOS, made[len(made)-1]):
-		return FinishEOS, nil
-	case stops:
-		return FinishString, nil
-	case len(made) >= r.MaxNewTokens:
-		return FinishLength, nil
+// follow returns the row with one more token, and why its answer ends there, "" if it goes on.
+func (r *request) follow(from *row, id int) (*row, Finish) {
+	next := &row{ids: append(slices.Clip(from.ids), id), from: from}
+	stopped := false
+	if from.text != nil {
+		next.text, stopped = from.text.add(id)
 	}
-	return "", nil
+	switch {
+	case slices.Contains(r.EOS, id):
+		return next, FinishEOS
+	case stopped:
+		return next, FinishString
+	case len(next.ids)-r.start >= r.MaxNewTokens:
+		return next, FinishLength
+	}
+	return next, ""
 }
 
-// stops tells whether the text of an answer holds a stop string. The answer is looked at
-// with each token, so that only its end can.
-func (r *request) stops(made []int) (bool, error) {
-	if len(r.StopStrings) == 0 {
-		return false, nil
+// stops looks for stop strings in the text of an answer.
+type stops struct {
+	strings []string
+	text    Text
+	end     string // of the text that is decided, as much as may begin a stop string
+}
+
+// add returns the text with one more token, and whether it holds a stop string, which the
+// text before it did not.
+func (s *stops) add(id int) (*stops, bool) {
+	next := &stops{strings: s.strings, text: s.text.Clone()}
+	decided := s.end + next.text.Add(id)
+	all := decided + next.text.Clone().Flush()
+	longest := 0
+	for _, stop := range s.strings {
+		longest = max(longest, len(stop))
 	}
-	text, err := r.text(made)
-	return slices.ContainsFunc(r.StopStrings, func(stop string) bool { return strings.Contains(text, stop) }), err
+	next.end = decided[max(0, len(decided)-longest+1):]
+	return next, slices.ContainsFunc(s.strings, func(stop string) bool { return strings.Contains(all, stop) })
 }
 
 // begin checks a request and makes its search.
@@ -300,7 +322,10 @@ func (g *Generator) begin(r Request) (search, error) {
 		}
 		r.MaxNewTokens = min(r.MaxNewTokens, positions-held+1)
 	}
-	q := &request{Request: r, start: len(first.ids), text: g.Decode}
+	if len(r.StopStrings) > 0 {
+		first.text = &stops{strings: r.StopStrings, text: g.Text()}
+	}
+	q := &request{Request: r, start: len(first.ids)}
 	if r.NumBeams > 1 {
 		return newBeamSearch(q, first), nil
 	}
@@ -374,7 +399,7 @@ func (g *Generator) check(r Request) error {
 	if g.model.Task == models.Seq2SeqLM && len(r.DecoderIDs) == 0 && r.DecoderStart == None {
 		found = append(found, fmt.Errorf("%w: decoder_start_token_id is not known, want the token that answers begin with", ErrConfig))
 	}
-	if len(r.StopStrings) > 0 && g.Decode == nil {
+	if len(r.StopStrings) > 0 && g.Text == nil {
 		found = append(found, fmt.Errorf("%w: stop_strings need a tokenizer", ErrConfig))
 	}
 	if r.Adapter != nil && r.Adapter.Base.Backbone != g.model.Backbone {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 	"weak"
@@ -69,6 +70,62 @@ func TestGeneratorsAreForgotten(t *testing.T) {
 		t.Error("an adapter keeps a generator that nobody else has")
 	}
 	runtime.KeepAlive(kept)
+}
+
+// An answer ends with the first token after which its text holds a stop string, though that is
+// decided later, or lies across tokens.
+func TestStopStrings(t *testing.T) {
+	g, err := New(tinyLlama(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Text = func() Text { return &letters{} }
+	config := Default()
+	config.MaxNewTokens, config.DoSample, config.Temperature = 40, true, 3
+	answer := func(stops ...string) Answer {
+		t.Helper()
+		config.StopStrings = stops
+		answers, err := g.Run(context.Background(), []Request{{IDs: []int{1, 2, 3}, Config: config}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answers[0][0]
+	}
+	all := answer().IDs
+	text := textOf(all)
+	for from := range len(text) {
+		for _, length := range []int{1, 2, 3, 7} {
+			stop := text[from:min(from+length, len(text))]
+			want := 0
+			for !strings.Contains(textOf(all[:want]), stop) {
+				want++
+			}
+			if got := answer("no such text", stop); len(got.IDs) != want || got.Finish != FinishString && want < len(all) {
+				t.Errorf("%q in %q: found %d tokens, %s, want %d", stop, text, len(got.IDs), got.Finish, want)
+			}
+		}
+	}
+}
+
+// letters gives two letters for each token, of which it holds the second back.
+type letters struct{ held string }
+
+func (l *letters) Add(id int) string {
+	text := l.held + string(rune('a'+id%26))
+	l.held = string(rune('A' + id/2%26))
+	return text
+}
+
+func (l *letters) Flush() string { return l.held }
+
+func (l *letters) Clone() Text { c := *l; return &c }
+
+func textOf(ids []int) string {
+	text := ""
+	for _, id := range ids {
+		text += string(rune('a'+id%26)) + string(rune('A'+id/2%26))
+	}
+	return text
 }
 
 func tinyLlama(t *testing.T) *models.Model {

@@ -106,6 +106,11 @@ func beforeStop(text string, stops []string) string {
 	return text[:end]
 }
 
+// text is a stream as a generator takes it.
+type text struct{ *tokenize.Stream }
+
+func (t text) Clone() generate.Text { return text{t.Stream.Clone()} }
+
 // generator returns the generator of a task, which all prompts share.
 func (b *Base) generator(task models.Task) (*generate.Generator, error) {
 	b.lock.Lock()
@@ -125,7 +130,7 @@ func (b *Base) generator(task models.Task) (*generate.Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.Decode = func(ids []int) (string, error) { return b.tokenizer.Decode(ids, false) }
+	g.Text = func() generate.Text { return text{b.tokenizer.Stream(false)} }
 	b.generators[task] = g
 	return g, nil
 }

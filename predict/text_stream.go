@@ -18,8 +18,8 @@ type textStream struct {
 // toldText is how far the text of one answer was told.
 type toldText struct {
 	stream *tokenize.Stream
-	text   string
-	told   int // bytes of text
+	told   int    // bytes
+	held   string // what comes after them and may begin a stop string
 }
 
 func newTextStream(tokenizer *tokenize.Tokenizer, p Prompt) *textStream {
@@ -39,8 +39,10 @@ func (s *textStream) add(number, id int) {
 		return
 	}
 	a := s.answer(number)
-	a.text += a.stream.Add(id)
-	s.tellUpTo(number, len(a.text)-s.heldBack(a.text))
+	text := a.held + a.stream.Add(id)
+	sure := len(text) - s.heldBack(text)
+	a.held = text[sure:]
+	s.say(number, text[:sure])
 }
 
 // end tells what is left of an answer's whole text.
@@ -48,14 +50,13 @@ func (s *textStream) end(number int, text string) {
 	if s.tell == nil {
 		return
 	}
-	s.answer(number).text = text
-	s.tellUpTo(number, len(text))
+	s.say(number, text[min(s.answer(number).told, len(text)):])
 }
 
-func (s *textStream) tellUpTo(number, end int) {
-	if a := s.answers[number]; end > a.told {
-		s.tell(number, a.text[a.told:end])
-		a.told = end
+func (s *textStream) say(number int, text string) {
+	if text != "" {
+		s.tell(number, text)
+		s.answers[number].told += len(text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -182,22 +183,28 @@ func readByteLevelDecoder(o *object) decoder {
 	return byteLevelDecoder{}
 }
 
-func (byteLevelDecoder) decode(next sink) decoding {
-	d := &byteDecoding{fusing: fusing{next: next}}
-	d.token = func(token string) {
-		d.take(token)
-		decided := decidedBytes(d.bytes)
-		d.fusing.add(chunk{text: validUTF8(d.bytes[:decided])})
-		d.bytes = append(d.bytes[:0], d.bytes[decided:]...)
-	}
-	return d
-}
+func (byteLevelDecoder) decode(next sink) decoding { return &byteDecoding{fusing: fusing{next: next}} }
 
 // byteDecoding makes one token of all.
 type byteDecoding struct {
 	whole
 	fusing fusing
 	bytes  []byte // that may begin a character
+}
+
+func (d *byteDecoding) add(c chunk) {
+	token, ends := d.gather(c)
+	if !ends {
+		return
+	}
+	d.take(token)
+	decided := decidedBytes(d.bytes)
+	d.fusing.add(chunk{text: validUTF8(d.bytes[:decided])})
+	d.bytes = append(d.bytes[:0], d.bytes[decided:]...)
+}
+
+func (d *byteDecoding) copy(next sink) decoding {
+	return &byteDecoding{d.clone(), fusing{next, d.fusing.begun}, slices.Clone(d.bytes)}
 }
 
 func (d *byteDecoding) take(token string) {

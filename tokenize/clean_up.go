@@ -48,6 +48,8 @@ func (c *cleaning) end() {
 	c.text = ""
 }
 
+func (c *cleaning) copy(next sink) decoding { return &cleaning{next, c.text} }
+
 func (c *cleaning) give(text string) { c.next(chunk{text: cleanUp(text, englishCleanUp)}) }
 
 // decidedText is the length of the text before the last space that can only begin a rule's

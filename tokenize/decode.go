@@ -19,10 +19,11 @@ type decoder interface {
 }
 
 // decoding is a text on its way through a decoder. It keeps what it cannot decide yet;
-// end gives all of that on.
+// end gives all of that on. A copy of it goes on by itself, to another sink.
 type decoding interface {
 	add(chunk)
 	end()
+	copy(next sink) decoding
 }
 
 // Stream decodes the tokens of one text as they come, each into as much text as the
@@ -38,7 +39,7 @@ type Stream struct {
 // Stream begins a text.
 func (t *Tokenizer) Stream(skipSpecialTokens bool) *Stream {
 	s := &Stream{tokenizer: t, skipSpecial: skipSpecialTokens}
-	var next sink = func(c chunk) { s.text.WriteString(c.text) }
+	var next sink = s.write
 	stages := make(decodings, 1, 2)
 	if t.cleanUp {
 		stages = append(stages, &cleaning{next: next})
@@ -66,6 +67,15 @@ func (s *Stream) add(id int) {
 		s.decoding.add(chunk{token, true, true})
 	}
 }
+
+// Clone returns a stream that goes on from here by itself.
+func (s *Stream) Clone() *Stream {
+	c := &Stream{tokenizer: s.tokenizer, skipSpecial: s.skipSpecial}
+	c.decoding = s.decoding.copy(c.write)
+	return c
+}
+
+func (s *Stream) write(c chunk) { s.text.WriteString(c.text) }
 
 // Flush returns the rest of the text, which ends here.
 func (s *Stream) Flush() string {

@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -36,36 +37,54 @@ func (d decodings) end() {
 	}
 }
 
+func (d decodings) copy(next sink) decoding {
+	all := slices.Clone(d)
+	for i := len(all) - 1; i >= 0; i-- {
+		all[i] = all[i].copy(next)
+		next = all[i].add
+	}
+	return all
+}
+
 // whole gathers the chunks of a token for a decoding that needs all of it.
-type whole struct {
-	parts strings.Builder
-	token func(string)
-}
+type whole struct{ parts []byte }
 
-func (w *whole) add(c chunk) {
+// gather returns the token that a chunk ends, if it does.
+func (w *whole) gather(c chunk) (token string, ends bool) {
 	if c.begins && c.ends {
-		w.token(c.text)
-		return
+		return c.text, true
 	}
-	w.parts.WriteString(c.text)
+	w.parts = append(w.parts, c.text...)
 	if c.ends {
-		w.token(w.parts.String())
-		w.parts.Reset()
+		token, w.parts = string(w.parts), nil
 	}
+	return token, c.ends
 }
 
-func (w *whole) end() {}
+func (w whole) clone() whole { return whole{slices.Clone(w.parts)} }
 
 // tokenMap makes a text of each token, given how many stand before it.
 type tokenMap func(number int, token string) string
 
-func (f tokenMap) decode(next sink) decoding {
-	number := 0
-	return &whole{token: func(token string) {
-		next(chunk{f(number, token), true, true})
-		number++
-	}}
+type mapping struct {
+	whole
+	text   tokenMap
+	next   sink
+	number int // of the next token
 }
+
+func (f tokenMap) decode(next sink) decoding { return &mapping{text: f, next: next} }
+
+func (m *mapping) add(c chunk) {
+	if token, ends := m.gather(c); ends {
+		m.next(chunk{m.text(m.number, token), true, true})
+		m.number++
+	}
+}
+
+func (m *mapping) end() {}
+
+func (m *mapping) copy(next sink) decoding { return &mapping{m.clone(), m.text, next, m.number} }
 
 // spaced puts spaces between tokens.
 var spaced = tokenMap(func(number int, token string) string {
@@ -111,6 +130,8 @@ func (f *fusing) add(c chunk) {
 
 func (f *fusing) end() { f.next(chunk{begins: !f.begun, ends: true}) }
 
+func (f *fusing) copy(next sink) decoding { return &fusing{next, f.begun} }
+
 // strip drops up to so many of a character at the ends of each token.
 type strip struct {
 	content     rune
@@ -153,6 +174,8 @@ func (s *stripping) add(c chunk) {
 
 func (s *stripping) end() {}
 
+func (s *stripping) copy(next sink) decoding { return &stripping{s.strip, next, s.left, s.held} }
+
 // byteFallback turns runs of tokens such as <0x41> into the text that their bytes are, or,
 // where they are none, each into U+FFFD.
 type byteFallback struct{}
@@ -165,17 +188,23 @@ type fallingBack struct {
 	bytes []byte
 }
 
-func (byteFallback) decode(next sink) decoding {
-	f := &fallingBack{next: next}
-	f.token = func(token string) {
-		if b, ok := byteOf(token); ok {
-			f.bytes = append(f.bytes, b)
-			return
-		}
-		f.end()
-		next(chunk{token, true, true})
+func (byteFallback) decode(next sink) decoding { return &fallingBack{next: next} }
+
+func (f *fallingBack) add(c chunk) {
+	token, ends := f.gather(c)
+	if !ends {
+		return
 	}
-	return f
+	if b, ok := byteOf(token); ok {
+		f.bytes = append(f.bytes, b)
+		return
+	}
+	f.end()
+	f.next(chunk{token, true, true})
+}
+
+func (f *fallingBack) copy(next sink) decoding {
+	return &fallingBack{f.clone(), next, slices.Clone(f.bytes)}
 }
 
 // end gives on the bytes that wait.

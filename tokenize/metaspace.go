@@ -89,3 +89,7 @@ func (d *metaspaceDecoder) add(c chunk) {
 }
 
 func (d *metaspaceDecoder) end() {}
+
+func (d *metaspaceDecoder) copy(next sink) decoding {
+	return &metaspaceDecoder{d.metaspace, next, d.count}
+}

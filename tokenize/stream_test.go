@@ -64,6 +64,15 @@ func TestStreamOfAnyIDs(t *testing.T) {
 			if got := strings.Join(stream(t, tokenizer, ids, skip), ""); got != want || err != nil {
 				t.Errorf("%q, want %q, %v", got, want, err)
 			}
+			// A clone may end where the stream itself goes on.
+			s, text := tokenizer.Stream(skip), ""
+			for i, id := range ids {
+				text += s.Add(id)
+				want, err := tokenizer.Decode(ids[:i+1], skip)
+				if got := text + s.Clone().Flush(); got != want || err != nil {
+					t.Errorf("after %d ids: %q, want %q, %v", i+1, got, want, err)
+				}
+			}
 		}))
 	}
 }
