@@ -1,6 +1,10 @@
 package generate
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/gopeft/gopeft/models"
+)
 
 // draws makes answers token by token: the likeliest each time, or drawn ones.
 type draws struct {
@@ -70,7 +74,7 @@ func (s *draws) branches(d *drawn) []*drawn {
 
 func (s *draws) choose(scores []float32, random *rand.Rand) (int, error) {
 	if !s.DoSample {
-		if id := likeliest(scores); scores[id] > never {
+		if id := models.Argmax(scores); scores[id] > never {
 			return id, nil
 		}
 		return 0, errNoToken

@@ -167,14 +167,3 @@ func draw(from []candidate, random *rand.Rand) int {
 	}
 	return from[len(from)-1].id // the probabilities add up to a little less than 1
 }
-
-// likeliest returns the token with the highest score, of equals the first.
-func likeliest(scores []float32) int {
-	best := 0
-	for id, score := range scores {
-		if score > scores[best] {
-			best = id
-		}
-	}
-	return best
-}

@@ -223,3 +223,14 @@ func Guard(err *error) {
 
 // Values returns the numbers of a tensor, row by row. They must not be written.
 func Values(t mat.Tensor) []float32 { return kernel.Data(t) }
+
+// Argmax returns the place of the largest score, the first of equals.
+func Argmax(scores []float32) int {
+	best := 0
+	for i, score := range scores {
+		if score > scores[best] {
+			best = i
+		}
+	}
+	return best
+}

@@ -116,7 +116,7 @@ func (a *answers) add(batch []Feature, scores []float32, spans []models.Span) {
 
 func (a *answers) addSequence(f Feature, scores []float32) {
 	if f.Values == nil {
-		a.classes, a.wanted = append(a.classes, argmax(scores)), append(a.wanted, f.Class)
+		a.classes, a.wanted = append(a.classes, models.Argmax(scores)), append(a.wanted, f.Class)
 		return
 	}
 	if a.problem == models.Regression || a.problem == "" && a.width == 1 {
@@ -135,7 +135,7 @@ func (a *answers) addSequence(f Feature, scores []float32) {
 // addTargets takes the next token of every row.
 func (a *answers) addTargets(f Feature, scores []float32) {
 	for i, target := range f.Targets {
-		a.classes, a.wanted = append(a.classes, argmax(scores[i*a.width:(i+1)*a.width])), append(a.wanted, target)
+		a.classes, a.wanted = append(a.classes, models.Argmax(scores[i*a.width:(i+1)*a.width])), append(a.wanted, target)
 	}
 }
 
@@ -146,7 +146,7 @@ func (a *answers) addTags(f Feature, scores []float32) {
 		if tag == models.Ignored {
 			continue
 		}
-		class := argmax(scores[i*a.width : (i+1)*a.width])
+		class := models.Argmax(scores[i*a.width : (i+1)*a.width])
 		a.classes, a.wanted = append(a.classes, class), append(a.wanted, tag)
 		tags, gold = append(tags, a.name(class)), append(gold, a.name(tag))
 	}
@@ -208,15 +208,4 @@ func subsetAccuracy(predicted, wanted [][]bool) float64 {
 		right += oneIf(slices.Equal(p, wanted[i]))
 	}
 	return ratio(right, len(predicted))
-}
-
-// argmax returns the place of the largest value, the first of equals.
-func argmax(values []float32) int {
-	best := 0
-	for i, v := range values {
-		if v > values[best] {
-			best = i
-		}
-	}
-	return best
 }
