@@ -2,6 +2,7 @@ package train
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/models/layer"
@@ -77,6 +78,26 @@ func sequences(features []Feature) []models.Sequence {
 	return list
 }
 
+// labelled returns features of TOKEN_CLS whose rows with a tag alone are read and learnt;
+// other tasks read no others.
+func labelled(task models.Task, features []Feature) []Feature {
+	if task != models.TokenCls {
+		return features
+	}
+	features = slices.Clone(features)
+	for i := range features {
+		f := &features[i]
+		f.Reads = []int{}
+		for token, tag := range f.Tags {
+			if tag != models.Ignored {
+				f.Reads, f.Targets = append(f.Reads, token), append(f.Targets, tag)
+			}
+		}
+		f.Tags = nil
+	}
+	return features
+}
+
 // labelsOf returns what the loss needs. Virtual tokens' rows come first: PEFT does not
 // shift labels, so each tag gets a row's place here, and each answer too.
 func labelsOf(task models.Task, features []Feature, out models.Output) models.Labels {
@@ -85,6 +106,10 @@ func labelsOf(task models.Task, features []Feature, out models.Output) models.La
 		virtual := out.Spans[i].Prompt
 		switch task {
 		case models.TokenCls:
+			if f.Reads != nil {
+				l.Tokens = append(l.Tokens, f.Targets)
+				continue
+			}
 			tags := make([]int, 0, virtual+len(f.Tags))
 			for range virtual {
 				tags = append(tags, models.Ignored)

@@ -26,13 +26,13 @@ type Tokenizer interface {
 type Feature struct {
 	IDs, TypeIDs []int
 	Virtual      []int     `json:",omitempty"` // of a template: see models.Sequence
-	Reads        []int     `json:",omitempty"` // of a template: its masks; CAUSAL_LM and SEQ_2_SEQ_LM: what gives Targets
+	Reads        []int     `json:",omitempty"` // of a template: its masks; else what gives Targets; nil: all rows
 	TaskID       int       // for an adapter of several tasks
 	Class        int       // SEQ_CLS with one label
 	Values       []float32 // SEQ_CLS with several labels, or a regression
 	Tags         []int     // TOKEN_CLS: one a token, models.Ignored where there is none
 	DecoderIDs   []int     `json:",omitempty"` // SEQ_2_SEQ_LM
-	Targets      []int     `json:",omitempty"` // CAUSAL_LM and SEQ_2_SEQ_LM: the tokens that the rows of Reads are to give
+	Targets      []int     `json:",omitempty"` // CAUSAL_LM and SEQ_2_SEQ_LM: the tokens that the rows of Reads are to give; of TOKEN_CLS in a run, its tags
 	Weights      []float32 `json:",omitempty"` // of Targets in the loss; nil: 1 each
 	Start, End   int       // QUESTION_ANS: first and last token of the answer; 0, 0: none
 	Context      *Context  // QUESTION_ANS: what is needed to read an answer

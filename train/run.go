@@ -76,7 +76,7 @@ func newRun(ctx context.Context, m subject, data Dataset, cfg Config) (*run, err
 	if err := errors.Join(cfg.check(m.base()), m.begin(cfg), checkData(m, data)); err != nil {
 		return nil, err
 	}
-	data.Train = m.learnt(data.Train)
+	data.Train = labelled(m.base().Task, m.learnt(data.Train))
 	r := &run{ctx: ctx, m: m, data: data, cfg: cfg, params: m.trained(), planned: -1, started: time.Now(), pool: models.NewPool()}
 	r.plan = plan{
 		features: data.Train, seed: cfg.Seed,

@@ -138,3 +138,22 @@ func TestEvaluationDoesNotDependOnBatches(t *testing.T) {
 		}
 	}
 }
+
+// Training reads the rows of tokens with a tag alone, evaluation all rows: the loss is the same.
+func TestRowsWithoutTagsCountNot(t *testing.T) {
+	features := toyTags(12)
+	for _, method := range []hfio.PeftType{hfio.PromptTuning, hfio.PrefixTuning, hfio.Lora} {
+		m := newModel(t, openBase(t, models.TokenCls, "O", "B-X", "I-X"), method, nil)
+		e, err := train.Evaluate(context.Background(), m, features, 12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := train.Run(context.Background(), m, train.Dataset{Train: features}, train.Config{MaxSteps: 1, BatchSize: 12, NoDropout: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(s.Loss-e.Loss) > 1e-6 {
+			t.Errorf("%s: found the loss %v, want %v", method, s.Loss, e.Loss)
+		}
+	}
+}
