@@ -315,8 +315,17 @@ func (g *Generator) begin(r Request) (search, error) {
 	if first.begin, first.prompt, err = g.beginning(r); err != nil {
 		return nil, err
 	}
+	if first.source != nil {
+		read := models.Batch{Sequences: []models.Sequence{{IDs: first.source, Prompt: first.prompt}}}.EncoderPart()
+		if err := g.decoder.Shape().CheckLength(read.Sequences[0]); err != nil {
+			return nil, err
+		}
+	}
 	if positions := g.decoder.Shape().MaxPositions; positions > 0 {
 		held := first.begin.Len() + len(first.ids)
+		if first.prompt != nil && g.model.Task == models.Seq2SeqLM { // else they are in the cache
+			held += (&models.Prompt{Past: first.prompt.Past}).Len()
+		}
 		if held > positions {
 			return nil, fmt.Errorf("%w: %d tokens and virtual tokens, the model has %d positions", models.ErrTooLong, held, positions)
 		}

@@ -14,7 +14,7 @@ import (
 func (s Shape) Check(batch Batch) error {
 	var found []error
 	for i, sequence := range batch.Sequences {
-		for _, err := range []error{s.checkIDs(sequence), s.checkLength(sequence), s.checkPrompt(sequence.Prompt), sequence.checkPlaces()} {
+		for _, err := range []error{s.checkIDs(sequence), s.CheckLength(sequence), s.checkPrompt(sequence.Prompt), sequence.checkPlaces()} {
 			if err != nil {
 				found = append(found, fmt.Errorf("sequence %d: %w", i, err))
 			}
@@ -53,7 +53,8 @@ func (s Shape) checkIDs(sequence Sequence) error {
 	return nil
 }
 
-func (s Shape) checkLength(sequence Sequence) error {
+// CheckLength reports a sequence without a token, or longer with its prompt than the model's positions.
+func (s Shape) CheckLength(sequence Sequence) error {
 	tokens, virtual := len(sequence.IDs), sequence.before()+sequence.Prompt.pastLen()
 	if tokens+sequence.before() == 0 {
 		return fmt.Errorf("%w: found no token, want at least 1", ErrTokenID)

@@ -22,7 +22,7 @@ func checkData(m subject, data Dataset) error {
 	}{{"training", data.Train, false}, {"dev", data.Dev, true}} {
 		longest, prompt := 0, m.virtualTokens()
 		for _, f := range set.features {
-			longest = max(longest, len(f.IDs))
+			longest = max(longest, len(f.IDs), len(f.DecoderIDs))
 			if f.Virtual != nil {
 				prompt = 0 // its tokens are counted among the others
 			}
