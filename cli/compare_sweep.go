@@ -23,12 +23,17 @@ var swept = []struct {
 	{"r", []string{"4", "8", "16"}},
 }
 
+// fullRates are the learning rates that a sweep tries where all weights are trained, which want
+// smaller ones: see docs/defaults.md.
+var fullRates = []string{"0.00003", "0.0001", "0.0003"}
+
 // sweepText says what a sweep tries.
 func sweepText() string {
 	var parts []string
 	for _, s := range swept {
 		parts = append(parts, s.option+" "+strings.Join(s.values, " "))
 	}
+	parts[0] += ", of " + fullFlag + " " + strings.Join(fullRates, " ")
 	return strings.Join(parts, "; ")
 }
 
@@ -43,7 +48,11 @@ func (x *comparison) sweep(method string) ([]string, error) {
 			continue
 		}
 		var winner *compareRun
-		for _, value := range s.values {
+		values := s.values
+		if method == fullFlag && s.option == "learning-rate" {
+			values = fullRates
+		}
+		for _, value := range values {
 			settings := append(slices.Clone(best), "--"+s.option+"="+value)
 			r, err := x.run(method, 1, settings, true)
 			if err != nil {
