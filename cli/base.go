@@ -22,7 +22,7 @@ func embeddedNames() []string { return slices.Sorted(maps.Keys(embeddedModels)) 
 
 func baseFlag() cli.Flag {
 	return &cli.StringFlag{
-		Name: "base", Usage: "the base model's directory",
+		Name: "base", Usage: "the base model's directory, or its GGUF file",
 		DefaultText: fmt.Sprintf("a model in this program: that of the adapter, else %s for %s, else %s", decoder.Name, hfio.CausalLM, embedded.Name),
 	}
 }

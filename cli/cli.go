@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -74,7 +75,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 func newApp(streams Streams) *cli.App {
 	app := &cli.App{
 		Name:      "gopeft",
-		Usage:     "train, run, inspect and convert Hugging Face PEFT soft prompts, without Python",
+		Usage:     "train, run, inspect and convert Hugging Face PEFT soft prompts and LoRA, without Python",
 		Version:   version(),
 		Reader:    streams.In,
 		Writer:    streams.Out,
@@ -175,7 +176,7 @@ func wantArgs(c *cli.Context, names ...string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, usagef("%s: found the argument %q, want options only", c.Command.Name, args[0])
 	}
-	return nil, usagef("%s: found %d arguments, want %s", c.Command.Name, len(args), usageOf(names))
+	return nil, usagef("%s: found %d arguments, want %s; see gopeft %s --help", c.Command.Name, len(args), strings.Join(names, " "), c.Command.Name)
 }
 
 // openDir returns the files of a directory, or a GGUF file, which must be there.
@@ -188,12 +189,4 @@ func openDir(path string) (fs.FS, error) {
 		return nil, fmt.Errorf("%s: found a file, want a directory", path)
 	}
 	return hfio.Dir(path), nil
-}
-
-func usageOf(names []string) string {
-	text := fmt.Sprint(len(names))
-	for _, name := range names {
-		text += " " + name
-	}
-	return text
 }

@@ -27,7 +27,8 @@ of the base, bytes on disk, the metric of --dev as mean ± standard deviation ov
 and compare.svg. Each run is a command line of gopeft train, which is printed; the options of train hold for all methods that have them, and what is not
 given is each method's own default. After Ctrl-C the same command line goes on where it was.
 
-With --sweep each method first looks for its settings with the first seed, one after the other, keeping the best of each: ` + sweepText() + `.
+With --sweep each method first looks for its settings with the first seed, one after the other, keeping the best of each:
+` + sweepText() + `
 A run of the sweep ends early when its best metric is worse than the median of what the others had on average at the same step (the median rule of
 Golovin et al. 2017, "Google Vizier"). Settings given as options stay as they are.
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -29,12 +30,11 @@ var fullRates = []string{"0.00003", "0.0001", "0.0003"}
 
 // sweepText says what a sweep tries.
 func sweepText() string {
-	var parts []string
+	text := ""
 	for _, s := range swept {
-		parts = append(parts, s.option+" "+strings.Join(s.values, " "))
+		text += fmt.Sprintf("   --%-32s %s\n", s.option, strings.Join(s.values, ", "))
 	}
-	parts[0] += ", of " + fullFlag + " " + strings.Join(fullRates, " ")
-	return strings.Join(parts, "; ")
+	return text + fmt.Sprintf("   --%-32s %s\n", "learning-rate of "+fullFlag, strings.Join(fullRates, ", "))
 }
 
 // enough is how many other runs the median rule needs.

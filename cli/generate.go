@@ -48,10 +48,10 @@ Example:
 // generationFlags have the names that transformers' GenerationConfig gives them.
 func generationFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "max-new-tokens", DefaultText: fmt.Sprint(generate.Default().MaxNewTokens)},
-		&cli.IntFlag{Name: "min-new-tokens", DefaultText: "0"},
+		&cli.IntFlag{Name: "max-new-tokens", Usage: "end an answer after so many", DefaultText: fmt.Sprint(generate.Default().MaxNewTokens)},
+		&cli.IntFlag{Name: "min-new-tokens", Usage: "let no answer end before so many", DefaultText: "0"},
 		&cli.BoolFlag{Name: "do-sample", Usage: "draw the tokens by their probabilities"},
-		&cli.Float64Flag{Name: "temperature", Usage: "of --do-sample", DefaultText: "1"},
+		&cli.Float64Flag{Name: "temperature", Usage: "of --do-sample: below 1 favours the likelier ones, above 1 the others", DefaultText: "1"},
 		&cli.IntFlag{Name: "top-k", Usage: "of --do-sample: only the likeliest; 0: all", DefaultText: "50"},
 		&cli.Float64Flag{Name: "top-p", Usage: "of --do-sample: only the likeliest that have this probability together", DefaultText: "1"},
 		&cli.Float64Flag{Name: "min-p", Usage: "of --do-sample: only those with this share of the likeliest's probability", DefaultText: "0"},

@@ -24,6 +24,13 @@ func trainCommand() *cli.Command {
 		Description: `Trains a soft prompt or LoRA, and the head of the task, for a frozen base model and writes a PEFT adapter directory. With --dev the best adapter
 is kept, else the last. Interrupted with Ctrl-C or killed, a run goes on with --resume and ends with the same bytes.
 
+--data has an example a line. Its columns are found by their names, or named with --column ROLE=COLUMN; what --task-type wants of them:
+   SEQ_CLS       text, label, and pair where there are two texts
+   TOKEN_CLS     words, tags; or a CoNLL file
+   QUESTION_ANS  text (the question), pair (its context), answers, as in SQuAD
+   CAUSAL_LM     text and target (a prompt and its completion), or messages (a chat), or text alone
+   SEQ_2_SEQ_LM  text and target
+
 The learning rate and the start of the prompt matter most. The defaults per method, chosen by PEFT's own benchmark and runs on
 MiniLM-L6 and SmolLM2 (see docs/defaults.md):
 ` + defaultsTable() + `
@@ -74,7 +81,7 @@ func trainFlags() []cli.Flag {
 
 		templateFlag(),
 		verbalizerFlag(),
-		&cli.IntFlag{Name: "num-virtual-tokens", DefaultText: "20"},
+		&cli.IntFlag{Name: "num-virtual-tokens", Usage: "trained tokens before a text, or keys and values in every layer", DefaultText: "20"},
 		&cli.StringFlag{Name: "prompt-tuning-init", Usage: "RANDOM, TEXT or SAMPLE_VOCAB; of several tasks also AVERAGE_SOURCE_TASKS, EXACT_SOURCE_TASK or ONLY_SOURCE_SHARED", DefaultText: "by the method"},
 		&cli.StringFlag{Name: "prompt-tuning-init-text", Usage: "the text of TEXT"},
 		&cli.IntFlag{Name: "num-tasks", Usage: "of MULTITASK_PROMPT_TUNING", DefaultText: "those of the data's task column"},
@@ -86,7 +93,7 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "encoder-num-layers", Usage: "of P_TUNING's LSTM", DefaultText: "2"},
 		&cli.Float64Flag{Name: "encoder-dropout", Usage: "of P_TUNING's LSTM"},
 		&cli.BoolFlag{Name: "prefix-projection", Usage: "make the prefix with an MLP"},
-		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero", DefaultText: "N(0, 1)"},
+		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero", DefaultText: "N(0, 1), zero on decoders"},
 		&cli.IntFlag{Name: "num-frozen-tokens", Usage: "of CARTRIDGE: so many tokens stay as they begin", DefaultText: "1"},
 		&cli.IntFlag{Name: "context-examples", Usage: "of CPT: the first examples of the data, whose tokens are the virtual ones", DefaultText: "4"},
 		&cli.StringFlag{Name: "opt-weighted-loss-type", Usage: "of CPT: decay makes the labels of earlier examples count less", DefaultText: "none"},
@@ -97,30 +104,30 @@ func trainFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "lora-alpha", Usage: "of LORA: what is added counts alpha/r times", DefaultText: "16"},
 		&cli.Float64Flag{Name: "lora-dropout", Usage: "of LORA's input"},
 		&cli.BoolFlag{Name: "use-rslora", Usage: "of LORA: alpha/sqrt(r) instead of alpha/r"},
-		&cli.StringFlag{Name: "target-modules", Usage: "of LORA: names of linear layers, separated with commas, a regular expression for their paths, or all-linear", DefaultText: "PEFT's for the base: query,value"},
+		&cli.StringFlag{Name: "target-modules", Usage: "of LORA: names of linear layers, separated with commas, a regular expression for their paths, or all-linear", DefaultText: "PEFT's for the base, as query and value"},
 		&cli.StringFlag{Name: "init-lora-weights", Usage: "of LORA: true, false or gaussian", DefaultText: "true"},
 		&cli.StringFlag{Name: "bias", Usage: "of LORA: which biases of the base are trained: none, all or lora_only, those of the layers that LORA adds to", DefaultText: "none"},
 		&cli.BoolFlag{Name: "lora-bias", Usage: "of LORA: what is added has a bias of its own"},
 		&cli.StringFlag{Name: "modules-to-save", Usage: "the head's modules that are trained and saved beside those that PEFT trains by itself (classifier, score, qa_outputs), separated with commas", DefaultText: "all of the head"},
 		&cli.StringFlag{Name: "base-model-name-or-path", Usage: "the base's name in adapter_config.json", DefaultText: "--base"},
 
-		&cli.Float64Flag{Name: "learning-rate", DefaultText: "by the method"},
-		&cli.IntFlag{Name: "num-train-epochs", DefaultText: "3, unless --max-steps is given"},
-		&cli.IntFlag{Name: "max-steps", Usage: "stop after so many steps"},
-		&cli.IntFlag{Name: "batch-size", Usage: "examples", DefaultText: "32"},
-		&cli.IntFlag{Name: "batch-tokens", Usage: "at most so many tokens in a batch, instead of --batch-size"},
-		&cli.IntFlag{Name: "gradient-accumulation-steps", DefaultText: "1"},
+		&cli.Float64Flag{Name: "learning-rate", Usage: "the highest one", DefaultText: "by the method"},
+		&cli.IntFlag{Name: "num-train-epochs", Usage: "passes over the data", DefaultText: "3, unless --max-steps is given"},
+		&cli.IntFlag{Name: "max-steps", Usage: "stop after so many steps", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "batch-size", Usage: "examples in a batch", DefaultText: "32, on decoders 8"},
+		&cli.IntFlag{Name: "batch-tokens", Usage: "at most so many tokens in a batch, instead of --batch-size", DefaultText: "no limit"},
+		&cli.IntFlag{Name: "gradient-accumulation-steps", Usage: "batches whose gradients one step takes", DefaultText: "1"},
 		&cli.StringFlag{Name: "lr-scheduler-type", Usage: "linear, cosine or constant", DefaultText: "linear"},
 		&cli.Float64Flag{Name: "warmup-ratio", Usage: "share of the steps; 0: none", DefaultText: "0.06"},
-		&cli.Float64Flag{Name: "weight-decay"},
-		&cli.Float64Flag{Name: "max-grad-norm", Usage: "0: no clipping", DefaultText: "1"},
+		&cli.Float64Flag{Name: "weight-decay", Usage: "of AdamW"},
+		&cli.Float64Flag{Name: "max-grad-norm", Usage: "clip longer gradients; 0: no clipping", DefaultText: "1"},
 		&cli.IntFlag{Name: "max-length", Usage: "tokens of a text, special tokens included", DefaultText: "what the base has room for"},
-		&cli.Uint64Flag{Name: "seed", Value: 42},
+		&cli.Uint64Flag{Name: "seed", Usage: "of the start, the order of the examples and dropout", Value: 42},
 		&cli.BoolFlag{Name: "head-only", Usage: "train the head alone and leave the adapter as it begins"},
 		&cli.BoolFlag{Name: "checkpointing", Usage: "compute layers twice instead of keeping what the backward pass needs of them: less memory, more time, the same numbers"},
 
-		&cli.IntFlag{Name: "eval-steps", DefaultText: "after each epoch"},
-		&cli.StringFlag{Name: "metric", Usage: "that decides which adapter is the best", DefaultText: "by the task"},
+		&cli.IntFlag{Name: "eval-steps", Usage: "steps between evaluations on --dev", DefaultText: "after each epoch"},
+		&cli.StringFlag{Name: "metric", Usage: "of --dev, that decides which adapter is the best: loss, or one that gopeft eval prints", DefaultText: "accuracy; f1 of tokens, answers and several labels; mse; perplexity"},
 		&cli.IntFlag{Name: "early-stopping-patience", Usage: "stop after so many evaluations without a better one", DefaultText: "never"},
 		&cli.IntFlag{Name: "save-steps", Usage: "steps between checkpoints", DefaultText: "at evaluations"},
 
