@@ -21,12 +21,12 @@ import (
 
 // newAdapter makes the adapter that the command line describes, for data, and for a template if
 // there is one.
-func newAdapter(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, data *train.Data) (_ *adapters.PeftModel, err error) {
+func (job *training) newAdapter(c *cli.Context, files fs.FS, model *models.Model, tokenizer *tokenize.Tokenizer, prompt *template.Template, data *train.Data) (_ *adapters.PeftModel, err error) {
 	method := hfio.PeftType(enum(c.String("peft-type")))
 	recipe := train.Defaults(method, train.KindOf(model))
 	config := hfio.NewAdapterConfig(method)
 	config.TaskType = hfio.TaskType(model.PeftTask())
-	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), baseName(c))
+	config.BaseModelNameOrPath = cmp.Or(c.String("base-model-name-or-path"), job.name)
 	config.ModulesToSave = modulesToSave(c)
 	config.NumVirtualTokens = cmp.Or(c.Int("num-virtual-tokens"), recipe.VirtualTokens)
 	if prompt != nil {

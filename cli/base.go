@@ -13,6 +13,7 @@ import (
 	"github.com/gopeft/gopeft/models/embedded"
 	"github.com/gopeft/gopeft/models/embedded/decoder"
 	"github.com/gopeft/gopeft/predict"
+	"github.com/gopeft/gopeft/tokenize"
 )
 
 // embeddedModels are the bases in this program, by the names that adapters have for them.
@@ -79,6 +80,15 @@ func openBase(c *cli.Context, name string) (*predict.Base, error) {
 		return nil, err
 	}
 	return predict.OpenBase(files, &predict.Options{OpenOptions: opts})
+}
+
+// tokenizerOf returns the tokenizer of the base that a command runs on.
+func tokenizerOf(c *cli.Context, base *predict.Base) (*tokenize.Tokenizer, error) {
+	tokenizer, err := base.Tokenizer()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", baseName(c), err)
+	}
+	return tokenizer, nil
 }
 
 func dtypeFlag() cli.Flag {

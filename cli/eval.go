@@ -181,7 +181,7 @@ func readingOf(c *cli.Context, base *predict.Base, m *adapters.PeftModel) (readi
 	if err != nil || !train.IsWriting(from.task) {
 		return from, err
 	}
-	tokenizer, err := base.Tokenizer()
+	tokenizer, err := tokenizerOf(c, base)
 	if err != nil {
 		return from, err
 	}
@@ -204,9 +204,9 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, from reading)
 		return nil, nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
-	tokenizer, err := base.Tokenizer()
+	tokenizer, err := tokenizerOf(c, base)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", baseName(c), err)
+		return nil, nil, err
 	}
 	features, err := train.Encode(tokenizer, data.Examples, train.EncodeOptions{
 		Task: from.task, ProblemType: from.problemType, Labels: from.labels, MaxLength: from.maxLength, Template: from.template, Writing: from.writing,

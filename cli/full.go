@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io/fs"
 	"slices"
 
@@ -67,9 +66,9 @@ func openAlone(c *cli.Context, base *predict.Base) (evaluation, reading, error) 
 
 // writingAlone says how a language model without an adapter reads texts with targets.
 func writingAlone(c *cli.Context, base *predict.Base, model *models.Model) (train.Writing, error) {
-	tokenizer, err := base.Tokenizer()
+	tokenizer, err := tokenizerOf(c, base)
 	if err != nil {
-		return train.Writing{}, fmt.Errorf("%s: %w", baseName(c), err)
+		return train.Writing{}, err
 	}
 	return writingOf(base.Files(), tokenizer, model, false, separatorOr(c, defaultSeparator))
 }

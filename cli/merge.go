@@ -45,11 +45,7 @@ func runMerge(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.String("adapter"), err)
 	}
-	files, err := baseFiles(baseName(c))
-	if err != nil {
-		return err
-	}
-	tokenizer, err := tokenizerFiles(files)
+	tokenizer, err := tokenizerFiles(base.Files())
 	if err != nil {
 		return err
 	}

@@ -66,8 +66,8 @@ func runPredict(c *cli.Context) error {
 	}
 	defer base.Close()
 	predictor.TaskID = c.Int("task-id")
-	if _, err := base.Tokenizer(); err != nil {
-		return fmt.Errorf("%s: %w", baseName(c), err)
+	if _, err := tokenizerOf(c, base); err != nil {
+		return err
 	}
 	var inputs []predictInput
 	var lines []int

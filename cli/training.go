@@ -24,6 +24,7 @@ import (
 // training is what a run needs.
 type training struct {
 	base  *auto.Base
+	name  string              // of the base
 	model *adapters.PeftModel // nil: the whole model is trained
 	whole *train.Whole        // nil: an adapter is trained
 	data  train.Dataset
@@ -56,7 +57,8 @@ func newTraining(c *cli.Context) (*training, error) {
 		return nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(c.String("data"), data))
-	files, err := baseFiles(baseName(c))
+	name := baseName(c)
+	files, err := baseFiles(name)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := &training{base: base}
+	job := &training{base: base, name: name}
 	if err := job.fill(c, files, start, data, opts); err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
@@ -176,7 +178,7 @@ func (s *start) checkTask(c *cli.Context) error {
 func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.Data, opts *train.DataOptions) error {
 	tokenizer, err := predict.LoadTokenizer(files)
 	if err != nil {
-		return fmt.Errorf("%s: %w", baseName(c), err)
+		return fmt.Errorf("%s: %w", job.name, err)
 	}
 	labels := data.Labels
 	if from.template == nil && from.problemType == models.SingleLabel && len(labels) < 2 {
@@ -267,7 +269,7 @@ func (job *training) adapt(c *cli.Context, files fs.FS, model *models.Model, tok
 	if from.adapter != nil {
 		job.model, err = adapters.FromFile(from.adapter, model)
 	} else {
-		job.model, err = newAdapter(c, files, model, tokenizer, from.template, data)
+		job.model, err = job.newAdapter(c, files, model, tokenizer, from.template, data)
 	}
 	if err != nil {
 		return err
