@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,7 +22,7 @@ func tokenizeCommand() *cli.Command {
 		Description: `Reads a text a line from FILE or standard input and prints, for each,
 {"ids": [...], "tokens": [...], "offsets": [[start, end], ...]}, with offsets in characters.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "tokenizer", Usage: "a tokenizer.json or a model directory", Required: true},
+			&cli.StringFlag{Name: "tokenizer", Usage: "a tokenizer.json, a model directory, its GGUF file, or " + strings.Join(embeddedNames(), " or "), Required: true},
 			&cli.BoolFlag{Name: "jsonl", Usage: `read {"text": ..., "pair": ...} a line`},
 			&cli.BoolFlag{Name: "no-special-tokens", Usage: "add none, as [CLS] and [SEP]; with --decode, leave them out"},
 			&cli.BoolFlag{Name: "decode", Usage: `read {"ids": [...]} or [...] a line and print the text as {"text": ...}`},
@@ -54,8 +55,11 @@ func runTokenize(c *cli.Context) error {
 	})
 }
 
-// openTokenizer reads a tokenizer.json or the tokenizer of a model: of its directory or GGUF file.
+// openTokenizer reads a tokenizer.json or the tokenizer of a model: of its directory or GGUF file, or of one in this program.
 func openTokenizer(path string) (*tokenize.Tokenizer, error) {
+	if files, isEmbedded := embeddedModels[path]; isEmbedded {
+		return predict.LoadTokenizer(files())
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
