@@ -89,7 +89,7 @@ func sizeMisfits(cfg hfio.AdapterConfig, base models.Shape, m method) []Mismatch
 	// The real tokens' positions start after the virtual ones.
 	if base.MaxPositions > 0 && cfg.NumVirtualTokens >= base.MaxPositions {
 		found = append(found, Mismatch{
-			"num_virtual_tokens", strconv.Itoa(cfg.NumVirtualTokens), fmt.Sprintf("less than the %d positions", base.MaxPositions),
+			"num_virtual_tokens", strconv.Itoa(cfg.NumVirtualTokens), fmt.Sprintf("only %d positions", base.MaxPositions),
 		})
 	}
 	return found

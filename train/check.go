@@ -14,7 +14,8 @@ func checkData(m subject, data Dataset) error {
 	if len(data.Train) == 0 {
 		found = append(found, fmt.Errorf("%w: found no training examples, want at least one", ErrConfig))
 	}
-	room := m.base().Backbone.Shape().MaxPositions
+	shape := m.base().Backbone.Shape()
+	room := shape.MaxPositions
 	for _, set := range []struct {
 		name     string
 		features []Feature
@@ -31,7 +32,21 @@ func checkData(m subject, data Dataset) error {
 			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
 				models.ErrTooLong, set.name, longest, prompt, room))
 		}
-		found = append(found, checkFeatures(m.base().Task, len(m.labels()), set.name, set.features, set.measured))
+		found = append(found, checkTokens(shape, set.name, set.features), checkFeatures(m.base().Task, len(m.labels()), set.name, set.features, set.measured))
+	}
+	return errors.Join(found...)
+}
+
+// checkTokens reports the features with tokens that the model does not know, up to MaxProblems.
+func checkTokens(shape models.Shape, set string, features []Feature) error {
+	var found []error
+	for i, f := range features {
+		if err := errors.Join(shape.CheckIDs(f.IDs), shape.CheckIDs(f.DecoderIDs)); err != nil {
+			found = append(found, fmt.Errorf("number %d of the %s examples: %w", i+1, set, err))
+		}
+		if len(found) == MaxProblems {
+			break
+		}
 	}
 	return errors.Join(found...)
 }
