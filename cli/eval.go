@@ -48,6 +48,11 @@ func runEval(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
+	for _, flag := range generationFlags() {
+		if name := flag.Names()[0]; c.IsSet(name) && !c.Bool("generate") {
+			return usagef("--%s: needs --generate", name)
+		}
+	}
 	base, err := openBase(c, baseName(c))
 	if err != nil {
 		return err
@@ -147,6 +152,8 @@ func openMeasured(c *cli.Context, base *predict.Base) (evaluation, reading, erro
 	switch {
 	case c.String("adapter") != "" && (c.IsSet("template") || c.IsSet("verbalizer")):
 		return nil, reading{}, usagef("--template and --verbalizer: the adapter of --adapter has its own, want one of the two options")
+	case c.String("adapter") == "" && c.IsSet("verbalizer") && !c.IsSet("template"):
+		return nil, reading{}, usagef("--verbalizer: needs --template")
 	case c.String("adapter") == "" && !c.IsSet("template") && !c.IsSet("base"):
 		return nil, reading{}, usagef("eval: --adapter is missing; see gopeft eval --help")
 	case c.String("adapter") == "" && !c.IsSet("template"):
