@@ -73,6 +73,9 @@ func frozenPrompt(p *models.Prompt) *models.Prompt {
 				*of = frozen(*of)
 			}
 		}
+		if d.Magnitude != nil {
+			d.Magnitude = &layer.Magnitude{Values: frozen(d.Magnitude.Values)}
+		}
 		copied.Deltas[name] = d
 	}
 	return copied

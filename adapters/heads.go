@@ -169,10 +169,10 @@ func paramShape(p models.NamedParam, dimensions int) []int {
 	return []int{rows, columns}
 }
 
-// isVector: a bias is a vector in torch and a row here. Where the file has the
+// isVector: a bias or a magnitude is a vector in torch and a row here. Where the file has the
 // tensor its dimensions decide, so that a matrix of one row stays one.
 func isVector(p models.NamedParam, dimensions int) bool {
-	return kernel.Rows(p.Param) == 1 && dimensions != 2 && (dimensions == 1 || strings.HasPrefix(lastName(p.Name), "bias"))
+	return kernel.Rows(p.Param) == 1 && dimensions != 2 && (dimensions == 1 || strings.HasPrefix(lastName(p.Name), "bias") || strings.HasSuffix(p.Name, magnitudeEnd))
 }
 
 func lastName(path string) string { return path[strings.LastIndex(path, ".")+1:] }

@@ -19,7 +19,8 @@ import (
 
 // Lora adds a product of two small trained matrices to linear layers of the base (Hu et
 // al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"), and may have biases of its own
-// in place of the base's. The base itself stays as it is.
+// in place of the base's, and lengths of the rows of weights (Liu et al. 2024, "DoRA: Weight-Decomposed
+// Low-Rank Adaptation"). The base itself stays as it is.
 type Lora struct {
 	nn.Module
 	Factors []*LoraFactors // in the order of the base's layers
@@ -34,6 +35,8 @@ type LoraFactors struct {
 	A     *nn.Param // [r, in]
 	B     *nn.Param // [out, r]
 	Shift *nn.Param // [1, out], lora_B's bias; nil: none
+	// Magnitude is the length of each row of the weight, [1, out]; nil: it is what comes out.
+	Magnitude *nn.Param
 
 	target loraTarget
 }
@@ -62,7 +65,7 @@ func loraConfigErrors(cfg hfio.AdapterConfig) []error {
 		}
 	}
 	add(!slices.Contains([]string{"", "none", "all", "lora_only"}, cfg.Bias), "bias", "%q, want none, all or lora_only", cfg.Bias)
-	add(cfg.UseDora, "use_dora", "true, want false: DoRA is not supported")
+	add(cfg.UseDora && cfg.LoraBias, "lora_bias", "true, want false beside use_dora, as in PEFT")
 	add(!(cfg.LoraDropout >= 0 && cfg.LoraDropout < 1), "lora_dropout", "%v, want 0 to less than 1", cfg.LoraDropout)
 	if err := layerConflict(cfg); err != nil {
 		found = append(found, err)
@@ -107,7 +110,8 @@ func checkLora(cfg hfio.AdapterConfig, base *models.Model, init Init) []error {
 func noteLora(hfio.AdapterConfig) []Finding { return nil }
 
 // newLora starts A from torch.nn.Linear's U(±1/√in), or with "gaussian" from N(0, 1/r²),
-// B and its bias from 0, or with false from U(±1/√r), and the base's biases as they are.
+// B and its bias from 0, or with false from U(±1/√r), the magnitudes from the lengths of the weight's
+// rows with all that, and the base's biases as they are.
 // Source: peft 0.21.2, tuners/lora/layer.py, reset_lora_parameters.
 func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error) {
 	var err error
@@ -122,7 +126,15 @@ func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, er
 	cfg.FanInFanOut = slices.ContainsFunc(targets, func(t loraTarget) bool { return t.Transposed })
 	a := &Lora{config: cfg}
 	for _, t := range targets {
-		a.Factors = append(a.Factors, newFactors(t, cfg, init.Rand))
+		f := newFactors(t, cfg, init.Rand)
+		if cfg.UseDora {
+			lengths, err := f.lengths(base)
+			if err != nil {
+				return nil, err
+			}
+			f.Magnitude = kernel.NewParam(1, t.Out, lengths)
+		}
+		a.Factors = append(a.Factors, f)
 	}
 	for _, b := range biases {
 		values, err := b.own(base)
@@ -155,6 +167,24 @@ func newFactors(t loraTarget, cfg hfio.AdapterConfig, random *rand.Rand) *LoraFa
 	return f
 }
 
+// lengths are those of the rows of the base's weight with the factors.
+func (f *LoraFactors) lengths(base *models.Model) ([]float32, error) {
+	t, err := ownTensor(base, f.target.path+".weight")
+	if err != nil {
+		return nil, err
+	}
+	values, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	weight := kernel.Values{Float32: values}
+	if f.target.Transposed {
+		weight = layer.Transposed(weight, f.target.Out)
+	}
+	delta := kernel.LowRank{A: f.A, B: f.B, Scale: f.target.scale}
+	return kernel.NewWeight(f.target.In, kernel.Float32, weight).Norms(delta), nil
+}
+
 func restoreLora(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter, _ *encoderTensors) (Adapter, error) {
 	targets, biases, err := loraPlan(cfg, base)
 	if err != nil {
@@ -165,6 +195,9 @@ func restoreLora(cfg hfio.AdapterConfig, base *models.Model, file *hfio.Adapter,
 		f := &LoraFactors{A: kernel.NewParam(t.rank, t.In, nil), B: kernel.NewParam(t.Out, t.rank, nil), target: t}
 		if cfg.LoraBias {
 			f.Shift = kernel.NewParam(1, t.Out, nil)
+		}
+		if cfg.UseDora {
+			f.Magnitude = kernel.NewParam(1, t.Out, nil)
 		}
 		a.Factors = append(a.Factors, f)
 	}
@@ -189,6 +222,9 @@ func (a *Lora) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, error) {
 		if f.Shift != nil {
 			delta.Shift = f.Shift
 		}
+		if f.Magnitude != nil {
+			delta.Magnitude = &layer.Magnitude{Values: f.Magnitude}
+		}
 		deltas[f.target.Name] = delta
 	}
 	for _, b := range a.Biases {
@@ -202,7 +238,7 @@ func (a *Lora) Prompt(*layer.Dropout, *models.Pool) (*models.Prompt, error) {
 // Config returns the config; target_modules are named in it.
 func (a *Lora) Config() hfio.AdapterConfig { return a.config }
 
-// Stored returns lora_A.weight [r, in], lora_B.weight [out, r] and the biases [out] of every layer.
+// Stored returns lora_A.weight [r, in], lora_B.weight [out, r], the magnitudes and the biases [out] of every layer.
 func (a *Lora) Stored() ([]hfio.Tensor, error) {
 	var tensors []hfio.Tensor
 	for _, p := range a.Trained() {
@@ -224,6 +260,7 @@ func (a *Lora) Trained() []models.NamedParam {
 		add(name+factorA, f.A)
 		add(name+factorB, f.B)
 		add(name+shiftEnd, f.Shift)
+		add(name+magnitudeEnd, f.Magnitude)
 	}
 	for _, b := range a.Biases {
 		add(b.name, b.Values)

@@ -312,12 +312,21 @@ type loraBias struct {
 
 // own returns a copy of the base's bias.
 func (b loraBias) own(base *models.Model) ([]float32, error) {
-	t, ok := findTensor(base.Tensors, b.path+biasEnd)
-	if !ok {
-		return nil, &hfio.TensorError{File: base.Config.File, Name: b.path + biasEnd, Err: hfio.ErrNotFound}
+	t, err := ownTensor(base, b.path+biasEnd)
+	if err != nil {
+		return nil, err
 	}
 	values, err := t.Float32s()
 	return slices.Clone(values), err
+}
+
+// ownTensor returns a tensor that a base was read from.
+func ownTensor(base *models.Model, name string) (hfio.Tensor, error) {
+	t, ok := findTensor(base.Tensors, name)
+	if !ok {
+		return t, &hfio.TensorError{File: base.Config.File, Name: name, Err: hfio.ErrNotFound}
+	}
+	return t, nil
 }
 
 // loraPlan returns the layers that a config's LoRA adds to, and those whose bias it replaces: of
@@ -363,16 +372,17 @@ func otherBiases(base *models.Model) error {
 
 // The ends of the names of LoRA's tensors in adapter_model.safetensors.
 const (
-	factorA     = ".lora_A.weight"
-	factorB     = ".lora_B.weight"
-	shiftEnd    = ".lora_B.bias"
-	biasEnd     = ".bias"
-	baseBiasEnd = ".base_layer" + biasEnd
+	factorA      = ".lora_A.weight"
+	factorB      = ".lora_B.weight"
+	shiftEnd     = ".lora_B.bias"
+	magnitudeEnd = ".lora_magnitude_vector"
+	biasEnd      = ".bias"
+	baseBiasEnd  = ".base_layer" + biasEnd
 )
 
 // isLora tells whether a tensor is one that LoRA alone has.
 func isLora(name string) bool {
-	return slices.ContainsFunc([]string{factorA, factorB, shiftEnd, baseBiasEnd}, func(end string) bool { return strings.HasSuffix(name, end) })
+	return slices.ContainsFunc([]string{factorA, factorB, shiftEnd, magnitudeEnd, baseBiasEnd}, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // isSavedBias tells whether PEFT saves a tensor because all biases are trained: that of a part of the
@@ -393,6 +403,9 @@ func loraProblems(file *hfio.Adapter, cfg hfio.AdapterConfig, base *models.Model
 		wanted = append(wanted, tensorShape{name + factorA, []int{t.rank, t.In}}, tensorShape{name + factorB, []int{t.Out, t.rank}})
 		if cfg.LoraBias {
 			wanted = append(wanted, tensorShape{name + shiftEnd, []int{t.Out}})
+		}
+		if cfg.UseDora {
+			wanted = append(wanted, tensorShape{name + magnitudeEnd, []int{t.Out}})
 		}
 	}
 	for _, b := range biases {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/numtest"
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -88,16 +89,16 @@ func TestLoraRefuses(t *testing.T) {
 		},
 		"layers_pattern: with a pattern":              func(c *hfio.AdapterConfig) { c.TargetModules, c.LayersPattern = raw(`".*key"`), raw(`""`) },
 		"layers_pattern: without layers_to_transform": func(c *hfio.AdapterConfig) { c.LayersPattern = raw(`"layer"`) },
-		"bias":                func(c *hfio.AdapterConfig) { c.Bias = "some" },
-		"use_dora":            func(c *hfio.AdapterConfig) { c.UseDora = true },
-		"lora_dropout":        func(c *hfio.AdapterConfig) { c.LoraDropout = 1 },
-		"init_lora_weights":   func(c *hfio.AdapterConfig) { c.InitLoraWeights = raw(`"pissa"`) },
-		"lora_bias":           func(c *hfio.AdapterConfig) { c.LoraBias, c.InitLoraWeights = true, raw(`"gaussian"`) },
-		"target_modules":      func(c *hfio.AdapterConfig) { c.TargetModules = raw(`["q_proj"]`) },
-		"exclude_modules":     func(c *hfio.AdapterConfig) { c.ExcludeModules = raw(`"(?=x)"`) },
-		"layers_to_transform": func(c *hfio.AdapterConfig) { c.LayersToTransform = raw(`"all"`) },
-		"rank_pattern":        func(c *hfio.AdapterConfig) { c.RankPattern = raw(`{"query": "2"}`) },
-		"r":                   func(c *hfio.AdapterConfig) { c.R = 0 },
+		"bias":                 func(c *hfio.AdapterConfig) { c.Bias = "some" },
+		"lora_bias: with DoRA": func(c *hfio.AdapterConfig) { c.UseDora, c.LoraBias = true, true },
+		"lora_dropout":         func(c *hfio.AdapterConfig) { c.LoraDropout = 1 },
+		"init_lora_weights":    func(c *hfio.AdapterConfig) { c.InitLoraWeights = raw(`"pissa"`) },
+		"lora_bias":            func(c *hfio.AdapterConfig) { c.LoraBias, c.InitLoraWeights = true, raw(`"gaussian"`) },
+		"target_modules":       func(c *hfio.AdapterConfig) { c.TargetModules = raw(`["q_proj"]`) },
+		"exclude_modules":      func(c *hfio.AdapterConfig) { c.ExcludeModules = raw(`"(?=x)"`) },
+		"layers_to_transform":  func(c *hfio.AdapterConfig) { c.LayersToTransform = raw(`"all"`) },
+		"rank_pattern":         func(c *hfio.AdapterConfig) { c.RankPattern = raw(`{"query": "2"}`) },
+		"r":                    func(c *hfio.AdapterConfig) { c.R = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			field, _, _ := strings.Cut(name, ":")
@@ -108,6 +109,23 @@ func TestLoraRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDoraStarts: magnitudes begin as the lengths of the weight's rows, so that a new adapter answers as
+// one without them.
+func TestDoraStarts(t *testing.T) {
+	base := openBase(t, models.SeqCls)
+	var answers [][]float32
+	for _, dora := range []bool{false, true} {
+		m := create(t, base, loraConfig(func(c *hfio.AdapterConfig) { c.UseDora, c.InitLoraWeights = dora, json.RawMessage("false") }),
+			adapters.Init{Rand: rand.New(rand.NewPCG(1, 2))})
+		logits, _, err := m.Forward(models.Batch{Sequences: []models.Sequence{{IDs: []int{1, 2, 3}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, models.Values(logits))
+	}
+	numtest.Close(t, answers[1], answers[0], 1e-6, 1e-6)
 }
 
 // TestLoraPatternOrder: of the patterns that match a module the file's first counts, as in
@@ -164,7 +182,10 @@ func TestLoraMixed(t *testing.T) {
 	}), adapters.Init{})
 	other := create(t, base, loraConfig(func(c *hfio.AdapterConfig) { c.InitLoraWeights = json.RawMessage("false") }), adapters.Init{})
 	biased := create(t, base, loraConfig(func(c *hfio.AdapterConfig) { c.Bias, c.LoraBias = "all", true }), adapters.Init{})
-	for _, p := range biased.Adapter.Trained() {
+	dora := create(t, base, loraConfig(func(c *hfio.AdapterConfig) {
+		c.Bias, c.UseDora, c.InitLoraWeights = "lora_only", true, json.RawMessage("false")
+	}), adapters.Init{})
+	for _, p := range append(biased.Adapter.Trained(), dora.Adapter.Trained()...) {
 		values := models.Values(p.Param)
 		for i := range values {
 			values[i] += 0.1
@@ -172,7 +193,7 @@ func TestLoraMixed(t *testing.T) {
 	}
 	prompt := create(t, base, variants["prompt"](3, 0), adapters.Init{})
 	var frozen []*adapters.Frozen
-	for _, m := range []*adapters.PeftModel{shared, other, prompt, biased} {
+	for _, m := range []*adapters.PeftModel{shared, other, prompt, biased, dora} {
 		f, err := m.Freeze()
 		if err != nil {
 			t.Fatal(err)
@@ -180,8 +201,8 @@ func TestLoraMixed(t *testing.T) {
 		frozen = append(frozen, f)
 	}
 	var requests []adapters.Request
-	for i, ids := range [][]int{{1, 2, 3}, {4, 5}, {6}, {7, 8, 9, 10}, {3, 1}, {2, 2, 2}, {5, 8}, {4, 4, 9}} {
-		requests = append(requests, adapters.Request{Sequence: models.Sequence{IDs: ids}, Adapter: frozen[i%4]})
+	for i, ids := range [][]int{{1, 2, 3}, {4, 5}, {6}, {7, 8, 9, 10}, {3, 1}, {2, 2, 2}, {5, 8}, {4, 4, 9}, {7}, {1, 1, 6}} {
+		requests = append(requests, adapters.Request{Sequence: models.Sequence{IDs: ids}, Adapter: frozen[i%5]})
 	}
 	answers, err := adapters.ForwardMixed(base, requests)
 	if err != nil {

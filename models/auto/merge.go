@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +74,7 @@ func mergedBias(t hfio.Tensor, d layer.Delta) (hfio.Tensor, error) {
 	return hfio.NewFloat32(t.Name, t.Shape, values).Convert(t.DType)
 }
 
-// merged adds a delta to a weight.
+// merged adds a delta to a weight, and sets how long its rows are where the delta says so.
 func merged(t hfio.Tensor, d layer.Delta, transposed bool) (hfio.Tensor, error) {
 	dtype := t.DType
 	values, err := t.Float32s()
@@ -95,8 +96,17 @@ func merged(t hfio.Tensor, d layer.Delta, transposed bool) (hfio.Tensor, error) 
 				row[i] += f * float64(v)
 			}
 		}
+		sum := 0.0
 		for i, v := range row {
-			values[o*down+i*across] += float32(float64(d.Scale) * v)
+			row[i] = float64(values[o*down+i*across]) + float64(d.Scale)*v
+			sum += row[i] * row[i]
+		}
+		factor := 1.0
+		if d.Magnitude != nil {
+			factor = float64(kernel.Data(d.Magnitude.Values)[o]) / math.Sqrt(sum)
+		}
+		for i, v := range row {
+			values[o*down+i*across] = float32(factor * v)
 		}
 	}
 	return hfio.NewFloat32(t.Name, t.Shape, values).Convert(dtype)

@@ -12,13 +12,13 @@ func (w *Weights) Conv1D(name string, out, in int) *Linear {
 	if weight.Len() == 0 || bias == nil {
 		return nil
 	}
-	l := w.NewLinear(transposed(weight, out), bias, in)
+	l := w.NewLinear(Transposed(weight, out), bias, in)
 	l.parts = []linearPart{{module: module.Name}}
 	return l
 }
 
-// transposed returns a copy of a matrix that has so many columns.
-func transposed(v kernel.Values, columns int) kernel.Values {
+// Transposed returns a copy of a matrix that has so many columns.
+func Transposed(v kernel.Values, columns int) kernel.Values {
 	if v.Blocks != nil {
 		v.Float32 = make([]float32, v.Blocks.Len())
 		v.Blocks.Widen(v.Float32, 0)

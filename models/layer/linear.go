@@ -103,7 +103,16 @@ func (l *Linear) Forward(x mat.Tensor, deltas *Deltas) mat.Tensor {
 	if l.trained != nil {
 		return kernel.LinearParams(x, l.trained...)
 	}
-	y := kernel.Linear(x, l.weight, l.bias, deltas.of(l)...)
+	own := deltas.of(l)
+	low := make([]kernel.LowRank, len(own))
+	for i, d := range own {
+		low[i] = d.LowRank
+		if d.Magnitude != nil && d.Drop.P > 0 {
+			own[i].missing, x = l.missing(x, d.Drop)
+		}
+	}
+	y := kernel.Linear(x, l.weight, l.bias, low...)
+	y = kernel.Replace(y, l.rescale(y, own))
 	return kernel.Replace(y, deltas.addBiases(y, l.parts, l.bias))
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
@@ -24,19 +23,7 @@ func checkpoint(t *testing.T, tensors ...hfio.Tensor) *hfio.Checkpoint {
 			tensors[i].Data = binary.LittleEndian.AppendUint32(tensors[i].Data, math.Float32bits(float32(i+1)))
 		}
 	}
-	data, err := hfio.EncodeSafeTensors(nil, tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := hfio.OpenModel(fstest.MapFS{
-		"config.json":       {Data: []byte(`{"model_type": "x"}`)},
-		"model.safetensors": {Data: data},
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return opened(t, tensors)
 }
 
 func TestNames(t *testing.T) {
