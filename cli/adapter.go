@@ -131,6 +131,7 @@ func setLora(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) (e
 		config.LoraAlpha = c.Float64("lora-alpha")
 	}
 	config.LoraDropout, config.UseRSLora, config.LoraBias = c.Float64("lora-dropout"), c.Bool("use-rslora"), c.Bool("lora-bias")
+	config.UseDora = c.Bool("use-dora")
 	set(&config.Bias, strings.ToLower(c.String("bias")))
 	switch start := c.String("init-lora-weights"); start {
 	case "":

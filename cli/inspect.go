@@ -126,6 +126,9 @@ func inspectAdapter(dir fs.FS) (inspected, error) {
 		if config.Bias != "none" {
 			s.add("biases of the base", config.Bias)
 		}
+		if config.UseDora {
+			s.add("DoRA", "yes")
+		}
 		if config.LoraBias {
 			s.add("bias of what is added", "yes")
 		}

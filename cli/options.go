@@ -40,6 +40,7 @@ var methodOptions = map[string][]hfio.PeftType{
 	"init-lora-weights":               {hfio.Lora},
 	"bias":                            {hfio.Lora},
 	"lora-bias":                       {hfio.Lora},
+	"use-dora":                        {hfio.Lora},
 	"modules-to-save":                 adapters.Methods(),
 
 	"prompt-tuning-init-state-dict-path": {hfio.MultitaskPromptTuning},

@@ -108,6 +108,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "init-lora-weights", Usage: "of LORA: true, false or gaussian", DefaultText: "true"},
 		&cli.StringFlag{Name: "bias", Usage: "of LORA: which biases of the base are trained: none, all or lora_only, those of the layers that LORA adds to", DefaultText: "none"},
 		&cli.BoolFlag{Name: "lora-bias", Usage: "of LORA: what is added has a bias of its own"},
+		&cli.BoolFlag{Name: "use-dora", Usage: "of LORA: DoRA, which learns the lengths of the weights' rows, too"},
 		&cli.StringFlag{Name: "modules-to-save", Usage: "the head's modules that are trained and saved beside those that PEFT trains by itself (classifier, score, qa_outputs), separated with commas", DefaultText: "all of the head"},
 		&cli.StringFlag{Name: "base-model-name-or-path", Usage: "the base's name in adapter_config.json", DefaultText: "--base"},
 
