@@ -78,6 +78,7 @@ var decoderVariants = []variant{
 	{name: "lora", method: "lora", always: true, fields: map[string]any{"r": 4, "lora_alpha": 2}},
 	{name: "lora-all-linear", method: "lora", fields: map[string]any{"r": 4, "lora_alpha": 2, "target_modules": "all-linear"}},
 	loraAllBiases,
+	loraDora,
 }
 
 // TestLiveDecoder compares the decoders: every method in every task on the first; alone and under
@@ -105,7 +106,7 @@ func TestLiveDecoder(t *testing.T) {
 
 // trainedOn are the variants that a language model of every model_type is trained with: gradients go
 // through all that it keeps of a prefix, and through all of its layers.
-var trainedOn = []string{"prefix", "lora-all-linear"}
+var trainedOn = []string{"prefix", "lora-all-linear", loraDora.name}
 
 func decoderCase(t *testing.T, o *oracle, c taskCase, arch, set string, whole bool) {
 	base := tinyDecoder(t, o, c.task, arch, set, "--num-labels", strconv.Itoa(max(c.labels, 1)))
@@ -131,6 +132,8 @@ func (v variant) runsOn(arch string, c taskCase, whole bool) bool {
 	switch {
 	case v.name == "lora-all-linear":
 		return c.task == models.CausalLM
+	case v.name == loraDora.name:
+		return c.task == models.CausalLM && arch == "gpt2"
 	case v.name == loraAllBiases.name:
 		return c.task == models.CausalLM && slices.Contains([]string{"bloom", "gpt2", "gpt_neox", "opt", "qwen2"}, arch)
 	case v.name == "lora" && slices.Contains(untargeted, arch):

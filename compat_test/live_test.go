@@ -55,6 +55,8 @@ var variants = []variant{
 	{name: "lora-no-layers", method: "lora", fields: map[string]any{"target_modules": []string{"value"}, "layers_to_transform": []int{}, "layers_pattern": ""}},
 	{name: "lora-biases", method: "lora", fields: map[string]any{"r": 2, "bias": "lora_only", "target_modules": []string{"query", "dense"}, "layers_to_transform": []int{1, 2}}},
 	{name: "lora-shifts", method: "lora", fields: map[string]any{"r": 2, "lora_alpha": 3, "lora_bias": true, "bias": "lora_only", "init_lora_weights": false}},
+	{name: "lora-dora-biases", method: "lora", fields: map[string]any{"r": 2, "use_dora": true, "bias": "lora_only", "lora_dropout": 0.25}},
+	loraDora,
 	loraAllBiases,
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
 	{name: "multitask", method: "multitask", always: true},
@@ -62,6 +64,11 @@ var variants = []variant{
 	{name: "cartridge", method: "cartridge", always: true},
 	{name: "cartridge-none-frozen", method: "cartridge", fields: map[string]any{"num_frozen_tokens": 0}},
 }
+
+// loraDora runs on BERT and on weights that lie the other way round.
+var loraDora = variant{name: "lora-dora", method: "lora", fields: map[string]any{
+	"r": 3, "lora_alpha": 2, "use_dora": true, "target_modules": []string{"query", "value", "intermediate.dense", "output.dense", "c_attn"},
+}}
 
 // loraAllBiases runs on every architecture.
 var loraAllBiases = variant{name: "lora-all-biases", method: "lora", fields: map[string]any{
@@ -340,7 +347,7 @@ func (c cell) newConfig(t *testing.T, made string) hfio.AdapterConfig {
 		config.R, config.LoraAlpha, config.UseRSLora, config.InitLoraWeights = python.R, python.LoraAlpha, python.UseRSLora, python.InitLoraWeights
 		config.TargetModules, config.ExcludeModules, config.LayersToTransform = python.TargetModules, python.ExcludeModules, python.LayersToTransform
 		config.LayersPattern, config.RankPattern, config.AlphaPattern = python.LayersPattern, python.RankPattern, python.AlphaPattern
-		config.Bias, config.LoraBias, config.UseDora = python.Bias, python.LoraBias, python.UseDora
+		config.Bias, config.LoraBias, config.UseDora, config.LoraDropout = python.Bias, python.LoraBias, python.UseDora, python.LoraDropout
 	}
 	config.BaseModelNameOrPath = "some/base"
 	config.PromptTuningInit = python.PromptTuningInit

@@ -83,7 +83,7 @@ func state(m *adapters.PeftModel) []hfio.Tensor {
 	var tensors []hfio.Tensor
 	for _, p := range m.Trained() {
 		shape := p.Param.Shape()
-		if strings.Contains(p.Name, "bias") { // a vector in torch, a matrix of one row here
+		if strings.Contains(p.Name, "bias") || strings.Contains(p.Name, "magnitude") { // a vector in torch, a matrix of one row here
 			shape = shape[1:]
 		}
 		if strings.Contains(p.Name, "prefix_task") { // a matrix for each task, one under the other here

@@ -100,7 +100,8 @@ def trainable(model):
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             name = name.removeprefix("prompt_encoder.default.").replace(".modules_to_save.default.", ".")
-            named[name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")] = parameter
+            name = name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")
+            named[name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector")] = parameter
     return named
 
 
