@@ -64,6 +64,7 @@ type product struct {
 	aStride    int
 	transposed bool // a is [K, rows], not [rows, K]
 	rounded    bool // a is rounded to bfloat16
+	planes     bool // see splitter
 	rows       int
 	bias       []float32
 	accumulate bool
@@ -86,6 +87,7 @@ func (b *Matrix) divide(p product) {
 	if p.rows == 0 {
 		return
 	}
+	p.planes = b.inPlanes(p)
 	if p.rows < fewRows {
 		perPanel := max(p.rows, readingRows) * b.k * b.width
 		Parallel(b.Panels(), worth/perPanel+1, func(from, to int) { b.multiply(p, from, to) })
@@ -106,10 +108,14 @@ func (b *Matrix) multiply(p product, from, to int) {
 	}
 	w := workspaces.Get().(*workspace)
 	defer workspaces.Put(w)
+	most := blockRows
+	if p.planes {
+		most = splitRows
+	}
 	for row := 0; row < b.k; row += blockHeight {
 		height := min(blockHeight, b.k-row)
-		for first := 0; first < p.rows; first += blockRows {
-			rows := min(blockRows, p.rows-first)
+		for first := 0; first < p.rows; first += most {
+			rows := min(most, p.rows-first)
 			block := block{product: p, row: row, height: height, first: first, rows: rows}
 			b.leftHand(&block, w)
 			for panel := from; panel < to; {
@@ -160,6 +166,10 @@ type tile struct {
 // multiplyPanels multiplies a block with the panel numbered panel, or with some that
 // begin there, and returns how many.
 func (b *Matrix) multiplyPanels(w *workspace, k *block, panel, last int) int {
+	if k.planes {
+		b.multiplySplit(w, k, panel)
+		return 1
+	}
 	column := panel * b.width
 	count := together(k.op, k.rows)
 	if panel+count > last || column+count*b.width > b.n {
@@ -246,6 +256,7 @@ type workspace struct {
 	// rounded is a row of a left-hand side, where there is no dotBFloat16 that would read it so.
 	rounded [blockHeight]uint16
 	start   [maxStart]float32 // what the sums of a panel begin with
+	split   splitSpace
 }
 
 // maxStart is the length of the largest start of any level.
@@ -274,6 +285,10 @@ func (b *Matrix) leftHand(k *block, w *workspace) {
 	if k.transposed {
 		k.left, k.leftStride = k.a[k.row*k.aStride+k.first:], k.aStride
 		k.op = multiplyTransposed
+		return
+	}
+	if k.planes {
+		w.split.splitLeft(k)
 		return
 	}
 	k.op = b.format.operation()

@@ -153,6 +153,44 @@ func TestGemmLarge(t *testing.T) {
 	})
 }
 
+// So many rows and terms that a level may multiply in planes, with every kind of tail and a right-hand side of every format.
+func TestProductsInPlanes(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for i, shape := range [][3]int{{256, 64, 32}, {257, 65, 33}, {290, 95, 5}, {400, 127, 70}, {300, 500, 31}, {272, 800, 1}} {
+			m, k, n := shape[0], shape[1], shape[2]
+			newGemmCase("NT", m, n, k, i%2, true, false, uint64(i)).check(t)
+			newGemmCase("NN", m, n, k, i%3, false, true, uint64(i)).check(t)
+			for _, format := range []Format{BFloat16, Float16} {
+				halfCase{format: format, m: m, n: n, k: k, pad: i % 3, transposed: i%2 == 0, accumulate: i%3 == 0}.check(t, uint64(i))
+			}
+		}
+	})
+}
+
+// Values of every magnitude whose planes are no subnormal numbers, and some of whose planes are zero.
+func TestPlanesAreExact(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const rows, k = fewRows, leastSplit
+		a, w, c := make([]float32, rows*k), make([]float32, k*k), make([]float32, rows*k)
+		for i := range k {
+			w[i*k+i] = 1
+		}
+		r := seeded(1)
+		for i := range a {
+			a[i] = math.Float32frombits(r.Uint32()&0x807fffff | uint32(24+r.IntN(230))<<23)
+			if i%7 == 0 {
+				a[i] = float32(r.IntN(9) - 4)
+			}
+		}
+		var m Matrix
+		m.Pack(w, k, k, k)
+		m.Mul(c, k, a, k, rows, nil, false)
+		if !slices.Equal(c, a) {
+			t.Error("times the unit matrix, values change")
+		}
+	})
+}
+
 func TestGemmTNWithoutTerms(t *testing.T) {
 	c := []float32{1, 2, 3, 4, 5, 6}
 	GemmTN(c, 3, nil, 2, nil, 2, 2, 2, 0, true)
@@ -173,6 +211,7 @@ func TestGemmDivided(t *testing.T) {
 			newGemmCase("NT", 5, 1500, 600, 0, true, false, 2),
 			newGemmCase("NN", 257, 131, 300, 1, false, true, 3),
 			newGemmCase("TN", 131, 257, 300, 1, false, true, 4),
+			newGemmCase("NT", 1000, 131, 300, 1, true, false, 5),
 		}
 		for _, g := range cases {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -194,15 +233,66 @@ func TestMultiplyParts(t *testing.T) {
 		var m Matrix
 		m.PackTransposed(g.b, k, n, k)
 		whole := make([]float32, rows*n)
-		m.multiply(product{c: whole, cStride: n, a: g.a, aStride: k, rows: rows}, 0, m.Panels())
-		for _, cut := range []int{1, 2, 3, 13, 14, 15, 30, 60} {
-			parts := make([]float32, rows*n)
-			p := product{c: parts, cStride: n, a: g.a, aStride: k, rows: rows}
-			m.multiply(p.part(0, cut), 0, m.Panels())
-			m.multiply(p.part(cut, rows), 0, 2)
-			m.multiply(p.part(cut, rows), 2, m.Panels())
-			if !sameBits(parts, whole) {
-				t.Errorf("divided at row %d the product has other bits", cut)
+		for _, planes := range []bool{false, active.splitter != nil} {
+			m.multiply(product{c: whole, cStride: n, a: g.a, aStride: k, rows: rows, planes: planes}, 0, m.Panels())
+			for _, cut := range []int{1, 2, 3, 13, 14, 15, 30, 60} {
+				parts := make([]float32, rows*n)
+				p := product{c: parts, cStride: n, a: g.a, aStride: k, rows: rows, planes: planes}
+				m.multiply(p.part(0, cut), 0, m.Panels())
+				m.multiply(p.part(cut, rows), 0, 2)
+				m.multiply(p.part(cut, rows), 2, m.Panels())
+				if !sameBits(parts, whole) {
+					t.Errorf("divided at row %d the product has other bits (in planes: %v)", cut, planes)
+				}
+			}
+		}
+	})
+}
+
+// Rows that hold or give NaN or infinities are those of products of float32, and leave the others alone.
+func TestSpecialValuesInPlanes(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const rows, k, n = fewRows + 3, 450, 40
+		a, w := normal(seeded(1), rows*k), normal(seeded(2), k*n)
+		whole, got := make([]float32, rows*n), make([]float32, rows*n)
+		var m Matrix
+		m.Pack(w, n, k, n)
+		m.Mul(whole, n, a, k, rows, nil, false)
+		a[5*k+3], a[7*k+449], a[9*k] = inf, nan, -inf
+		for i := range k {
+			a[11*k+i], a[13*k+i] = 0, 0
+		}
+		a[11*k+1], a[13*k+2] = math.MaxFloat32, 1e30
+		w[2*n+1], w[2*n+2] = 1e30, math.MaxFloat32/1e30
+		w[1*n+3], w[1*n+4] = 0.5, 1
+		m.Pack(w, n, k, n)
+		m.Mul(got, n, a, k, rows, nil, false)
+		for j := range n {
+			sign := func(x float32) float32 { return x * inf }
+			if got[5*n+j] != sign(w[3*n+j]) || got[7*n+j] == got[7*n+j] || got[9*n+j] != -sign(w[j]) {
+				t.Fatalf("column %d of the rows with special values: %v, %v, %v", j, got[5*n+j], got[7*n+j], got[9*n+j])
+			}
+		}
+		if x := got[11*n+3]; x != math.MaxFloat32/2 {
+			t.Errorf("half of the largest value is %v", x)
+		}
+		if x := got[11*n+4]; x != math.MaxFloat32 {
+			t.Errorf("the largest value times 1 is %v", x)
+		}
+		if x := got[13*n+1]; x != inf {
+			t.Errorf("1e30 times itself is %v", x)
+		}
+		if x := got[13*n+2]; !(math.Abs(float64(x)/math.MaxFloat32-1) < 1e-6) {
+			t.Errorf("nearly the largest value is %v", x)
+		}
+		for i := range rows {
+			if i%2 == 1 && i < 14 {
+				continue
+			}
+			for j := 5; j < n; j++ {
+				if got[i*n+j] != whole[i*n+j] {
+					t.Fatalf("c[%d][%d], in a row of its own, is %v and not %v", i, j, got[i*n+j], whole[i*n+j])
+				}
 			}
 		}
 	})

@@ -16,7 +16,9 @@
 // divided, by this package or by a caller who gives parts of rows or of slices to
 // goroutines of its own, results have the same bits: work is divided by rows and
 // columns, and the sum of an element is always taken in the same order. A sum over a
-// whole slice (Sum, SoftmaxRow, …) is one piece of work.
+// whole slice (Sum, SoftmaxRow, …) is one piece of work. With AMX that order is one for
+// products of fewer than 256 rows and another for those of more, which are computed
+// from products of bfloat16, as exactly as by float32.
 //
 // NaN and infinities go through as they do in torch. Slices that do not fit are
 // bugs of the caller and panic.
@@ -34,7 +36,7 @@ const (
 	AVX2                    // AVX2, FMA and F16C
 	AVX512                  // AVX-512 F, DQ, BW and VL
 	AVX512BF16              // the same, and products of bfloat16
-	AMX                     // the same, with products of bfloat16 by AMX, on Linux
+	AMX                     // the same, with products of bfloat16, and those of many rows of float32, by AMX, on Linux
 )
 
 // String returns generic, neon, avx2, avx512, avx512_bf16 or amx.
@@ -50,12 +52,13 @@ func Name() string { return active.level.String() }
 
 // kernels is one implementation. Its functions trust the lengths of their slices.
 type kernels struct {
-	level  Level
-	width  int  // columns of a panel
-	rows   int  // most rows of multiply at once
-	masked bool // multiply can leave columns of a panel alone
-	dots   bool // multiply knows dotBFloat16
-	tiles  bool // and does it in tiles, see inTiles
+	level    Level
+	width    int       // columns of a panel
+	rows     int       // most rows of multiply at once
+	masked   bool      // multiply can leave columns of a panel alone
+	dots     bool      // multiply knows dotBFloat16
+	tiles    bool      // and does it in tiles, see inTiles
+	splitter *splitter // products of float32 in planes; nil where they are no faster
 	// multiply computes a tile of a product: sums begin at start, or at c where that is nil.
 	multiply func(t *tile)
 	// transpose writes 8 rows of n values as n rows of 8, n a multiple of 8; nil where there is no such kernel.

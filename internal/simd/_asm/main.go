@@ -36,7 +36,9 @@ func main() {
 		a.conversions()
 	}
 	(&assembler{Context: kernels, vector: avx2, constants: constants}).transpose()
-	(&assembler{Context: kernels, vector: amx, constants: constants}).tiles()
+	tiles := &assembler{Context: kernels, vector: amx, constants: constants}
+	tiles.tiles()
+	tiles.splits()
 	write("..", "simd", "kernels_amd64", kernels, pass.Compile, *check)
 
 	loops := context("amd64")

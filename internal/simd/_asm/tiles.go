@@ -15,7 +15,7 @@ const (
 	prefixF3   = 2
 	prefixF2   = 3
 
-	opcodeConfig = 0x49 // LDTILECFG from memory, TILERELEASE of a register
+	opcodeConfig = 0x49 // LDTILECFG from memory, TILERELEASE of a register, TILEZERO with F2
 	opcodeMemory = 0x4b // TILELOADD with F2, TILESTORED with F3
 	opcodeDot    = 0x5c // TDPBF16PS with F3
 )
@@ -59,6 +59,11 @@ func tileConfig(base reg.GPPhysical) []byte {
 }
 
 func tileRelease() []byte { return append(vex(prefixNone, opcodeConfig, 0, 0, 0), 0xc0) }
+
+// tileZero is TILEZERO t.
+func tileZero(t tileRegister) []byte {
+	return append(vex(prefixF2, opcodeConfig, 0, 0, 0), byte(0b11<<6|int(t)<<3))
+}
 
 func (a *assembler) encoded(code []byte) {
 	for _, b := range code {
