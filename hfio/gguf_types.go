@@ -72,17 +72,21 @@ func (b blockType) decodeAll(dst []float32, src []byte) {
 // Blocks are the elements of a tensor of a block type, which stay as the file has them.
 type Blocks struct {
 	blockType
+	kind DType
 	data []byte
 }
 
 // Blocks returns the elements of a tensor of a block type, where Check passes.
 func (t Tensor) Blocks() (Blocks, bool) {
 	kind, ok := blockTypes[t.DType]
-	return Blocks{kind, t.Data}, ok && t.Check() == nil
+	return Blocks{kind, t.DType, t.Data}, ok && t.Check() == nil
 }
 
 // Len returns the number of elements.
 func (b Blocks) Len() int { return len(b.data) / b.bytes * b.elements }
+
+// Layout returns ggml's name of the type, and the blocks, row by row.
+func (b Blocks) Layout() (name string, blocks []byte) { return string(b.kind), b.data }
 
 // Widen sets y to the elements that begin at from.
 func (b Blocks) Widen(y []float32, from int) {

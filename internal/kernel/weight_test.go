@@ -102,6 +102,46 @@ func TestWeightWidths(t *testing.T) {
 	}
 }
 
+// bytesWithScale are blocks of ggml's Q8_0 whose scale is 1/2.
+type bytesWithScale []int8
+
+func (b bytesWithScale) Len() int { return len(b) }
+
+func (b bytesWithScale) Widen(y []float32, from int) {
+	for i := range y {
+		y[i] = float32(b[from+i]) / 2
+	}
+}
+
+func (b bytesWithScale) Layout() (string, []byte) {
+	var blocks []byte
+	for i, v := range b {
+		if i%32 == 0 {
+			blocks = append(blocks, 0, 0x38)
+		}
+		blocks = append(blocks, byte(v))
+	}
+	return "Q8_0", blocks
+}
+
+// Blocks give the numbers that their values give as float32, with few rows and with many.
+func TestWeightOfBlocks(t *testing.T) {
+	const in, out, rows = 64, 70, 40
+	blocks, values := make(bytesWithScale, in*out), make([]float32, in*out)
+	for i := range blocks {
+		blocks[i] = int8(i * 37)
+	}
+	blocks.Widen(values, 0)
+	x, gradient, bias := numtest.Normal(1, rows*in, 1), numtest.Normal(2, rows*out, 1), numtest.Normal(3, out, 1)
+	for _, n := range []int{1, 3, simd.ReadingRows, simd.ReadingRows + 1, rows} {
+		param := func() *nn.Param { return kernel.NewParam(n, in, x[:n*in]) }
+		wantY, wantGX := linearBoth(t, kernel.NewWeight(in, kernel.Float32, kernel.Values{Float32: values}), param(), bias, gradient[:n*out])
+		y, gx := linearBoth(t, kernel.NewWeight(in, kernel.Float32, kernel.Values{Blocks: blocks}), param(), bias, gradient[:n*out])
+		numtest.SameBits(t, y, wantY)
+		numtest.SameBits(t, gx, wantGX)
+	}
+}
+
 // A large weight is packed for each product of many rows alone, and for those of the backward pass; else the packed weight
 // is kept. The stored values are let go where they will not be read soon, and the numbers stay.
 func TestWeightReleasesWhatItPacked(t *testing.T) {

@@ -61,6 +61,18 @@ func TestEdgesOfMemory(t *testing.T) {
 		"Mul of float16": func(place func([]float32) []float32, n int) []float32 {
 			return halvesAtEdges(Values{Float16: slices.Repeat([]uint16{0x3c00, 0xc020, 0x4111}, 2*n*n)}, place, n)
 		},
+		"MulParts": func(place func([]float32) []float32, n int) []float32 {
+			w := randomBlocks([]string{"Q8_0", "Q4_0", "Q4_1"}[n%3], 32*(1+n%2), 32*(1+n%7), uint64(n))
+			m, k, rows := 1+n%4, 32*(1+n%7), 32*(1+n%2)
+			memory := place(make([]float32, len(w.data)/4)) // whole words: a panel has an even number of blocks
+			copy(bytesOf(memory), w.data)
+			w.data = bytesOf(memory)
+			a, c := place(normal(seeded(uint64(n)), m*k)), place(make([]float32, m*rows))
+			MulParts(c, rows, a, k, m, place(normal(seeded(1), rows)), k, Values{Blocks: w})
+			var right Matrix
+			right.PackValues(k, true, false, Values{Blocks: w})
+			return append(slices.Clone(c), right.values...)
+		},
 		"elements": func(place func([]float32) []float32, n int) []float32 {
 			r := seeded(uint64(n))
 			y, x, z := place(normal(r, n)), place(normal(r, n)), place(normal(r, n))
@@ -101,6 +113,11 @@ func TestEdgesOfMemory(t *testing.T) {
 			})
 		})
 	}
+}
+
+// bytesOf is the memory of x.
+func bytesOf(x []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
 
 // atEdges returns a product of a size that depends on n.

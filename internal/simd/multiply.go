@@ -257,6 +257,7 @@ type workspace struct {
 	rounded [blockHeight]uint16
 	start   [maxStart]float32 // what the sums of a panel begin with
 	split   splitSpace
+	scales  []float32 // of blocks
 }
 
 // maxStart is the length of the largest start of any level.

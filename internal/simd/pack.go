@@ -80,6 +80,9 @@ func (b *Matrix) packFloat32(s source, t strip) {
 func (b *Matrix) packFloat32Transposed(s source, t strip) {
 	var wide []float32
 	for p := t.from; p < t.to; p++ {
+		if b.unpack(s, t, p) {
+			continue
+		}
 		panel, width := b.panel(t.row, t.height, p), b.columns(p)
 		for j := 0; j < width; {
 			part, at := s.row(p*b.width + j)
@@ -150,6 +153,7 @@ func (b *Matrix) packFloat16Transposed(s source, t strip) {
 // source is a matrix in parts, whose rows begin every stride values.
 type source struct {
 	parts      []Values
+	top        int // the first row of the parts that belongs to it
 	rows, cols int
 	stride     int
 	format     Format // of all parts; Float32 if they differ
@@ -173,7 +177,7 @@ func newSource(cols int, parts []Values) source {
 
 // row returns the part that holds a row, and where the row begins in it.
 func (s source) row(i int) (part Values, at int) {
-	at = i * s.stride
+	at = (s.top + i) * s.stride
 	for _, part = range s.parts {
 		if at < part.Len() {
 			return part, at

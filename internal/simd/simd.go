@@ -11,7 +11,9 @@
 // inside the product. [Matrix.MulRounded] rounds the left-hand side to bfloat16 too, and
 // uses AMX or AVX512_BF16 where the CPU has it.
 //
-// [Matrix.Mul], [GemmTN] and the packing divide their work over goroutines by
+// Blocks of quantised numbers are read as they are by [MulParts] on amd64.
+//
+// [Matrix.Mul], [MulParts], [GemmTN] and the packing divide their work over goroutines by
 // [Parallel]; everything else runs on the goroutine that calls it. However work is
 // divided, by this package or by a caller who gives parts of rows or of slices to
 // goroutines of its own, results have the same bits: work is divided by rows and
@@ -86,6 +88,8 @@ type kernels struct {
 	roundBFloat16               func(y []uint16, x []float32)
 	pairWords                   func(y []uint32, x, z []uint16)
 	widenBFloat16, widenFloat16 func(y []float32, x []uint16)
+	// quantised are the layouts of blocks that are multiplied as they are, by name.
+	quantised map[string]*quantised
 }
 
 // inTiles tells whether multiply takes any number of rows of an operation at once, and whole panels only.

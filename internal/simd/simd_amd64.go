@@ -53,6 +53,7 @@ var avx512 = &kernels{
 	rmsNorm: rmsNormAVX512, rmsNormGradient: rmsNormGradientAVX512,
 	roundBFloat16: roundBFloat16AVX512, pairWords: pairWordsAVX512,
 	widenBFloat16: widenBFloat16AVX512, widenFloat16: widenFloat16AVX512,
+	quantised: quantisedAVX512,
 }
 
 var avx2 = &kernels{
@@ -75,6 +76,7 @@ var avx2 = &kernels{
 	rmsNorm: rmsNormAVX2, rmsNormGradient: rmsNormGradientAVX2,
 	roundBFloat16: roundBFloat16AVX2, pairWords: pairWordsAVX2,
 	widenBFloat16: widenBFloat16AVX2, widenFloat16: widenFloat16AVX2,
+	quantised: quantisedAVX2,
 }
 
 // The kernels for 1, 2, … rows, and those that take several panels.
@@ -139,3 +141,17 @@ func transposeVector(n int, to []float32, toStride int, from []float32, fromStri
 	_ = from[7*fromStride+n-1]
 	transposeAVX2(n, &to[0], 4*toStride, &from[0], 4*fromStride)
 }
+
+// The layouts of blocks, by ggml's names.
+var (
+	quantisedAVX512 = map[string]*quantised{
+		"Q8_0": {elements: 32, bytes: 34, unpack: unpackQ80AVX512, multiply: [3]quantisedKernel{multiplyQ80x1AVX512, multiplyQ80x2AVX512, multiplyQ80x4AVX512}},
+		"Q4_0": {elements: 32, bytes: 18, unpack: unpackQ40AVX512, multiply: [3]quantisedKernel{multiplyQ40x1AVX512, multiplyQ40x2AVX512, multiplyQ40x4AVX512}},
+		"Q4_1": {elements: 32, bytes: 20, unpack: unpackQ41AVX512, multiply: [3]quantisedKernel{multiplyQ41x1AVX512, multiplyQ41x2AVX512, multiplyQ41x4AVX512}},
+	}
+	quantisedAVX2 = map[string]*quantised{
+		"Q8_0": {elements: 32, bytes: 34, unpack: unpackQ80AVX2, multiply: [3]quantisedKernel{multiplyQ80x1AVX2, multiplyQ80x2AVX2, multiplyQ80x4AVX2}},
+		"Q4_0": {elements: 32, bytes: 18, unpack: unpackQ40AVX2, multiply: [3]quantisedKernel{multiplyQ40x1AVX2, multiplyQ40x2AVX2, multiplyQ40x4AVX2}},
+		"Q4_1": {elements: 32, bytes: 20, unpack: unpackQ41AVX2, multiply: [3]quantisedKernel{multiplyQ41x1AVX2, multiplyQ41x2AVX2, multiplyQ41x4AVX2}},
+	}
+)

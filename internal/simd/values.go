@@ -13,12 +13,15 @@ type Values struct {
 }
 
 // Blocks are numbers that share scales with their neighbours. A product takes them as
-// float32.
+// float32, which [MulParts] makes of them in registers, and packing in memory.
 type Blocks interface {
 	// Len returns how many there are.
 	Len() int
 	// Widen sets y to the values that begin at from.
 	Widen(y []float32, from int)
+	// Layout returns ggml's name of the blocks' type, and the blocks, row by row as ggml has
+	// them; "" and nil where there is no such type.
+	Layout() (name string, blocks []byte)
 }
 
 // Len returns how many there are.

@@ -1,7 +1,7 @@
 // Command _asm generates the assembly of package simd: the matrix kernels and the
 // element-wise functions, for AVX-512, for AVX2 with FMA, and for NEON on arm64.
 //
-//	go run .          writes ../kernels_*.s and ../kernels_*.go, and the loops of ../peak
+//	go run .          writes ../kernels_*.s, ../quantised_kernels_*.s and their .go, and the loops of ../peak
 //	go run . -check   fails if those files are not what it would write
 //
 // It is a module of its own, so that users of gopeft do not get its dependencies.
@@ -40,6 +40,12 @@ func main() {
 	tiles.tiles()
 	tiles.splits()
 	write("..", "simd", "kernels_amd64", kernels, pass.Compile, *check)
+
+	blocks, constants := context("amd64"), map[uint32]operand.Mem{}
+	for _, v := range []vector{avx512, avx2} {
+		(&assembler{Context: blocks, vector: v, constants: constants}).quantisedKernels()
+	}
+	write("..", "simd", "quantised_kernels_amd64", blocks, pass.Compile, *check)
 
 	loops := context("amd64")
 	for _, v := range []vector{avx512, avx2} {
