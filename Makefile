@@ -74,10 +74,11 @@ test:
 	$(GO) test ./...
 	$(GO) test -tags purego ./internal/simd ./internal/kernel
 
-# The kernels for arm64, under emulation (Debian: qemu-user): under a minute.
+# The kernels for arm64, under emulation (Debian: qemu-user or qemu-user-static): ten seconds.
 arm64:
-	@if ! command -v qemu-aarch64 >/dev/null; then echo "arm64: SKIPPED, there is no qemu-aarch64 to run its tests with"; exit 0; fi; \
-	set -x; GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec qemu-aarch64 ./internal/simd ./internal/kernel
+	@qemu=$$(command -v qemu-aarch64 || command -v qemu-aarch64-static); \
+	if [ -z "$$qemu" ]; then echo "arm64: SKIPPED, there is no qemu-aarch64 to run its tests with"; exit 0; fi; \
+	set -x; GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(GO) test -short -exec "$$qemu" ./internal/simd
 
 # The packages whose code runs concurrently, under the race detector.
 race:
