@@ -35,7 +35,7 @@ CONFIG = LlamaConfig(
     max_position_embeddings=LENGTH, tie_word_embeddings=True, pad_token_id=PAD, bos_token_id=BOS, eos_token_id=EOS)
 BATCH = 1024  # tokens
 # The rate rises, stays, and falls to 0 over the last steps.
-STEPS, LEARNING_RATE, WARM_UP, DECAY, WEIGHT_DECAY = 3500, 2e-3, 300, 1000, 0.01
+STEPS, LEARNING_RATE, WARM_UP, DECAY, WEIGHT_DECAY = 9000, 2e-3, 300, 1000, 0.01
 
 
 def train_tokenizer(lines: list[str]) -> Tokenizer:
