@@ -90,13 +90,19 @@ func trainOptions(c *cli.Context) []string {
 	return options
 }
 
-// fitting leaves out the options that a method does not have, and what a prefix without a
-// projection has no use for.
-func fitting(options []string, method string) []string {
+// fitting returns the options of a run, without those that its method does not have, what a prefix
+// without a projection has no use for, and what counts beside a setting of the sweep alone that the run
+// does not have.
+func (x *comparison) fitting(r *compareRun) []string {
+	options, method := slices.Concat(x.state.Options, r.Settings), peftTypeOf(r.Method)
+	has := func(option string, values ...string) bool {
+		return slices.ContainsFunc(values, func(value string) bool { return slices.Contains(options, "--"+option+"="+value) })
+	}
 	return slices.DeleteFunc(slices.Clone(options), func(option string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(option, "--"), "=")
-		plain := peftTypeOf(method) == hfio.PrefixTuning && !slices.Contains(options, "--"+projects+"=true")
-		return !takes(name, peftTypeOf(method)) || plain && name == "encoder-hidden-size"
+		plain := method == hfio.PrefixTuning && !has(projects, "true")
+		needs := besides[name]
+		return !takes(name, method) || plain && name == "encoder-hidden-size" || x.tries(needs.option, needs.values) && !has(needs.option, needs.values...)
 	})
 }
 
@@ -144,7 +150,7 @@ func trimmed(options []string) []string {
 // train does the work of run, and leaves in r how it ended.
 func (x *comparison) train(r *compareRun) error {
 	dir := filepath.Join(x.dir, r.Dir)
-	args := append([]string{"train"}, fitting(slices.Concat(x.state.Options, r.Settings), r.Method)...)
+	args := append([]string{"train"}, x.fitting(r)...)
 	if _, isPreset := presets[r.Method]; isPreset {
 		args = append(args, "--preset="+r.Method)
 	} else {

@@ -74,6 +74,19 @@ func isSettled(c *cli.Context, option string) bool {
 	return c.IsSet(option) || option == "num-virtual-tokens" && c.IsSet("template")
 }
 
+// tries tells whether a sweep chooses a setting, with one of the values among those that it tries.
+func (x *comparison) tries(option string, values []string) bool {
+	if !x.c.Bool("sweep") || isSettled(x.c, option) {
+		return false
+	}
+	for _, s := range swept {
+		if s.option == option {
+			return slices.ContainsFunc(values, func(value string) bool { return slices.Contains(s.values, value) })
+		}
+	}
+	return false
+}
+
 // hopeless is the median rule: the best metric of a run is worse than the median, over
 // the sweep's other runs of the method that came so far, of their mean until then.
 func (x *comparison) hopeless(run *compareRun, step int) bool {
