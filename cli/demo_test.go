@@ -42,7 +42,7 @@ func TestDemoOfWriter(t *testing.T) {
 			t.Errorf("found %d lines of %s, want %d:\n%s", len(found), want.lines, want.times, &out)
 		}
 	}
-	said := regexp.MustCompile(`The dictionary says: (` + label + `, ){` + "7" + `}` + label + `\.`)
+	said := regexp.MustCompile(`The dictionary says: (` + label + `, ){7}` + label + `\.`)
 	if !said.MatchString(messages.String()) {
 		t.Errorf("found no answers of the dictionary in\n%s", &messages)
 	}
