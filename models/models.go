@@ -50,7 +50,7 @@ type Prompt struct {
 	// Past has one entry a layer, of the decoder where there is one: a cache that does not
 	// start empty; nil: none.
 	Past []KV
-	// Deltas are added to linear layers, by their path below the backbone; nil: none.
+	// Deltas are what is done to layers, by their path as [layer.Module] has it; nil: nothing.
 	Deltas map[string]layer.Delta
 }
 

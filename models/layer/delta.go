@@ -29,15 +29,15 @@ type Magnitude struct {
 	norms []float32
 }
 
-// Deltas are what the adapters of a batch add. A nil *Deltas adds nothing.
+// Deltas are what the adapters of a batch do to layers. A nil *Deltas does nothing.
 type Deltas struct {
 	Groups  []DeltaGroup
 	Dropout *Dropout // nil: evaluation
 }
 
-// DeltaGroup is what one adapter adds to its rows of a batch.
+// DeltaGroup is what one adapter does to its rows of a batch.
 type DeltaGroup struct {
-	Of   map[string]Delta // by the path of the linear layer
+	Of   map[string]Delta // by the path of the layer
 	Rows []kernel.Span    // in order and apart
 }
 
@@ -98,7 +98,9 @@ func (l *Linear) missing(x mat.Tensor, mask kernel.Mask) (missing, next mat.Tens
 	x = kernel.Tee(x)
 	dropped := kernel.Dropout(x, mask)
 	x = kernel.Tee(x)
-	y := kernel.Replace(dropped, kernel.Add(dropped, kernel.Scale(x, -1)))
+	negative := kernel.Scale(x, -1)
+	y := kernel.Replace(dropped, kernel.Add(dropped, negative))
+	kernel.Release(negative)
 	return kernel.Replace(y, kernel.Linear(y, l.weight, nil)), x
 }
 
