@@ -34,7 +34,7 @@ func (v Values) quantised() (*quantised, []byte) {
 }
 
 // MulParts sets c [m, N] to a [m, cols] times the transpose of a matrix of N rows of cols values that lies in parts, plus bias
-// [N], which may be nil: it is [Matrix.Mul] to the bit. Blocks that the CPU knows are read as they are, and nothing is kept.
+// [N], which may be nil: of fewer than 256 rows it is [Matrix.Mul] to the bit. Blocks that the CPU knows are read as they are, and nothing is kept.
 func MulParts(c []float32, ldc int, a []float32, lda, m int, bias []float32, cols int, parts ...Values) {
 	s := newSource(cols, parts)
 	checkMatrix("MulParts", "c", len(c), ldc, m, s.rows)
@@ -114,11 +114,11 @@ func (s source) blocks(i, count int) (q *quantised, blocks []byte, rowBytes int)
 // rows computes a panel of columns of a product, from column at on.
 func (q *quantised) rows(w *workspace, blocks []byte, rowBytes int, x []float32, p product, k, at int) {
 	start := w.starts(p.bias, at, active.width, active.width)
-	for first, size := 0, 0; first < p.rows; first += size {
-		which := 0
-		size, which = group(p.rows - first)
+	for first := 0; first < p.rows; {
+		size, which := group(p.rows - first)
 		c := p.c[first*p.cStride+at:][:(size-1)*p.cStride+active.width]
 		q.multiply[which](&blocks[0], rowBytes, rowBytes/q.bytes, &x[first*k:][:size*k][0], &c[0], 4*p.cStride, &start[0], &w.scratch()[0])
+		first += size
 	}
 }
 
