@@ -904,30 +904,15 @@ func dotTiles2AMX(config *byte, steps int, a *float32, aStride int, b *float32, 
 //go:noescape
 func splitRowAMX(steps int, x *float32, to *float32)
 
-// splitPanelAMX splits steps times 32 rows of a panel of 32 columns.
+// splitTiles1AMX multiplies groups of 1 times 16 split rows with a panel of 32 columns. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.
 //
 //go:noescape
-func splitPanelAMX(steps int, b *float32, to *float32)
+func splitTiles1AMX(config *byte, steps int, a *float32, aNext int, b *float32, sums *float32, more bool, groups int)
 
-// splitTiles1x3AMX multiplies groups of 1 times 16 split rows with a panel of 32 columns in 3 planes. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.
+// splitTiles2AMX multiplies groups of 2 times 16 split rows with a panel of 32 columns. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.
 //
 //go:noescape
-func splitTiles1x3AMX(config *byte, steps int, a *float32, aNext int, b *float32, sums *float32, more bool, groups int)
-
-// splitTiles2x3AMX multiplies groups of 2 times 16 split rows with a panel of 32 columns in 3 planes. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.
-//
-//go:noescape
-func splitTiles2x3AMX(config *byte, steps int, a *float32, aNext int, b *float32, sums *float32, more bool, groups int)
-
-// splitTiles1x1AMX multiplies groups of 1 times 16 split rows with a panel of 32 columns in 1 planes. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.
-//
-//go:noescape
-func splitTiles1x1AMX(config *byte, steps int, a *float32, aNext int, b *float32, sums *float32, more bool, groups int)
-
-// splitTiles2x1AMX multiplies groups of 2 times 16 split rows with a panel of 32 columns in 1 planes. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.
-//
-//go:noescape
-func splitTiles2x1AMX(config *byte, steps int, a *float32, aNext int, b *float32, sums *float32, more bool, groups int)
+func splitTiles2AMX(config *byte, steps int, a *float32, aNext int, b *float32, sums *float32, more bool, groups int)
 
 // addRowsAMX sets the columns of c that are to be written to start plus sums. Strides are in bytes; that of start is 0 for one row of all.
 //

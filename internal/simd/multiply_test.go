@@ -153,16 +153,12 @@ func TestGemmLarge(t *testing.T) {
 	})
 }
 
-// So many rows and terms that a level may multiply in planes, with every kind of tail and a right-hand side of every format.
+// So many rows and terms that a level may multiply in planes, with every kind of tail.
 func TestProductsInPlanes(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for i, shape := range [][3]int{{256, 64, 32}, {257, 65, 33}, {290, 95, 5}, {400, 127, 70}, {300, 500, 31}, {272, 800, 1}} {
 			m, k, n := shape[0], shape[1], shape[2]
-			newGemmCase("NT", m, n, k, i%2, true, false, uint64(i)).check(t)
-			newGemmCase("NN", m, n, k, i%3, false, true, uint64(i)).check(t)
-			for _, format := range []Format{BFloat16, Float16} {
-				halfCase{format: format, m: m, n: n, k: k, pad: i % 3, transposed: i%2 == 0, accumulate: i%3 == 0}.check(t, uint64(i))
-			}
+			halfCase{format: BFloat16, m: m, n: n, k: k, pad: i % 3, transposed: i%2 == 0, accumulate: i%3 == 0}.check(t, uint64(i))
 		}
 	})
 }
@@ -183,7 +179,7 @@ func TestPlanesAreExact(t *testing.T) {
 			}
 		}
 		var m Matrix
-		m.Pack(w, k, k, k)
+		m.PackValues(k, false, true, Values{Float32: w})
 		m.Mul(c, k, a, k, rows, nil, false)
 		if !slices.Equal(c, a) {
 			t.Error("times the unit matrix, values change")
@@ -211,7 +207,6 @@ func TestGemmDivided(t *testing.T) {
 			newGemmCase("NT", 5, 1500, 600, 0, true, false, 2),
 			newGemmCase("NN", 257, 131, 300, 1, false, true, 3),
 			newGemmCase("TN", 131, 257, 300, 1, false, true, 4),
-			newGemmCase("NT", 1000, 131, 300, 1, true, false, 5),
 		}
 		for _, g := range cases {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -231,9 +226,9 @@ func TestMultiplyParts(t *testing.T) {
 		const rows, k, n = 61, 700, 130
 		g := newGemmCase("NT", rows, n, k, 0, false, false, 1)
 		var m Matrix
-		m.PackTransposed(g.b, k, n, k)
 		whole := make([]float32, rows*n)
 		for _, planes := range []bool{false, active.splitter != nil} {
+			m.PackValues(k, true, planes, Values{Float32: g.b})
 			m.multiply(product{c: whole, cStride: n, a: g.a, aStride: k, rows: rows, planes: planes}, 0, m.Panels())
 			for _, cut := range []int{1, 2, 3, 13, 14, 15, 30, 60} {
 				parts := make([]float32, rows*n)
@@ -254,18 +249,21 @@ func TestSpecialValuesInPlanes(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const rows, k, n = fewRows + 3, 450, 40
 		a, w := normal(seeded(1), rows*k), normal(seeded(2), k*n)
+		for i, v := range w {
+			w[i] = nearestBFloat16(v)
+		}
 		whole, got := make([]float32, rows*n), make([]float32, rows*n)
 		var m Matrix
-		m.Pack(w, n, k, n)
+		m.PackValues(n, false, true, Values{Float32: w})
 		m.Mul(whole, n, a, k, rows, nil, false)
 		a[5*k+3], a[7*k+449], a[9*k] = inf, nan, -inf
 		for i := range k {
 			a[11*k+i], a[13*k+i] = 0, 0
 		}
-		a[11*k+1], a[13*k+2] = math.MaxFloat32, 1e30
-		w[2*n+1], w[2*n+2] = 1e30, math.MaxFloat32/1e30
+		a[11*k+1], a[13*k+2] = math.MaxFloat32, 0x1p100
+		w[2*n+1], w[2*n+2] = 0x1p100, 0x1p27
 		w[1*n+3], w[1*n+4] = 0.5, 1
-		m.Pack(w, n, k, n)
+		m.PackValues(n, false, true, Values{Float32: w})
 		m.Mul(got, n, a, k, rows, nil, false)
 		for j := range n {
 			sign := func(x float32) float32 { return x * inf }
@@ -280,10 +278,10 @@ func TestSpecialValuesInPlanes(t *testing.T) {
 			t.Errorf("the largest value times 1 is %v", x)
 		}
 		if x := got[13*n+1]; x != inf {
-			t.Errorf("1e30 times itself is %v", x)
+			t.Errorf("2¹⁰⁰ times itself is %v", x)
 		}
-		if x := got[13*n+2]; !(math.Abs(float64(x)/math.MaxFloat32-1) < 1e-6) {
-			t.Errorf("nearly the largest value is %v", x)
+		if x := got[13*n+2]; x != 0x1p127 {
+			t.Errorf("the largest power of 2 is %v", x)
 		}
 		for i := range rows {
 			if i%2 == 1 && i < 14 {

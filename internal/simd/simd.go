@@ -19,8 +19,8 @@
 // goroutines of its own, results have the same bits: work is divided by rows and
 // columns, and the sum of an element is always taken in the same order. A sum over a
 // whole slice (Sum, SoftmaxRow, …) is one piece of work. With AMX that order is one for
-// products of fewer than 256 rows and another for those of more, which are computed
-// from products of bfloat16, as exactly as by float32.
+// products of fewer than 256 rows with a bfloat16 matrix and another for those of more,
+// which are computed from products of bfloat16, as exactly as by float32.
 //
 // NaN and infinities go through as they do in torch. Slices that do not fit are
 // bugs of the caller and panic.
@@ -38,7 +38,7 @@ const (
 	AVX2                    // AVX2, FMA and F16C
 	AVX512                  // AVX-512 F, DQ, BW and VL
 	AVX512BF16              // the same, and products of bfloat16
-	AMX                     // the same, with products of bfloat16, and those of many rows of float32, by AMX, on Linux
+	AMX                     // the same, with products of bfloat16, and those of many rows with bfloat16, by AMX, on Linux
 )
 
 // String returns generic, neon, avx2, avx512, avx512_bf16 or amx.

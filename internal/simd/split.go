@@ -2,39 +2,41 @@ package simd
 
 import "math"
 
-// splitter has the kernels of products of float32 from those of bfloat16, where these are many times as fast. A float32 is the
-// sum of three bfloat16, its planes; three of the nine products of planes are below the last digit of float32 and left out.
-// Products of bfloat16 are exact in float32. AMX takes subnormal numbers for zero: values below 2⁻¹⁰³ may lose digits.
+// splitter has the kernels of products of float32 with bfloat16 from those of bfloat16, where these are many times as fast.
+// A float32 is the sum of three bfloat16, its planes, and products of bfloat16 are exact in float32. AMX takes subnormal
+// numbers for zero: values below 2⁻¹⁰³ may lose digits.
+//
+// A matrix of float32 would have three planes too, and six products that count. On a shared CPU these were at times half
+// again as fast as those of float32, and as often slower.
 type splitter struct {
-	// row and panel split steps of a left-hand side and of a panel.
-	row   func(steps int, x, to []float32)
-	panel func(steps int, b, to []float32)
+	// row splits steps of a left-hand side.
+	row func(steps int, x, to []float32)
 	// multiply sets the sums of rows [rows, splitStep], or adds to them if there are more. leftSteps is how many steps left has.
-	multiply func(rows int, left []float32, leftSteps int, right []float32, format Format, steps int, sums []float32, more bool)
+	multiply func(rows int, left []float32, leftSteps int, right []float32, steps int, sums []float32, more bool)
 	// add sets columns of c to start plus sums; startStride is 0 for one row of all.
 	add func(rows, columns int, c []float32, cStride int, sums, start []float32, startStride int)
 }
 
 const (
-	// leastSplit is the least K of a matrix that is multiplied in planes: with fewer terms sums would be rounded more often
+	// leastSplit is the least K of a matrix that is multiplied in planes: with fewer terms sums might be rounded more often
 	// than those of float32.
 	leastSplit = 64
-	splitRows  = 12 * 32     // rows that are multiplied at once, as blockRows: to split a panel takes a tenth of the time
+	splitRows  = 12 * 32     // rows that are multiplied at once, as blockRows
 	splitStep  = 32          // rows of a matrix in a step, and columns of a panel
 	planeSize  = 32 * 32 / 2 // values that hold a plane of a step
 	splitSize  = 3 * planeSize
 )
 
-// inPlanes tells whether a product is computed in planes. With few rows it would take longer to split the matrix.
+// inPlanes tells whether a product is computed in planes. Few rows take no longer than the matrix is read.
 func (b *Matrix) inPlanes(p product) bool {
-	return active.splitter != nil && p.rows >= fewRows && b.k >= leastSplit && !p.transposed && !p.rounded
+	return active.splitter != nil && b.format == BFloat16 && p.rows >= fewRows && b.k >= leastSplit && !p.transposed && !p.rounded
 }
 
 // splitSpace is what a product in planes needs.
 type splitSpace struct {
-	left, right []float32 // planes
-	sums        []float32 // rows of splitStep
-	wide, rest  [splitStep * splitStep]float32
+	left []float32                          // planes
+	sums []float32                          // rows of splitStep
+	rest [splitStep / 2 * splitStep]float32 // a step that is not whole
 }
 
 // grown returns n values, those of x if it has as many.
@@ -104,34 +106,12 @@ func finite(x []float32) bool { return active.maxAbs(x) <= math.MaxFloat32 }
 // sumPlanes sets the sums to a block times its rows of a panel.
 func (b *Matrix) sumPlanes(s *splitSpace, k *block, panel []float32) {
 	steps, whole, rest := stepsOf(k.height)
-	if b.format == BFloat16 { // its own only plane, in pairs
-		const pairs = splitStep / 2 * splitStep
-		if whole > 0 {
-			active.splitter.multiply(k.rows, s.left, steps, panel, b.format, whole, s.sums, false)
-		}
-		if rest > 0 {
-			clear(s.rest[copy(s.rest[:], panel[whole*pairs:]):pairs])
-			active.splitter.multiply(k.rows, s.left[whole*splitSize:], steps, s.rest[:], b.format, 1, s.sums, whole > 0)
-		}
-		return
-	}
-	s.right = grown(s.right, steps*splitSize)
-	if b.format == Float32 {
-		if whole > 0 {
-			active.splitter.panel(whole, panel, s.right)
-		}
-		panel = panel[whole*splitStep*splitStep:]
-	} else {
-		for step := range whole {
-			WidenFloat16(s.wide[:], words(panel)[step*len(s.wide):][:len(s.wide)])
-			active.splitter.panel(1, s.wide[:], s.right[step*splitSize:])
-		}
-		WidenFloat16(s.wide[:rest*splitStep], words(panel)[whole*len(s.wide):])
-		panel = s.wide[:rest*splitStep]
+	const pairs = splitStep / 2 * splitStep
+	if whole > 0 {
+		active.splitter.multiply(k.rows, s.left, steps, panel, whole, s.sums, false)
 	}
 	if rest > 0 {
-		clear(s.rest[copy(s.rest[:], panel):])
-		active.splitter.panel(1, s.rest[:], s.right[whole*splitSize:])
+		clear(s.rest[copy(s.rest[:], panel[whole*pairs:]):])
+		active.splitter.multiply(k.rows, s.left[whole*splitSize:], steps, s.rest[:], 1, s.sums, whole > 0)
 	}
-	active.splitter.multiply(k.rows, s.left, steps, s.right, Float32, steps, s.sums, false)
 }

@@ -7,7 +7,7 @@ import "golang.org/x/sys/cpu"
 // amx is what AVX-512 has, with products of bfloat16 by AMX: 8 times as many in a second as of float32.
 var amx = func() *kernels {
 	k := *avx512BF16
-	k.level, k.tiles, k.splitter = AMX, true, &splitter{splitRow, splitPanel, multiplyPlanes, addRows}
+	k.level, k.tiles, k.splitter = AMX, true, &splitter{splitRow, multiplyPlanes, addRows}
 	k.multiply = func(t *tile) {
 		if t.op == dotBFloat16 {
 			t.runTiles()

@@ -9,8 +9,7 @@ import (
 )
 
 // A float32 is the sum of three bfloat16, its planes: the nearest one, the nearest to what is left, and what is left then.
-// A step is 32 rows of a right-hand side, or columns of a left-hand side. Of each step lie one after the other the planes,
-// the largest first, and of each plane two tiles.
+// Of each step of 32 columns of a left-hand side lie one after the other the planes, the largest first, and of each plane two tiles.
 const (
 	planes     = 3
 	tileBytes  = 16 * 64
@@ -18,33 +17,13 @@ const (
 	stepBytes  = planes * planeBytes
 )
 
-// splits makes the functions of products of float32 by AMX.
+// splits makes the functions of products of float32 with bfloat16 by AMX.
 func (a *assembler) splits() {
 	a.splitRow()
-	a.splitPanel()
-	for _, n := range []int{planes, 1} {
-		for rows := 1; rows <= 2; rows++ {
-			a.splitKernel(n, rows)
-		}
+	for rows := 1; rows <= 2; rows++ {
+		a.splitKernel(rows)
 	}
 	a.addRows()
-}
-
-// The registers of what all splits need.
-var splitHalf, splitMask, splitIndex = reg.Z31, reg.Z30, reg.Z29
-
-func (a *assembler) beginSplit() {
-	a.VMOVUPS(a.bits(0x8000), splitHalf)
-	a.VMOVUPS(a.bits(0xffff0000), splitMask)
-}
-
-// split sets the planes to those of x, each in the upper halves of words. x is the last one. Halves are rounded away from zero: what is left is exact all the same.
-func (a *assembler) split(x, first, second reg.VecPhysical) {
-	for _, plane := range []reg.VecPhysical{first, second} {
-		a.VPADDD(splitHalf, x, plane)
-		a.VPANDD(splitMask, plane, plane)
-		a.VSUBPS(plane, x, x)
-	}
 }
 
 // splitRow splits a row of a left-hand side.
@@ -53,18 +32,24 @@ func (a *assembler) splitRow() {
 	a.Load(a.Param("steps"), reg.RCX)
 	a.Load(a.Param("x"), reg.RSI)
 	a.Load(a.Param("to"), reg.RDI)
-	a.beginSplit()
-	a.VMOVUPS(a.upperWords(), splitIndex)
-	r := avx512.regs
+	half, mask, index := reg.Z31, reg.Z30, reg.Z29
+	a.VMOVUPS(a.bits(0x8000), half)
+	a.VMOVUPS(a.bits(0xffff0000), mask)
+	a.VMOVUPS(a.upperWords(), index)
 	loop := a.label("loop")
 	a.Label(loop)
+	r := avx512.regs
 	for i := range 2 {
-		x := r[planes*i+2]
+		x := r[planes*i+2] // and the last plane, when the others are taken away; each is in the upper halves of words
 		a.VMOVUPS(operand.Mem{Base: reg.RSI, Disp: 64 * i}, x)
-		a.split(x, r[planes*i], r[planes*i+1])
+		for _, plane := range r[planes*i:][:2] {
+			a.VPADDD(half, x, plane) // ties away from zero: what is left is exact all the same
+			a.VPANDD(mask, plane, plane)
+			a.VSUBPS(plane, x, x)
+		}
 	}
 	for plane := range planes {
-		a.VPERMT2W(r[planes+plane], splitIndex, r[plane])
+		a.VPERMT2W(r[planes+plane], index, r[plane])
 		a.VMOVUPS(r[plane], operand.Mem{Base: reg.RDI, Disp: plane * planeBytes})
 	}
 	a.ADDQ(operand.Imm(128), reg.RSI)
@@ -84,66 +69,22 @@ func (a *assembler) upperWords() operand.Mem {
 	return m
 }
 
-// splitPanel splits rows of a panel, two of which become a row of pairs.
-func (a *assembler) splitPanel() {
-	a.begin("splitPanel", "(steps int, b, to *float32)", "splits steps times 32 rows of a panel of 32 columns.")
-	a.Load(a.Param("steps"), reg.RCX)
-	a.Load(a.Param("b"), reg.RSI)
-	a.Load(a.Param("to"), reg.RDI)
-	a.beginSplit()
-	r := avx512.regs
-	step, pair := a.label("step"), a.label("pair")
-	a.Label(step)
-	a.MOVQ(operand.U32(16), reg.RDX)
-	a.Label(pair)
-	for half := range 2 {
-		for row := range 2 {
-			x := r[planes*row+2]
-			a.VMOVUPS(operand.Mem{Base: reg.RSI, Disp: 128*row + 64*half}, x)
-			a.split(x, r[planes*row], r[planes*row+1])
-		}
-		for plane := range planes {
-			a.VPSRLD(operand.Imm(16), r[plane], r[plane])
-			a.VPORD(r[planes+plane], r[plane], r[plane])
-			a.VMOVUPS(r[plane], operand.Mem{Base: reg.RDI, Disp: plane*planeBytes + tileBytes*half})
-		}
-	}
-	a.ADDQ(operand.U32(256), reg.RSI)
-	a.ADDQ(operand.Imm(64), reg.RDI)
-	a.DECQ(reg.RDX)
-	a.JNZ(operand.LabelRef(pair))
-	a.ADDQ(operand.U32(stepBytes-tileBytes), reg.RDI)
-	a.DECQ(reg.RCX)
-	a.JNZ(operand.LabelRef(step))
-	a.end()
-}
-
-// splitKernel makes a function that multiplies groups of one or two tiles of rows with a panel of so many planes: three of float32, or one of
-// bfloat16 as it is packed. Products of planes are left out that are below the last digit of float32. Neighbours
-// in the order of the others share an operand.
-func (a *assembler) splitKernel(panelPlanes, rows int) {
-	products := [][2]int{{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}} // planes of the left-hand side, of the panel
-	panelStep, panelStride, panelHalf := stepBytes, 64, tileBytes
-	if panelPlanes == 1 {
-		products = [][2]int{{2, 0}, {1, 0}, {0, 0}}
-		panelStep, panelStride, panelHalf = planeBytes, 128, 64
-	}
-	a.begin(fmt.Sprintf("splitTiles%dx%d", rows, panelPlanes),
+// splitKernel makes a function that multiplies groups of one or two tiles of rows in planes with a panel of bfloat16 as it is packed.
+func (a *assembler) splitKernel(rows int) {
+	a.begin(fmt.Sprintf("splitTiles%d", rows),
 		"(config *byte, steps int, a *float32, aNext int, b, sums *float32, more bool, groups int)",
-		fmt.Sprintf("multiplies groups of %d times 16 split rows with a panel of 32 columns in %d planes. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.", rows, panelPlanes))
+		fmt.Sprintf("multiplies groups of %d times 16 split rows with a panel of 32 columns. It sets the sums, rows of 32, or adds to them if there are more. A group begins aNext bytes after the one before.", rows))
 	var (
-		config, left, at       = reg.RDI, reg.RSI, reg.R11
-		right, out, count      = reg.R13, reg.RDX, reg.RCX
-		tileStride, sumsStride = reg.R9, reg.R8
-		rightStride            = reg.R10
+		config, left, at      = reg.RDI, reg.RSI, reg.R11
+		right, out, count     = reg.R13, reg.RDX, reg.RCX
+		tileStride, rowStride = reg.R9, reg.R8 // of a row in planes, and of a row of sums or of the panel
 	)
 	a.Load(a.Param("config"), config)
 	a.encoded(tileConfig(config))
 	a.Load(a.Param("a"), left)
 	a.Load(a.Param("sums"), out)
 	a.MOVQ(operand.U32(64), tileStride)
-	a.MOVQ(operand.U32(128), sumsStride)
-	a.MOVQ(operand.U32(uint32(panelStride)), rightStride)
+	a.MOVQ(operand.U32(128), rowStride)
 	sums := func(f func(t tileRegister, displacement int)) {
 		for row := range rows {
 			for half := range 2 {
@@ -156,7 +97,7 @@ func (a *assembler) splitKernel(panelPlanes, rows int) {
 	a.CMPB(a.address(a.Param("more")), operand.Imm(0))
 	a.JEQ(operand.LabelRef(zero))
 	sums(func(t tileRegister, displacement int) {
-		a.encoded(tileMemory(prefixF2, t, out, sumsStride, displacement))
+		a.encoded(tileMemory(prefixF2, t, out, rowStride, displacement))
 	})
 	a.JMP(operand.LabelRef(begun))
 	a.Label(zero)
@@ -166,31 +107,23 @@ func (a *assembler) splitKernel(panelPlanes, rows int) {
 	a.Load(a.Param("b"), right)
 	a.Load(a.Param("steps"), count)
 	a.Label(loop)
-	held := [2]int{-1, -1}
-	for _, p := range products {
-		if p[0] != held[0] {
-			for row := range rows {
-				a.encoded(tileMemory(prefixF2, tileLeft+tileRegister(row), at, tileStride, p[0]*planeBytes+row*tileBytes))
-			}
-		}
-		if p[1] != held[1] {
-			for half := range 2 {
-				a.encoded(tileMemory(prefixF2, tileRight+tileRegister(half), right, rightStride, p[1]*planeBytes+half*panelHalf))
-			}
-		}
-		held = p
+	for half := range 2 {
+		a.encoded(tileMemory(prefixF2, tileRight+tileRegister(half), right, rowStride, 64*half))
+	}
+	for plane := planes - 1; plane >= 0; plane-- { // the smallest first
 		for row := range rows {
+			a.encoded(tileMemory(prefixF2, tileLeft+tileRegister(row), at, tileStride, plane*planeBytes+row*tileBytes))
 			for half := range 2 {
 				a.encoded(tileDot(tileSums+tileRegister(2*row+half), tileLeft+tileRegister(row), tileRight+tileRegister(half)))
 			}
 		}
 	}
 	a.ADDQ(operand.U32(stepBytes), at)
-	a.ADDQ(operand.U32(uint32(panelStep)), right)
+	a.ADDQ(operand.U32(planeBytes), right)
 	a.DECQ(count)
 	a.JNZ(operand.LabelRef(loop))
 	sums(func(t tileRegister, displacement int) {
-		a.encoded(tileMemory(prefixF3, t, out, sumsStride, displacement))
+		a.encoded(tileMemory(prefixF3, t, out, rowStride, displacement))
 	})
 	a.ADDQ(a.address(a.Param("aNext")), left)
 	a.ADDQ(operand.U32(uint32(rows*16*128)), out)
