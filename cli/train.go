@@ -125,7 +125,7 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "max-length", Usage: "tokens of a text, special tokens included", DefaultText: "what the base has room for"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of the start, the order of the examples and dropout", Value: 42},
 		&cli.BoolFlag{Name: "head-only", Usage: "train the head alone and leave the adapter as it begins"},
-		&cli.BoolFlag{Name: "checkpointing", Usage: "compute layers twice instead of keeping what the backward pass needs of them: less memory, more time, the same numbers"},
+		&cli.BoolFlag{Name: "checkpointing", Usage: "compute layers twice instead of keeping what the backward pass needs of them: less memory, more time, the same numbers; not with LORA"},
 
 		&cli.IntFlag{Name: "eval-steps", Usage: "steps between evaluations on --dev", DefaultText: "after each epoch"},
 		&cli.StringFlag{Name: "metric", Usage: "of --dev, that decides which adapter is the best: loss, or one that gopeft eval prints", DefaultText: "accuracy; f1 of tokens, answers and several labels; mse; perplexity"},

@@ -40,6 +40,7 @@ type Config struct {
 	// Checkpointing computes layers again in the backward pass instead of keeping what it
 	// needs of them: less memory, a third of that of activations with twelve layers, in
 	// about a third more time. The numbers are the same; a run may go on with or without it.
+	// Not with LORA, which is trained inside of the layers.
 	Checkpointing bool
 
 	EvalSteps     int    // steps between evaluations; 0: after each epoch

@@ -59,6 +59,9 @@ func (t tuned) begin(cfg Config) error {
 	if len(t.Trained()) == 0 {
 		return fmt.Errorf("%w: the adapter cannot be trained on: PEFT does not keep the encoder that made its prompt", ErrConfig)
 	}
+	if cfg.Checkpointing && t.Config.PeftType == hfio.Lora {
+		return fmt.Errorf("%w: checkpointing: found true, want false with %s: layers that are trained themselves are not computed again", ErrConfig, hfio.Lora)
+	}
 	for _, p := range t.Adapter.Trained() {
 		p.Param.SetRequiresGrad(!cfg.HeadOnly)
 	}
