@@ -155,7 +155,7 @@ func checkSources(c *cli.Context) error {
 		return usagef("--system: needs --chat")
 	}
 	if c.IsSet("separator") && (c.Bool("chat") || c.Bool("no-special-tokens")) {
-		return usagef("--separator: not with --chat and --no-special-tokens, which take a text as it is")
+		return usagef("--separator: not with --chat or --no-special-tokens, which take a text as it is")
 	}
 	sources := c.NArg()
 	for _, name := range []string{"input", "interactive"} {
