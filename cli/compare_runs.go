@@ -91,7 +91,7 @@ func trainOptions(c *cli.Context) []string {
 }
 
 // fitting returns the options of a run, without those that its method does not have, what a prefix
-// without a projection has no use for, and what counts beside a setting of the sweep alone that the run
+// without a projection has no use for, checkpointing where layers are trained, and what counts beside a setting of the sweep alone that the run
 // does not have.
 func (x *comparison) fitting(r *compareRun) []string {
 	options, method := slices.Concat(x.state.Options, r.Settings), peftTypeOf(r.Method)
@@ -101,8 +101,10 @@ func (x *comparison) fitting(r *compareRun) []string {
 	return slices.DeleteFunc(slices.Clone(options), func(option string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(option, "--"), "=")
 		plain := method == hfio.PrefixTuning && !has(projects, "true")
+		inLayers := method == hfio.Lora || method == ""
 		needs := besides[name]
-		return !takes(name, method) || plain && name == "encoder-hidden-size" || x.tries(needs.option, needs.values) && !has(needs.option, needs.values...)
+		return !takes(name, method) || plain && name == "encoder-hidden-size" || inLayers && name == "checkpointing" ||
+			x.tries(needs.option, needs.values) && !has(needs.option, needs.values...)
 	})
 }
 
