@@ -91,8 +91,8 @@ func trainOptions(c *cli.Context) []string {
 }
 
 // fitting returns the options of a run, without those that its method does not have, what a prefix
-// without a projection has no use for, checkpointing where layers are trained, and what counts beside a setting of the sweep alone that the run
-// does not have.
+// without a projection has no use for, checkpointing where layers are trained, and what counts beside
+// a setting of the sweep alone that the run does not have.
 func (x *comparison) fitting(r *compareRun) []string {
 	options, method := slices.Concat(x.state.Options, r.Settings), peftTypeOf(r.Method)
 	has := func(option string, values ...string) bool {
