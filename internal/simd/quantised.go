@@ -34,7 +34,7 @@ func (v Values) quantised() (*quantised, []byte) {
 }
 
 // MulParts sets c [m, N] to a [m, cols] times the transpose of a matrix of N rows of cols values that lies in parts, plus bias
-// [N], which may be nil: of fewer than 256 rows it is [Matrix.Mul] to the bit. Blocks that the CPU knows are read as they are, and nothing is kept.
+// [N], which may be nil: it is [Matrix.Mul] to the bit. Blocks that the CPU knows are read as they are, and nothing is kept.
 func MulParts(c []float32, ldc int, a []float32, lda, m int, bias []float32, cols int, parts ...Values) {
 	s := newSource(cols, parts)
 	checkMatrix("MulParts", "c", len(c), ldc, m, s.rows)
