@@ -3,7 +3,7 @@ package compat_test
 import (
 	"encoding/json"
 	"io/fs"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,10 +58,12 @@ func TestLiveEmbedded(t *testing.T) {
 				}
 				examples = append(examples, e)
 			}
-			input, output := filepath.Join(t.TempDir(), "input.jsonl"), filepath.Join(t.TempDir(), "output.jsonl")
-			writeLines(t, input, examples)
-			o.call(t, "forward", "--base", b.dir, "--task", string(b.task), "--dtype", "float64", "--input", input, "--output", output)
-			compareForward(t, tuned{forward: model.Forward, task: b.task}, examples, readAnswers(t, output))
+			c := taskCase{name: string(b.task), task: b.task}
+			cell := cell{oracle: o, taskCase: c, base: liveBase{dir: b.dir}, folder: t.TempDir()}
+			want := cell.baseAnswers(t, examples, "--dtype", "float64")
+			// Which of the texts are ill-conditioned differs: torch's float32 is that far away in one of them.
+			rounding := slices.Max(differences(cell.baseAnswers(t, examples), want))
+			compareForward(t, c.ask(model.Forward), examples, want, slices.Repeat([]float64{rounding}, len(examples))...)
 		})
 	}
 }
