@@ -146,25 +146,16 @@ func (b *Matrix) unpack(s source, t strip, p int) bool {
 	}
 	w := workspaces.Get().(*workspace)
 	defer workspaces.Put(w)
-	panel, first, last := b.panel(t.row, t.height, p), t.row/q.elements, (t.row+t.height+q.elements-1)/q.elements
-	y, skip := panel, (t.row-first*q.elements)*b.width
-	if size := (last - first) * q.elements * b.width; size > len(panel) {
-		if len(w.right) < size {
-			w.right = make([]float32, size)
-		}
-		y = w.right
-	}
-	q.unpack(&blocks[first*q.bytes], rowBytes, last-first, &y[0], &w.scratch()[0])
-	if &y[0] != &panel[0] {
-		copy(panel, y[skip:])
-	}
+	// Blocks do not straddle strips: those begin at multiples of blockHeight, and rows of a source are whole blocks.
+	first, count := t.row/q.elements, t.height/q.elements
+	q.unpack(&blocks[first*q.bytes], rowBytes, count, &b.panel(t.row, t.height, p)[0], &w.scratch()[0])
 	return true
 }
 
-// scratch is what the kernels of blocks keep scales in.
+// scratch is what the kernels of blocks keep a scale and a minimum of each row in.
 func (w *workspace) scratch() []float32 {
 	if w.scales == nil {
-		w.scales = aligned(2 * 32 * maxWidth / 2)
+		w.scales = aligned(2 * maxWidth)
 	}
 	return w.scales
 }

@@ -14,13 +14,11 @@ import (
 type quantised struct {
 	name            string
 	elements, bytes int // of a block
-	turns           int // in which a block is done, one loop each
-	step            int // bytes from a turn to the next
-	slots           int // vectors that prepare leaves for a turn, for each half of a panel
+	slots           int // vectors that prepare leaves for a block, for each half of a panel
 	minimum         bool
 	// prepare leaves the scales of a block, once for each half.
 	prepare func(a *quantisedKernel, half int)
-	chunks  []chunk // of a turn
+	chunks  []chunk
 }
 
 // chunk is 16 elements, which lie in 16 bytes.
@@ -33,17 +31,17 @@ type chunk struct {
 // quantisedTypes are the block types, as ggml-common.h lays them out.
 var quantisedTypes = []quantised{
 	{
-		name: "Q8_0", elements: 32, bytes: 34, turns: 1, step: 34, slots: 1,
+		name: "Q8_0", elements: 32, bytes: 34, slots: 1,
 		prepare: func(a *quantisedKernel, half int) { a.keepHalves(half, 0, 0) },
 		chunks:  []chunk{{at: 2}, {at: 18}},
 	},
 	{
-		name: "Q4_0", elements: 32, bytes: 18, turns: 1, step: 18, slots: 1,
+		name: "Q4_0", elements: 32, bytes: 18, slots: 1,
 		prepare: func(a *quantisedKernel, half int) { a.keepHalves(half, 0, 0) },
 		chunks:  []chunk{{at: 2}, {at: 2, shift: 4}},
 	},
 	{
-		name: "Q4_1", elements: 32, bytes: 20, turns: 1, step: 20, slots: 2, minimum: true,
+		name: "Q4_1", elements: 32, bytes: 20, slots: 2, minimum: true,
 		prepare: func(a *quantisedKernel, half int) { a.keepHalves(half, 0, 0); a.keepHalves(half, 2, 1) },
 		chunks:  []chunk{{at: 4}, {at: 4, shift: 4}},
 	},
@@ -60,7 +58,7 @@ var (
 	quantOther    = reg.RDX // the left-hand side, or where weights go
 	quantScratch  = reg.R12
 	quantPrefetch = reg.R13
-	quantTurns    = reg.R15
+	quantSpare    = reg.R15
 )
 
 // quantisedKernel is a kernel in the making. Of its vector registers 8 are sums of up to 4 rows, 4 the quants of a chunk, 4 others.
@@ -106,21 +104,17 @@ func (a *quantisedKernel) make() {
 	for half := range 2 {
 		for r := range a.rows {
 			if r == 0 {
-				a.Load(a.Param("start"), quantTurns)
-				a.VMOVUPS(operand.Mem{Base: quantTurns, Disp: half * a.width * 4}, a.total(half, 0))
+				a.Load(a.Param("start"), quantSpare)
+				a.VMOVUPS(operand.Mem{Base: quantSpare, Disp: half * a.width * 4}, a.total(half, 0))
 				continue
 			}
 			a.VMOVAPS(a.total(half, 0), a.total(half, r))
 		}
 	}
-	block, turn := a.label("block"), a.label("turn")
+	block := a.label("block")
 	a.Label(block)
 	for half := range 2 {
 		a.prepare(a, half)
-	}
-	if a.turns > 1 {
-		a.MOVQ(operand.Imm(uint64(a.turns)), quantTurns)
-		a.Label(turn)
 	}
 	a.prefetch()
 	for i, c := range a.chunks {
@@ -128,12 +122,7 @@ func (a *quantisedKernel) make() {
 			a.chunk(c, half, 16*i)
 		}
 	}
-	a.advance(a.step, a.slots)
-	if a.turns > 1 {
-		a.DECQ(quantTurns)
-		a.JNZ(operand.LabelRef(turn))
-		a.advance(a.bytes()-a.turns*a.step, -a.turns*a.slots)
-	}
+	a.advance()
 	a.DECQ(quantCount)
 	a.JNZ(operand.LabelRef(block))
 	if a.rows > 0 {
@@ -171,30 +160,25 @@ func (a *quantisedKernel) pointers() {
 	}
 }
 
-// prefetch asks for as much of the next panel, which lies behind this one, as a turn takes of this one.
+// prefetch asks for as much of the next panel, which lies behind this one, as a block takes of this one.
 func (a *quantisedKernel) prefetch() {
-	bytes := 2 * a.width * a.bytes() / a.turns
+	bytes := 2 * a.width * a.bytes()
 	for line := 0; line < bytes; line += 64 {
 		a.PREFETCHT0(operand.Mem{Base: quantPrefetch, Disp: line})
 	}
 	a.move(quantPrefetch, bytes)
 }
 
-// advance moves on by bytes in the blocks, and by slots in the scratch memory.
-func (a *quantisedKernel) advance(bytes, slots int) {
+// advance moves on by a block.
+func (a *quantisedKernel) advance() {
 	for _, b := range a.bases() {
-		a.move(b, bytes)
+		a.move(b, a.bytes())
 	}
-	if a.turns > 1 {
-		a.move(quantScratch, 2*slots*a.vectorBytes())
+	size := 4 * a.rows
+	if a.rows == 0 {
+		size = 2 * a.vectorBytes()
 	}
-	if slots > 0 {
-		size := 4 * a.rows
-		if a.rows == 0 {
-			size = 2 * a.vectorBytes()
-		}
-		a.move(quantOther, 16*len(a.chunks)*size)
-	}
+	a.move(quantOther, 16*len(a.chunks)*size)
 }
 
 func (a *quantisedKernel) move(r reg.GPPhysical, bytes int) {
@@ -280,7 +264,7 @@ func (a *quantisedKernel) field(x reg.VecPhysical, low, bits int, signed bool, t
 	a.VCVTDQ2PS(to, to)
 }
 
-// chunk treats a chunk of half of the panel, whose elements begin at index of the turn.
+// chunk treats a chunk of half of the panel, whose elements begin at index of the block.
 func (a *quantisedKernel) chunk(c chunk, half, index int) {
 	a.load(half, c.at)
 	name := a.quantised.name
@@ -322,7 +306,7 @@ func (a *quantisedKernel) chunk(c chunk, half, index int) {
 	}
 }
 
-// use multiplies the weights of element i of a turn with those of the rows, or stores them.
+// use multiplies the weights of element i of a block with those of the rows, or stores them.
 func (a *quantisedKernel) use(half, i int) {
 	if a.rows == 0 {
 		a.VMOVUPS(a.weight, operand.Mem{Base: quantOther, Disp: (2*i + half) * a.vectorBytes()})
@@ -340,7 +324,7 @@ func (a *quantisedKernel) use(half, i int) {
 }
 
 func (a *quantisedKernel) storeTotals() {
-	y, stride := quantOther, quantTurns
+	y, stride := quantOther, quantSpare
 	a.Load(a.Param("y"), y)
 	a.Load(a.Param("yStride"), stride)
 	for r := range a.rows {
