@@ -77,11 +77,7 @@ func (b *Matrix) resize(function string, format Format, k, n int) {
 		panic(fmt.Sprintf("simd: %s: a matrix of [%d, %d]", function, k, n))
 	}
 	b.format, b.k, b.n, b.width = format, k, n, active.width
-	size := b.at(k, 0, 0)
-	if cap(b.values) < size {
-		b.values = aligned(size)
-	}
-	b.values = b.values[:size]
+	b.values = grown(b.values, b.at(k, 0, 0))
 }
 
 // checkMatrix panics unless a slice of length values holds [rows, cols] at this stride.

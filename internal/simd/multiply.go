@@ -329,3 +329,11 @@ func aligned(n int) []float32 {
 	skip := (-int(uintptr(unsafe.Pointer(unsafe.SliceData(x))) / 4)) & (line - 1)
 	return x[skip:][:n]
 }
+
+// grown returns n values that begin at a cache line: those of x if it has as many.
+func grown(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return aligned(n)
+	}
+	return x[:n]
+}

@@ -39,14 +39,6 @@ type splitSpace struct {
 	rest [splitStep / 2 * splitStep]float32 // a step that is not whole
 }
 
-// grown returns n values, those of x if it has as many.
-func grown(x []float32, n int) []float32 {
-	if cap(x) < n {
-		return aligned(n)
-	}
-	return x[:n]
-}
-
 // stepsOf returns how many steps so many rows are, how many of them are whole, and the rows of the one that is not.
 func stepsOf(height int) (steps, whole, rest int) {
 	return (height + splitStep - 1) / splitStep, height / splitStep, height % splitStep
