@@ -42,13 +42,14 @@ decoder:
 # `bin/bench-peft -help` for more.
 SST2      = ../shared/data/sst2/train.tsv
 SENTENCES = $(or $(wildcard $(SST2)),$(BUILD)/reviews/train.tsv)
+STORIES   = $(wildcard ../shared/data/stories260K/stories260K.bin)
 BENCH    ?= -out docs/benchmarks.md
 
 bench-peft: build
 	$(GO) build -trimpath -o bin/bench-peft ./compat_test/bench
 	test -f $(SENTENCES) || scripts/get-reviews.sh $(BUILD)/reviews
 	oracle=$$(compat_test/oracle/setup.sh) && minilm=$$(compat_test/oracle/minilm.sh) && smollm2=$$(compat_test/oracle/smollm2.sh) && \
-	  bin/bench-peft -python $$oracle -minilm $$minilm -smollm2 $$smollm2 -text $(SENTENCES) -work $(BUILD)/bench $(BENCH)
+	  bin/bench-peft -python $$oracle -minilm $$minilm -smollm2 $$smollm2 $(addprefix -stories ,$(STORIES)) -text $(SENTENCES) -work $(BUILD)/bench $(BENCH)
 
 check: fmt vet lint generated test arm64 race compat
 	@echo "make check: everything passed"

@@ -1,13 +1,17 @@
 package compat_test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/tokenize"
 )
 
 type decoderBase struct{ name, arch, set string }
@@ -174,6 +178,25 @@ func TestLiveSmolLM2(t *testing.T) {
 	model := openBase(t, base.dir, models.HeadSpec{}, 0)
 	want := cell.baseAnswers(t, examples, "--dtype", "float64")
 	compareForward(t, c.ask(model.Forward), examples, want, differences(cell.baseAnswers(t, examples), want)...)
+}
+
+// TestLiveStories compares a small decoder that has really been trained. It writes what it does under llama2.c (test_all.py
+// there), so the weights lie where they should.
+func TestLiveStories(t *testing.T) {
+	o, dir, base := needOracle(t), "../../shared/data/stories260K", filepath.Join(t.TempDir(), "stories")
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the folder shared/data is not beside the repository")
+	}
+	o.call(t, "make-stories", filepath.Join(dir, "stories260K.bin"), base, "--tokenizer", filepath.Join(dir, "tok512.model"))
+	tokenizer, err := tokenize.Load(hfio.Dir(base))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := comparePrompts(t, o, base, tokenizer, "Once upon a time", "Tom and Lily went to the")
+	const want = ", there was a little girl named Lily. She loved to play outside in the park."
+	if got, err := tokenizer.Decode(ids, true); err != nil || !strings.HasPrefix(got, want) {
+		t.Errorf("found %q, %v, want %q", got, err, want)
+	}
 }
 
 // smolLM2 returns the directory of SmolLM2-135M-Instruct.

@@ -69,15 +69,21 @@ func TestLiveEmbedded(t *testing.T) {
 }
 
 // TestLiveEmbeddedGenerates wants the ids that transformers' generate makes with the embedded
-// decoder: greedily until it ends, and by beam search.
+// decoder.
 func TestLiveEmbeddedGenerates(t *testing.T) {
-	o, dir := needOracle(t), "../models/embedded/decoder/model"
 	tokenizer, err := tokenize.Load(decoder.Files())
 	if err != nil {
 		t.Fatal(err)
 	}
+	comparePrompts(t, needOracle(t), "../models/embedded/decoder/model", tokenizer, "horse (noun):", "to sing is one way to", "the science of stars\n")
+}
+
+// comparePrompts wants what transformers' generate makes with a decoder of each text: greedily until it ends, and by beam
+// search. It returns the first answer.
+func comparePrompts(t *testing.T, o *oracle, dir string, tokenizer *tokenize.Tokenizer, texts ...string) []int {
+	t.Helper()
 	var prompts []json.RawMessage
-	for _, text := range []string{"horse (noun):", "to sing is one way to", "the science of stars\n"} {
+	for _, text := range texts {
 		encoding, err := tokenizer.Encode(text, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -93,5 +99,7 @@ func TestLiveEmbeddedGenerates(t *testing.T) {
 	}
 	c := cell{oracle: o, taskCase: taskCase{name: string(models.CausalLM), task: models.CausalLM}, base: liveBase{dir: dir}, folder: t.TempDir()}
 	model := openBase(t, dir, models.HeadSpec{Task: models.CausalLM}, 0)
-	compareGenerated(t, model, generationRequests(t, prompts, dir, nil), c.pythonGenerates(t, prompts))
+	want := c.pythonGenerates(t, prompts)
+	compareGenerated(t, model, generationRequests(t, prompts, dir, nil), want)
+	return want[0].Sequences[0]
 }

@@ -24,7 +24,8 @@ import (
 // settings are the command line.
 type settings struct {
 	python, oracle, gopeft string // the programs
-	minilm, smollm2, text  string // what is measured on
+	minilm, smollm2        string // what is measured on
+	stories, text          string
 	work                   string // where adapters and batches are made
 	rounds                 int
 	rows                   *regexp.Regexp
@@ -75,6 +76,7 @@ func parse(args []string) (settings, error) {
 	f.StringVar(&s.gopeft, "gopeft", "bin/gopeft", "the gopeft command")
 	f.StringVar(&s.minilm, "minilm", "", "model directory of all-MiniLM-L6-v2 (compat_test/oracle/minilm.sh)")
 	f.StringVar(&s.smollm2, "smollm2", "", "model directory of SmolLM2-135M-Instruct (compat_test/oracle/smollm2.sh)")
+	f.StringVar(&s.stories, "stories", "", "stories260K.bin, a Llama in the format of llama2.c; without it its rows are left out")
 	f.StringVar(&s.text, "text", "", "labelled sentences for the rows in natural lengths")
 	f.StringVar(&s.work, "work", "build/bench", "directory for what is made for the run")
 	f.IntVar(&s.rounds, "rounds", 5, "rounds of every row")

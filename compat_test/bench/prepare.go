@@ -49,7 +49,7 @@ type prepared struct {
 func prepare(ctx context.Context, s settings) (*bench, error) {
 	b := &bench{settings: s, versions: map[string]string{}, servers: map[string]*server{}}
 	for i := range rows {
-		if s.rows.MatchString(rows[i].name) {
+		if s.rows.MatchString(rows[i].name) && (rows[i].base != stories || s.stories != "") {
 			b.prepared = append(b.prepared, &prepared{row: rows[i], ours: &side{}})
 		}
 	}
@@ -102,8 +102,12 @@ func (b *bench) makeModels(ctx context.Context) error {
 	commands := map[string][]string{}
 	for _, p := range b.prepared {
 		dir, task := b.baseDir(p.base), string(p.task())
-		if made := bases[p.base].made; made != nil && !exists(filepath.Join(dir, "model.safetensors")) {
-			commands["1 "+p.base] = append([]string{"make-base", dir, "--task", task}, made...)
+		if !exists(filepath.Join(dir, "model.safetensors")) {
+			if made := bases[p.base].made; made != nil {
+				commands["1 "+p.base] = append([]string{"make-base", dir, "--task", task}, made...)
+			} else if p.base == stories {
+				commands["1 "+p.base] = []string{"make-stories", b.stories, dir}
+			}
 		}
 		for i, adapter := range b.adapterDirs(p.row) {
 			if exists(adapter + ".safetensors") {

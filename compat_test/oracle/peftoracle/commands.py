@@ -8,7 +8,7 @@ import warnings
 
 import transformers
 
-from . import adapters, bases, benching, encoders, forwards, generations, goldens, initstats, models, selftest, seq2seq, stepping, templates, training
+from . import adapters, bases, benching, encoders, forwards, generations, goldens, initstats, models, selftest, seq2seq, stepping, stories, templates, training
 
 METHODS = list(adapters.METHODS)
 
@@ -30,7 +30,7 @@ def call(*argv):
 def parser():
     top = argparse.ArgumentParser(prog="oracle.py", description="Hugging Face transformers and PEFT as gopeft's witness.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_make_base, add_make_adapter, add_forward, add_generate, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_seq2seq_goldens, add_batch, add_selftest):
+    for add in (add_make_base, add_make_stories, add_make_adapter, add_forward, add_generate, add_template, add_resave, add_steps, add_init_stats, add_train, add_bench, add_goldens, add_encoder_goldens, add_seq2seq_goldens, add_batch, add_selftest):
         add(commands)
     return top
 
@@ -67,6 +67,13 @@ def add_make_base(commands):
     command.add_argument("--untied", action="store_true", help="the head of the language model has a weight of its own")
     command.add_argument("--tokenizer", action="store_true", help="add a small WordPiece tokenizer")
     command.add_argument("--set", type=json.loads, default={}, metavar="JSON", help="further fields of config.json, as an object")
+
+
+def add_make_stories(commands):
+    command = new(commands, "make-stories", stories.make_stories, "a checkpoint of a Llama in the format of llama2.c")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("dir", metavar="DIR")
+    command.add_argument("--tokenizer", metavar="FILE", help="its sentencepiece model, which is put beside")
 
 
 def add_make_adapter(commands):
