@@ -216,6 +216,10 @@ def main():
     card = {"lines": len(lines), "tokens": sum(map(len, ids)), "pairs": len(short), "unigram_accuracy": round(unigram, 4), "curve": curve}
     (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
     weights = {**model.half().state_dict(), **{f"bert.pooler.{k}": v for k, v in pooler.half().state_dict().items()}}
+    # All texts were read as first ones. Second ones begin like them: without a row for their type no pair could be read.
+    types = "bert.embeddings.token_type_embeddings.weight"
+    weights[types] = weights[types].repeat(2, 1)
+    model.config.type_vocab_size = 2
     # The decoder is the word embeddings and predictions.bias.
     model.save_pretrained(out, state_dict={k: v for k, v in weights.items() if not k.startswith("cls.predictions.decoder.")})
     BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=LENGTH).save_pretrained(out)
