@@ -146,16 +146,30 @@ func (b *Matrix) unpack(s source, t strip, p int) bool {
 	}
 	w := workspaces.Get().(*workspace)
 	defer workspaces.Put(w)
-	// Blocks do not straddle strips: those begin at multiples of blockHeight, and rows of a source are whole blocks.
-	first, count := t.row/q.elements, t.height/q.elements
-	q.unpack(&blocks[first*q.bytes], rowBytes, count, &b.panel(t.row, t.height, p)[0], &w.scratch()[0])
+	panel := b.panel(t.row, t.height, p)
+	for row := 0; row < t.height; {
+		block, skip := (t.row+row)/q.elements, (t.row+row)%q.elements
+		whole := (t.height - row) / q.elements
+		if skip == 0 && whole > 0 {
+			q.unpack(&blocks[block*q.bytes], rowBytes, whole, &panel[row*b.width], &w.scratch()[0])
+			row += whole * q.elements
+			continue
+		}
+		// A block that straddles strips is unpacked for each.
+		w.block = grown(w.block, q.elements*b.width)
+		q.unpack(&blocks[block*q.bytes], rowBytes, 1, &w.block[0], &w.scratch()[0])
+		rows := min(q.elements-skip, t.height-row)
+		copy(panel[row*b.width:][:rows*b.width], w.block[skip*b.width:])
+		row += rows
+	}
 	return true
 }
 
-// scratch is what the kernels of blocks keep a scale and a minimum of each row in.
+// blockSlots is how many values of each row the kernels of blocks keep at most: those of Q6_K 16 scales, and 16 words of bits.
+const blockSlots = 32
+
+// scratch is where the kernels of blocks keep scales, minima and bits of each row.
 func (w *workspace) scratch() []float32 {
-	if w.scales == nil {
-		w.scales = aligned(2 * maxWidth)
-	}
+	w.scales = grown(w.scales, blockSlots*maxWidth)
 	return w.scales
 }

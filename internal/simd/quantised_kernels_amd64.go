@@ -9,17 +9,17 @@ package simd
 //go:noescape
 func unpackQ80AVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
 
-// multiplyQ80x1AVX512 multiplies 1 rows with count blocks in each of 1 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ80x1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ80x1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ80x2AVX512 multiplies 2 rows with count blocks in each of 2 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ80x2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ80x2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ80x4AVX512 multiplies 4 rows with count blocks in each of 4 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ80x4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ80x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
@@ -29,17 +29,17 @@ func multiplyQ80x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *f
 //go:noescape
 func unpackQ40AVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
 
-// multiplyQ40x1AVX512 multiplies 1 rows with count blocks in each of 1 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ40x1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ40x1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ40x2AVX512 multiplies 2 rows with count blocks in each of 2 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ40x2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ40x2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ40x4AVX512 multiplies 4 rows with count blocks in each of 4 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ40x4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ40x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
@@ -49,37 +49,117 @@ func multiplyQ40x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *f
 //go:noescape
 func unpackQ41AVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
 
-// multiplyQ41x1AVX512 multiplies 1 rows with count blocks in each of 1 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ41x1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ41x1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ41x2AVX512 multiplies 2 rows with count blocks in each of 2 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ41x2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ41x2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ41x4AVX512 multiplies 4 rows with count blocks in each of 4 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[32·i+r]; yStride is in bytes.
+// multiplyQ41x4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ41x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ50AVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ50AVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ50x1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ50x1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ50x2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ50x2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ50x4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ50x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ51AVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ51AVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ51x1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ51x1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ51x2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ51x2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ51x4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ51x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ4KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ4KAVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ4Kx1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ4Kx1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ4Kx2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ4Kx2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ4Kx4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ4Kx4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ6KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ6KAVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ6Kx1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ6Kx1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ6Kx2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ6Kx2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ6Kx4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ6Kx4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
 // unpackQ80AVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
 //
 //go:noescape
 func unpackQ80AVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
 
-// multiplyQ80x1AVX2 multiplies 1 rows with count blocks in each of 1 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ80x1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ80x1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ80x2AVX2 multiplies 2 rows with count blocks in each of 2 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ80x2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ80x2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ80x4AVX2 multiplies 4 rows with count blocks in each of 4 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ80x4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ80x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
@@ -89,17 +169,17 @@ func multiplyQ80x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *flo
 //go:noescape
 func unpackQ40AVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
 
-// multiplyQ40x1AVX2 multiplies 1 rows with count blocks in each of 1 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ40x1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ40x1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ40x2AVX2 multiplies 2 rows with count blocks in each of 2 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ40x2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ40x2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ40x4AVX2 multiplies 4 rows with count blocks in each of 4 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ40x4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ40x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
@@ -109,17 +189,97 @@ func multiplyQ40x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *flo
 //go:noescape
 func unpackQ41AVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
 
-// multiplyQ41x1AVX2 multiplies 1 rows with count blocks in each of 1 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ41x1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ41x1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ41x2AVX2 multiplies 2 rows with count blocks in each of 2 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ41x2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ41x2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
-// multiplyQ41x4AVX2 multiplies 4 rows with count blocks in each of 4 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[16·i+r]; yStride is in bytes.
+// multiplyQ41x4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
 //
 //go:noescape
 func multiplyQ41x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ50AVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ50AVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ50x1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ50x1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ50x2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ50x2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ50x4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ50x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ51AVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ51AVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ51x1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ51x1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ51x2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ51x2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ51x4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ51x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ4KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ4KAVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ4Kx1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ4Kx1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ4Kx2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ4Kx2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ4Kx4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ4Kx4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ6KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ6KAVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ6Kx1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ6Kx1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ6Kx2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ6Kx2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ6Kx4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ6Kx4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)

@@ -9,15 +9,32 @@ import (
 	"testing"
 )
 
-// testBlocks are blocks of 32 elements of one of ggml's types, decoded one by one as ggml-quants.c defines it.
+// testBlocks are blocks of one of ggml's types, decoded one by one as ggml-quants.c defines it.
 type testBlocks struct {
 	kind string
 	data []byte
 }
 
-var blockBytes = map[string]int{"Q8_0": 34, "Q4_0": 18, "Q4_1": 20}
+// blockLayout is how many elements a block has, how many bytes, and where its float16 are.
+type blockLayout struct {
+	elements, bytes int
+	halves          []int
+}
 
-func (b testBlocks) Len() int                 { return len(b.data) / blockBytes[b.kind] * 32 }
+var blockLayouts = map[string]blockLayout{
+	"Q8_0": {32, 34, []int{0}},
+	"Q4_0": {32, 18, []int{0}},
+	"Q4_1": {32, 20, []int{0, 2}},
+	"Q5_0": {32, 22, []int{0}},
+	"Q5_1": {32, 24, []int{0, 2}},
+	"Q4_K": {256, 144, []int{0, 2}},
+	"Q6_K": {256, 210, []int{208}},
+}
+
+func (b testBlocks) Len() int {
+	layout := blockLayouts[b.kind]
+	return len(b.data) / layout.bytes * layout.elements
+}
 func (b testBlocks) Layout() (string, []byte) { return b.kind, b.data }
 
 func (b testBlocks) Widen(y []float32, from int) {
@@ -27,28 +44,50 @@ func (b testBlocks) Widen(y []float32, from int) {
 }
 
 func (b testBlocks) value(i int) float32 {
-	block := b.data[i/32*blockBytes[b.kind]:][:blockBytes[b.kind]]
+	layout := blockLayouts[b.kind]
+	block := b.data[i/layout.elements*layout.bytes:][:layout.bytes]
+	i %= layout.elements
 	half := func(at int) float32 { return float32(valueOfHalf(binary.LittleEndian.Uint16(block[at:]))) }
-	nibble := func(at int) int { return int(block[at+i%16] >> (i % 32 / 16 * 4) & 15) }
-	switch d := half(0); b.kind {
+	nibble := func(at int) int { return int(block[at+i%16] >> (i / 16 * 4) & 15) }
+	fifth := func(at int) int { return int(binary.LittleEndian.Uint32(block[at:])>>i&1) << 4 }
+	switch b.kind {
 	case "Q8_0":
-		return d * float32(int8(block[2+i%32]))
+		return half(0) * float32(int8(block[2+i]))
 	case "Q4_0":
-		return d * float32(nibble(2)-8)
-	default:
-		return float32(d*float32(nibble(4))) + half(2)
+		return half(0) * float32(nibble(2)-8)
+	case "Q4_1":
+		return float32(half(0)*float32(nibble(4))) + half(2)
+	case "Q5_0":
+		return half(0) * float32(nibble(6)|fifth(2)-16)
+	case "Q5_1":
+		return float32(half(0)*float32(nibble(8)|fifth(4))) + half(2)
+	case "Q4_K":
+		scale, least := scaleOfQ4K(block[4:16], i/32)
+		q := block[16+i/64*32+i%32] >> (i / 32 % 2 * 4) & 15
+		return float32(half(0)*float32(scale)*float32(q)) - half(2)*float32(least)
+	default: // Q6_K, whose halves are 4 times 32 elements
+		low, high := block[i/128*64+i%64]>>(i/64%2*4)&15, block[128+i/128*32+i%32]>>(i/32%4*2)&3
+		return half(208) * float32(int8(block[192+i/16])) * float32(int(high<<4|low)-32)
 	}
+}
+
+// scaleOfQ4K is get_scale_min_k4 of ggml-quants.c.
+func scaleOfQ4K(q []byte, j int) (d, m byte) {
+	if j < 4 {
+		return q[j] & 63, q[j+4] & 63
+	}
+	return q[j+4]&0xf | q[j-4]>>6<<4, q[j+4]>>4 | q[j]>>6<<4
 }
 
 // randomBlocks returns rows of blocks whose scales are ordinary numbers.
 func randomBlocks(kind string, rows, cols int, seed uint64) testBlocks {
-	r, size := seeded(seed), blockBytes[kind]
-	data := make([]byte, rows*cols/32*size)
+	r, layout := seeded(seed), blockLayouts[kind]
+	data := make([]byte, rows*cols/layout.elements*layout.bytes)
 	for i := range data {
 		data[i] = byte(r.Uint32())
 	}
-	for at := 0; at < len(data); at += size {
-		for half := 0; half < size%16; half += 2 { // what is beside 16 or 32 bytes of quants
+	for at := 0; at < len(data); at += layout.bytes {
+		for _, half := range layout.halves {
 			binary.LittleEndian.PutUint16(data[at+half:], uint16(r.Uint32())&0x83ff|uint16(5+r.IntN(12))<<10)
 		}
 	}
@@ -114,21 +153,22 @@ func (q quantisedCase) check(t *testing.T) {
 }
 
 func eachKind(t *testing.T, f func(t *testing.T, kind string)) {
-	for kind := range blockBytes {
+	for kind := range blockLayouts {
 		t.Run(kind, func(t *testing.T) { eachLevel(t, func(t *testing.T) { f(t, kind) }) })
 	}
 }
 
 func TestMulParts(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
+		block := blockLayouts[kind].elements
 		for m := 1; m <= 9; m++ {
-			quantisedCase{kind, m, 32 + 13*(m%4), 32 * (1 + m%5), m % 3, m%2 == 0}.check(t)
+			quantisedCase{kind, m, 32 + 13*(m%4), block * (1 + m%5), m % 3, m%2 == 0}.check(t)
 		}
 		for _, n := range []int{1, 15, 16, 17, 31, 32, 33, 64, 100} {
-			quantisedCase{kind, 1 + n%3, n, 64, 0, n%2 == 0}.check(t)
+			quantisedCase{kind, 1 + n%3, n, 2 * block, 0, n%2 == 0}.check(t)
 		}
-		for _, k := range []int{384, 416, 800} { // more than one strip of a packed matrix
-			quantisedCase{kind, 3, 64, k, 1, true}.check(t)
+		for _, k := range []int{384, 416, 800} { // more than one strip of a packed matrix, which blocks may straddle
+			quantisedCase{kind, 3, 64, (k + block - 1) / block * block, 1, true}.check(t)
 		}
 	})
 }
@@ -136,17 +176,17 @@ func TestMulParts(t *testing.T) {
 // Blocks are read as they are where every part is of a layout with kernels; parts may have any of them, and end anywhere.
 func TestMulPartsOfSeveralLayouts(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		const k, m = 96, 3
+		const k, m = 512, 3
 		parts, values := []Values{}, []float32{}
-		for i, rows := range []int{40, 33, 64} {
-			w := randomBlocks([]string{"Q8_0", "Q4_0", "Q4_1"}[i], rows, k, uint64(i))
+		for i, kind := range []string{"Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q6_K"} {
+			w := randomBlocks(kind, []int{40, 33, 64}[i%3], k, uint64(i))
 			parts, values = append(parts, Values{Blocks: w}), append(values, w.floats()...)
 		}
 		if want := active.quantised != nil; ReadsBlocks(parts...) != want {
 			t.Errorf("ReadsBlocks is %v, want %v", !want, want)
 		}
 		parts = append(parts, Values{Float32: normal(seeded(9), 5*k)})
-		values = append(values, parts[3].Float32...)
+		values = append(values, parts[len(parts)-1].Float32...)
 		if ReadsBlocks(parts...) {
 			t.Error("float32 are read as blocks")
 		}
@@ -165,7 +205,7 @@ func TestMulPartsOfSeveralLayouts(t *testing.T) {
 // Neither the processors nor other rows change a bit.
 func TestMulPartsDivided(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
-		const m, n, k = 7, 1500, 576
+		const m, n, k = 7, 1500, 768
 		w, a, _, bias := quantisedCase{kind, m, n, k, 0, true}.operands()
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		whole := make([]float32, m*n)
@@ -188,39 +228,60 @@ func TestMulPartsDivided(t *testing.T) {
 	})
 }
 
-// Every float16 as a scale, among them infinities and NaN, gives what the definition gives.
+// decodedBlocks are blocks whose values were decoded before.
+type decodedBlocks struct {
+	testBlocks
+	values []float32
+}
+
+func (b decodedBlocks) Widen(y []float32, from int) { copy(y, b.values[from:]) }
+
+// Every float16 as a scale, and as a minimum, among them infinities and NaN, gives what the definition gives.
 func TestMulPartsSpecialValues(t *testing.T) {
-	eachKind(t, func(t *testing.T, kind string) {
-		const k = 32
-		w := randomBlocks(kind, 1<<16, k, 3)
-		for i := range 1 << 16 {
-			binary.LittleEndian.PutUint16(w.data[i*blockBytes[kind]:], uint16(i))
-		}
-		n, got := 1<<16, make([]float32, 2<<16)
-		for i := range k { // one element at a time, so that sums are the weights; 0·∞ is NaN
-			a := make([]float32, 2*k)
-			a[i], a[k+i] = 1, float32(math.Inf(-1))
-			MulParts(got, n, a, k, 2, nil, k, Values{Blocks: w})
-			var right Matrix
-			right.PackTransposed(w.floats(), k, n, k)
-			want := make([]float32, len(got))
-			right.Mul(want, n, a, k, 2, nil, false)
-			for j, v := range got {
-				if !same(v, float64(want[j])) || math.Signbit(float64(v)) != math.Signbit(float64(want[j])) && v == v {
-					t.Fatalf("column %d, element %d: %v, want %v", j, i, v, want[j])
-				}
+	for kind, layout := range blockLayouts {
+		n, k := 1<<16, layout.elements
+		for _, half := range layout.halves {
+			w := randomBlocks(kind, n, k, 3)
+			for i := range n {
+				binary.LittleEndian.PutUint16(w.data[i*layout.bytes+half:], uint16(i))
 			}
-			if i == 1 || testing.Short() {
-				break
+			blocks := decodedBlocks{w, w.floats()}
+			t.Run(fmt.Sprintf("%s/%d", kind, half), func(t *testing.T) {
+				eachLevel(t, func(t *testing.T) { checkSpecialValues(t, blocks, n, k) })
+			})
+		}
+	}
+}
+
+// checkSpecialValues takes one element at a time, so that sums are the weights; 0·∞ is NaN.
+func checkSpecialValues(t *testing.T, w decodedBlocks, n, k int) {
+	var right Matrix
+	right.PackTransposed(w.values, k, n, k)
+	want, got := make([]float32, 2*n), make([]float32, 2*n)
+	for i := 0; i < k; i += 1 + k/8 {
+		a := make([]float32, 2*k)
+		a[i], a[k+i] = 1, float32(math.Inf(-1))
+		MulParts(got, n, a, k, 2, nil, k, Values{Blocks: w})
+		right.Mul(want, n, a, k, 2, nil, false)
+		for j, v := range got {
+			if !same(v, float64(want[j])) || math.Signbit(float64(v)) != math.Signbit(float64(want[j])) && v == v {
+				t.Fatalf("column %d, element %d: %v, want %v", j, i, v, want[j])
 			}
 		}
-	})
+		if i > 0 && testing.Short() {
+			break
+		}
+	}
 }
 
 // The weights of the head of SmolLM2-135M come from memory: they are to be read as fast as BenchmarkPeak of package peak reads.
 func BenchmarkMulBlocks(b *testing.B) {
-	const k, n = 576, 49152
-	for kind, bytes := range blockBytes {
+	const n = 49152
+	for kind, layout := range blockLayouts {
+		k := 576
+		if layout.elements == 256 {
+			k = 512
+		}
 		w := randomBlocks(kind, n, k, 1)
 		for _, m := range []int{1, 2, 4, 8, 16, 32} {
 			a, y := normal(seeded(1), m*k), make([]float32, m*n)
@@ -237,7 +298,7 @@ func BenchmarkMulBlocks(b *testing.B) {
 					for b.Loop() {
 						f()
 					}
-					b.ReportMetric(float64(k*n/32*bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+					b.ReportMetric(float64(k*n/layout.elements*layout.bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 				})
 			}
 		}

@@ -148,10 +148,18 @@ var (
 		"Q8_0": {elements: 32, bytes: 34, unpack: unpackQ80AVX512, multiply: [3]quantisedKernel{multiplyQ80x1AVX512, multiplyQ80x2AVX512, multiplyQ80x4AVX512}},
 		"Q4_0": {elements: 32, bytes: 18, unpack: unpackQ40AVX512, multiply: [3]quantisedKernel{multiplyQ40x1AVX512, multiplyQ40x2AVX512, multiplyQ40x4AVX512}},
 		"Q4_1": {elements: 32, bytes: 20, unpack: unpackQ41AVX512, multiply: [3]quantisedKernel{multiplyQ41x1AVX512, multiplyQ41x2AVX512, multiplyQ41x4AVX512}},
+		"Q5_0": {elements: 32, bytes: 22, unpack: unpackQ50AVX512, multiply: [3]quantisedKernel{multiplyQ50x1AVX512, multiplyQ50x2AVX512, multiplyQ50x4AVX512}},
+		"Q5_1": {elements: 32, bytes: 24, unpack: unpackQ51AVX512, multiply: [3]quantisedKernel{multiplyQ51x1AVX512, multiplyQ51x2AVX512, multiplyQ51x4AVX512}},
+		"Q4_K": {elements: 256, bytes: 144, unpack: unpackQ4KAVX512, multiply: [3]quantisedKernel{multiplyQ4Kx1AVX512, multiplyQ4Kx2AVX512, multiplyQ4Kx4AVX512}},
+		"Q6_K": {elements: 256, bytes: 210, unpack: unpackQ6KAVX512, multiply: [3]quantisedKernel{multiplyQ6Kx1AVX512, multiplyQ6Kx2AVX512, multiplyQ6Kx4AVX512}},
 	}
 	quantisedAVX2 = map[string]*quantised{
 		"Q8_0": {elements: 32, bytes: 34, unpack: unpackQ80AVX2, multiply: [3]quantisedKernel{multiplyQ80x1AVX2, multiplyQ80x2AVX2, multiplyQ80x4AVX2}},
 		"Q4_0": {elements: 32, bytes: 18, unpack: unpackQ40AVX2, multiply: [3]quantisedKernel{multiplyQ40x1AVX2, multiplyQ40x2AVX2, multiplyQ40x4AVX2}},
 		"Q4_1": {elements: 32, bytes: 20, unpack: unpackQ41AVX2, multiply: [3]quantisedKernel{multiplyQ41x1AVX2, multiplyQ41x2AVX2, multiplyQ41x4AVX2}},
+		"Q5_0": {elements: 32, bytes: 22, unpack: unpackQ50AVX2, multiply: [3]quantisedKernel{multiplyQ50x1AVX2, multiplyQ50x2AVX2, multiplyQ50x4AVX2}},
+		"Q5_1": {elements: 32, bytes: 24, unpack: unpackQ51AVX2, multiply: [3]quantisedKernel{multiplyQ51x1AVX2, multiplyQ51x2AVX2, multiplyQ51x4AVX2}},
+		"Q4_K": {elements: 256, bytes: 144, unpack: unpackQ4KAVX2, multiply: [3]quantisedKernel{multiplyQ4Kx1AVX2, multiplyQ4Kx2AVX2, multiplyQ4Kx4AVX2}},
+		"Q6_K": {elements: 256, bytes: 210, unpack: unpackQ6KAVX2, multiply: [3]quantisedKernel{multiplyQ6Kx1AVX2, multiplyQ6Kx2AVX2, multiplyQ6Kx4AVX2}},
 	}
 )

@@ -9,42 +9,91 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// quantised is a block type of ggml: numbers of few bits that share scales. A weight is q·d, or q·d + m where it has a
+// quantised is a block type of ggml: numbers of few bits that share scales. A weight is q·d, or q·d ± m where it has a
 // minimum, computed as ggml does it. All products of q and a scale are exact, so that to fuse them with a sum changes nothing.
 type quantised struct {
 	name            string
-	elements, bytes int // of a block
-	slots           int // vectors that prepare leaves for a block, for each half of a panel
-	minimum         bool
-	// prepare leaves the scales of a block, once for each half.
+	elements, bytes int  // of a block
+	depth           int  // bits of an element
+	signed          bool // the first bit of an element is its sign, once the fields are put together
+	minimum         sign // of m
+	// prepare leaves what a block needs of scales and bits in slots, once for each half.
 	prepare func(a *quantisedKernel, half int)
-	chunks  []chunk
+	chunks  []chunk // of a run
+	// A block is so many runs. From one to the next the bytes, and the slots, of chunks move on by so many.
+	runs, runBytes, runSlots int
 }
 
-// chunk is 16 elements, which lie in 16 bytes.
+type sign int
+
+const (
+	none  sign = 0
+	plus  sign = 1
+	minus sign = -1
+)
+
+// chunk is 16 elements, whose bits, up to 4 or all, lie in 16 bytes.
 type chunk struct {
 	at    int // of the bytes
 	slot  int // of the scale; the minimum is in the next
 	shift int // where in a byte its bits begin
+	above int // the slot of the bits above those
+	order int // where in a byte, or in a word, of that slot the bits begin
 }
 
 // quantisedTypes are the block types, as ggml-common.h lays them out.
 var quantisedTypes = []quantised{
 	{
-		name: "Q8_0", elements: 32, bytes: 34, slots: 1,
-		prepare: func(a *quantisedKernel, half int) { a.keepHalves(half, 0, 0) },
+		name: "Q8_0", elements: 32, bytes: 34, depth: 8, signed: true,
+		prepare: (*quantisedKernel).prepareScale,
 		chunks:  []chunk{{at: 2}, {at: 18}},
+		runs:    1,
 	},
 	{
-		name: "Q4_0", elements: 32, bytes: 18, slots: 1,
-		prepare: func(a *quantisedKernel, half int) { a.keepHalves(half, 0, 0) },
+		name: "Q4_0", elements: 32, bytes: 18, depth: 4, signed: true,
+		prepare: (*quantisedKernel).prepareScale,
 		chunks:  []chunk{{at: 2}, {at: 2, shift: 4}},
+		runs:    1,
 	},
 	{
-		name: "Q4_1", elements: 32, bytes: 20, slots: 2, minimum: true,
-		prepare: func(a *quantisedKernel, half int) { a.keepHalves(half, 0, 0); a.keepHalves(half, 2, 1) },
+		name: "Q4_1", elements: 32, bytes: 20, depth: 4, minimum: plus,
+		prepare: (*quantisedKernel).prepareScale,
 		chunks:  []chunk{{at: 4}, {at: 4, shift: 4}},
+		runs:    1,
 	},
+	{
+		name: "Q5_0", elements: 32, bytes: 22, depth: 5, signed: true,
+		prepare: (*quantisedKernel).prepareScale,
+		chunks:  []chunk{{at: 6, above: 2}, {at: 6, shift: 4, above: 2, order: 16}},
+		runs:    1,
+	},
+	{
+		name: "Q5_1", elements: 32, bytes: 24, depth: 5, minimum: plus,
+		prepare: (*quantisedKernel).prepareScale,
+		chunks:  []chunk{{at: 8, above: 2}, {at: 8, shift: 4, above: 2, order: 16}},
+		runs:    1,
+	},
+	{
+		name: "Q4_K", elements: 256, bytes: 144, depth: 4, minimum: minus,
+		prepare: (*quantisedKernel).prepareQ4K,
+		chunks:  []chunk{{at: 16}, {at: 32}, {at: 16, slot: 2, shift: 4}, {at: 32, slot: 2, shift: 4}},
+		runs:    4, runBytes: 32, runSlots: 4,
+	},
+	{
+		name: "Q6_K", elements: 256, bytes: 210, depth: 6, signed: true,
+		prepare: (*quantisedKernel).prepareQ6K,
+		chunks:  chunksOfQ6K(),
+		runs:    2, runBytes: 64, runSlots: 16,
+	},
+}
+
+// chunksOfQ6K are the chunks of a half of a block: 4 sub-blocks of 32 elements. The first slots of a run are the scales.
+func chunksOfQ6K() (chunks []chunk) {
+	for i := range 8 {
+		sub, part := i/2, i%2
+		chunks = append(chunks, chunk{at: 32*(sub%2) + 16*part, slot: i, shift: 4 * (sub / 2), above: 8 + 4*part, order: 2 * sub})
+	}
+	return chunks
 }
 
 // The general registers of a kernel.
@@ -58,24 +107,40 @@ var (
 	quantOther    = reg.RDX // the left-hand side, or where weights go
 	quantScratch  = reg.R12
 	quantPrefetch = reg.R13
-	quantSpare    = reg.R15
+	quantSpare    = reg.R15 // runs to go
 )
 
-// quantisedKernel is a kernel in the making. Of its vector registers 8 are sums of up to 4 rows, 4 the quants of a chunk, 4 others.
+// quantisedKernel is a kernel in the making. Of its vector registers 8 are sums of up to 4 rows. AVX-512 has some for the quants
+// of two chunks and for the weights of each half of a panel, and treats the halves together, so that not every sum waits for the
+// one before it; AVX2 has 4 for the quants of a chunk, and 4 others.
 type quantisedKernel struct {
 	*assembler
 	quantised
-	rows                        int // of the left-hand side; 0: weights are stored
-	quants                      []reg.VecPhysical
-	scale, least, weight, spare reg.VecPhysical
+	rows                 int // of the left-hand side; 0: weights are stored
+	quants               [2][][]reg.VecPhysical
+	held                 [2][]int // where the bytes lie that are in quants, -1 for none
+	scale, least, weight [2]reg.VecPhysical
+	spare, values        reg.VecPhysical
 }
 
 // quantisedKernels makes for each block type a function that widens blocks, and those that multiply 1, 2 and 4 rows with them.
 func (a *assembler) quantisedKernels() {
 	for _, q := range quantisedTypes {
 		for _, rows := range []int{0, 1, 2, 4} {
-			r := a.regs
-			k := &quantisedKernel{a, q, rows, r[8:12], r[12], r[13], r[14], r[15]}
+			k, r := &quantisedKernel{assembler: a, quantised: q, rows: rows}, a.regs
+			for half := range 2 {
+				if a.wide() {
+					k.scale[half], k.least[half], k.weight[half] = r[8+half], r[10+half], r[12+half]
+					k.quants[half] = [][]reg.VecPhysical{r[16+8*half:][:4], r[20+8*half:][:4]}
+				} else {
+					k.scale[half], k.least[half], k.weight[half] = r[12], r[13], r[14]
+					k.quants[half] = [][]reg.VecPhysical{r[8:12]}
+				}
+			}
+			k.spare, k.values = r[15], r[15]
+			if a.wide() {
+				k.spare = r[14]
+			}
 			k.make()
 		}
 	}
@@ -92,13 +157,12 @@ func (a *quantisedKernel) name() string {
 // make makes a function. A row of blocks is a column of the panel, and a lane of the vectors: so a sum is taken in the order in
 // which the kernels of packed matrices take it, and has the same bits.
 func (a *quantisedKernel) make() {
-	const blocks = "count blocks in each of %d rows, rowBytes apart"
+	blocks := fmt.Sprintf("count blocks in each of %d rows, rowBytes apart", 2*a.width)
 	if a.rows == 0 {
-		a.begin(a.name(), "(blocks *byte, rowBytes, count int, y, scratch *float32)",
-			fmt.Sprintf("sets y to the transpose of "+blocks+".", 2*a.width))
+		a.begin(a.name(), "(blocks *byte, rowBytes, count int, y, scratch *float32)", "sets y to the transpose of "+blocks+".")
 	} else {
 		a.begin(a.name(), "(blocks *byte, rowBytes, count int, x, y *float32, yStride int, start, scratch *float32)",
-			fmt.Sprintf("multiplies %d rows with "+blocks+": y = start + Σ x·w. Element i of row r is x[%d·i+r]; yStride is in bytes.", a.rows, a.rows, 2*a.width))
+			fmt.Sprintf("multiplies %d rows with %s: y = start + Σ x·w. Element i of row r is x[%d·i+r]; yStride is in bytes.", a.rows, blocks, a.rows))
 	}
 	a.pointers()
 	for half := range 2 {
@@ -111,18 +175,28 @@ func (a *quantisedKernel) make() {
 			a.VMOVAPS(a.total(half, 0), a.total(half, r))
 		}
 	}
+	if a.inTables() {
+		a.VMOVUPS(a.table(), a.values)
+	}
 	block := a.label("block")
 	a.Label(block)
 	for half := range 2 {
 		a.prepare(a, half)
 	}
-	a.prefetch()
-	for i, c := range a.chunks {
+	a.eachRun(func() {
 		for half := range 2 {
-			a.chunk(c, half, 16*i)
+			a.held[half] = []int{-1, -1}
 		}
-	}
-	a.advance()
+		for i, c := range a.chunks {
+			a.prefetch(i)
+			if a.wide() {
+				a.chunk(c, i, 0, 1)
+			} else {
+				a.chunk(c, i, 0)
+				a.chunk(c, i, 1)
+			}
+		}
+	})
 	a.DECQ(quantCount)
 	a.JNZ(operand.LabelRef(block))
 	if a.rows > 0 {
@@ -160,25 +234,43 @@ func (a *quantisedKernel) pointers() {
 	}
 }
 
-// prefetch asks for as much of the next panel, which lies behind this one, as a block takes of this one.
-func (a *quantisedKernel) prefetch() {
-	bytes := 2 * a.width * a.bytes()
-	for line := 0; line < bytes; line += 64 {
-		a.PREFETCHT0(operand.Mem{Base: quantPrefetch, Disp: line})
-	}
-	a.move(quantPrefetch, bytes)
-}
-
-// advance moves on by a block.
-func (a *quantisedKernel) advance() {
-	for _, b := range a.bases() {
-		a.move(b, a.bytes())
-	}
-	size := 4 * a.rows
+// eachRun makes the code of the runs of a block, and moves on by a block.
+func (a *quantisedKernel) eachRun(body func()) {
+	size, runSlots := 4*a.rows, a.runSlots*2*a.vectorBytes()
 	if a.rows == 0 {
 		size = 2 * a.vectorBytes()
 	}
+	run := a.label("run")
+	if a.runs > 1 {
+		a.MOVQ(operand.U32(uint32(a.runs)), quantSpare)
+		a.Label(run)
+	}
+	body()
+	a.move(quantPrefetch, a.prefetched())
 	a.move(quantOther, 16*len(a.chunks)*size)
+	if a.runs > 1 {
+		for _, b := range a.bases() {
+			a.move(b, a.runBytes)
+		}
+		a.move(quantScratch, runSlots)
+		a.DECQ(quantSpare)
+		a.JNZ(operand.LabelRef(run))
+		a.move(quantScratch, -a.runs*runSlots)
+	}
+	for _, b := range a.bases() {
+		a.move(b, a.bytes()-a.runs*a.runBytes)
+	}
+}
+
+// prefetched is how many bytes of the next panel, which lies behind this one, are asked for in a run: as many as it takes of this one.
+func (a *quantisedKernel) prefetched() int { return 2 * a.width * a.bytes() / a.runs }
+
+// prefetch asks for the part of them that comes before chunk i.
+func (a *quantisedKernel) prefetch(i int) {
+	lines := (a.prefetched() + 63) / 64
+	for line := lines * i / len(a.chunks); line < lines*(i+1)/len(a.chunks); line++ {
+		a.PREFETCHT0(operand.Mem{Base: quantPrefetch, Disp: 64 * line})
+	}
 }
 
 func (a *quantisedKernel) move(r reg.GPPhysical, bytes int) {
@@ -205,33 +297,12 @@ func (a *quantisedKernel) slot(half, slot int) operand.Mem {
 	return operand.Mem{Base: quantScratch, Disp: (2*slot + half) * a.vectorBytes()}
 }
 
-// halves loads the float16 at bytes into the blocks of all rows, widened. weight and spare are lost.
-func (a *quantisedKernel) halves(half, at int, to reg.VecPhysical) {
-	words := []reg.VecPhysical{a.weight, a.spare}[:a.width/8]
-	for i, w := range words {
-		a.VPXOR(w.AsX(), w.AsX(), w.AsX())
-		for r := range 8 {
-			a.VPINSRW(operand.Imm(uint64(r)), a.row(half, 8*i+r, at), w.AsX(), w.AsX())
-		}
-	}
-	if !a.wide() {
-		a.VCVTPH2PS(words[0].AsX(), to)
-		return
-	}
-	a.VINSERTI128(operand.Imm(1), words[1].AsX(), words[0].AsY(), words[0].AsY())
-	a.VCVTPH2PS(words[0].AsY(), to)
-}
-
-func (a *quantisedKernel) keepHalves(half, at, slot int) {
-	a.halves(half, at, a.scale)
-	a.VMOVUPS(a.scale, a.slot(half, slot))
-}
-
-// load loads 16 bytes of every row and transposes them: quants[i] gets bytes 4i to 4i+3 of all rows. All others are lost.
-func (a *quantisedKernel) load(half, at int) {
-	q, t := a.quants, []reg.VecPhysical{a.scale, a.least, a.weight, a.spare}
+// load loads 16 bytes of every row and transposes them: q[i] gets bytes 4i to 4i+3 of all rows, for the first words of q at
+// least. All registers but sums and quants are lost.
+func (a *quantisedKernel) load(half, at int, q []reg.VecPhysical, words int) {
+	t := []reg.VecPhysical{a.scale[0], a.least[0], a.weight[0], a.spare}
 	for i := range 4 {
-		a.VMOVDQU(a.row(half, i, at), q[i].AsX())
+		a.VMOVUPS(a.row(half, i, at), q[i].AsX())
 		for lane := 1; lane < a.width/4; lane++ {
 			if a.wide() {
 				a.VINSERTI32X4(operand.Imm(uint64(lane)), a.row(half, i+4*lane, at), q[i], q[i])
@@ -241,12 +312,121 @@ func (a *quantisedKernel) load(half, at int) {
 		}
 	}
 	a.VPUNPCKLDQ(q[1], q[0], t[0])
-	a.VPUNPCKHDQ(q[1], q[0], t[1])
 	a.VPUNPCKLDQ(q[3], q[2], t[2])
-	a.VPUNPCKHDQ(q[3], q[2], t[3])
-	for i := range 2 {
+	if words > 2 {
+		a.VPUNPCKHDQ(q[1], q[0], t[1])
+		a.VPUNPCKHDQ(q[3], q[2], t[3])
+	}
+	for i := range (words + 1) / 2 {
 		a.VPUNPCKLQDQ(t[2+i], t[i], q[2*i])
 		a.VPUNPCKHQDQ(t[2+i], t[i], q[2*i+1])
+	}
+}
+
+// half sets to to the float32 of the float16 in a half of each word of x.
+func (a *quantisedKernel) half(x reg.VecPhysical, upper bool, to reg.VecPhysical) {
+	switch {
+	case upper:
+		a.VPSRLD(operand.Imm(16), x, to)
+		x = to
+	case !a.wide():
+		a.and(a.bits(0xffff), x, to)
+		x = to
+	}
+	if a.wide() {
+		a.VPMOVDW(x, to.AsY())
+		a.VCVTPH2PS(to.AsY(), to)
+		return
+	}
+	a.VPACKUSDW(x, x, to)
+	a.VPERMQ(operand.Imm(0b1000), to, to)
+	a.VCVTPH2PS(to.AsX(), to)
+}
+
+// prepareScale leaves a scale, a minimum and the fifth bits of the elements, as far as there are any.
+func (a *quantisedKernel) prepareScale(half int) {
+	q := a.quants[half][0]
+	a.load(half, 0, q, 2)
+	a.half(q[0], false, a.scale[half])
+	a.VMOVUPS(a.scale[half], a.slot(half, 0))
+	if a.minimum != none {
+		a.half(q[0], true, a.least[half])
+		a.VMOVUPS(a.least[half], a.slot(half, 1))
+	}
+	if a.depth != 5 {
+		return
+	}
+	if a.minimum == none { // they begin in the upper half of the first word
+		a.VPSRLD(operand.Imm(16), q[0], q[0])
+		a.VPSLLD(operand.Imm(16), q[1], q[1])
+		a.or(q[0], q[1], q[1])
+	}
+	a.flip(^uint32(0), q[1])
+	a.VMOVUPS(q[1], a.slot(half, 2))
+}
+
+// prepareQ4K leaves 8 scales, each followed by its minimum. They have 6 depth: see get_scale_min_k4 of ggml.
+func (a *quantisedKernel) prepareQ4K(half int) {
+	q, scale, least := a.quants[half][0], a.scale[half], a.least[half]
+	a.load(half, 0, q, 4)
+	a.half(q[0], false, scale)
+	a.half(q[0], true, least)
+	keep := func(x reg.VecPhysical, first int, times reg.VecPhysical) {
+		for i := range 4 {
+			w := a.weight[half]
+			a.field(x, 8*i, 6, false, w)
+			a.VMULPS(times, w, w)
+			a.VMOVUPS(w, a.slot(half, first+2*i))
+		}
+	}
+	keep(q[1], 0, scale)
+	keep(q[2], 1, least)
+	for i, x := range q[1:3] { // of the last 4 the two upper bits are above the first
+		low := q[3]
+		if i == 1 {
+			a.VPSRLD(operand.Imm(4), low, low)
+		}
+		a.and(a.bits(0x0f0f0f0f), low, q[0])
+		a.VPSRLD(operand.Imm(2), x, x)
+		a.and(a.bits(0x30303030), x, x)
+		a.or(x, q[0], q[0])
+		keep(q[0], 8+i, []reg.VecPhysical{scale, least}[i])
+	}
+}
+
+// prepareQ6K leaves for each half of a block 8 scales and 8 words of the two upper bits of elements.
+func (a *quantisedKernel) prepareQ6K(half int) {
+	q, w := a.quants[half][0], a.weight[half]
+	for i := range 16 {
+		if i%4 == 0 {
+			a.load(half, 128+4*i, q, 4)
+		}
+		a.flip(0xaaaaaaaa, q[i%4])
+		a.VMOVUPS(q[i%4], a.slot(half, 16*(i/8)+8+i%8))
+	}
+	// The scale of all waits in the slot that is written last.
+	a.load(half, 194, q, 4)
+	a.half(q[3], true, w)
+	a.VMOVUPS(w, a.slot(half, 0))
+	a.load(half, 192, q, 4)
+	for i := 15; i >= 0; i-- {
+		a.field(q[i/4], 8*(i%4), 8, true, w)
+		a.VMULPS(a.slot(half, 0), w, w)
+		a.VMOVUPS(w, a.slot(half, 16*(i/8)+i%8))
+	}
+}
+
+// inTables tells whether elements are looked up, which VPERMPS does.
+func (a *quantisedKernel) inTables() bool { return a.wide() && a.depth <= 5 }
+
+// flip inverts bits that are the first of their elements, where that makes them signed numbers: ggml has them from 0 on.
+func (a *quantisedKernel) flip(mask uint32, x reg.VecPhysical) {
+	switch {
+	case !a.signed || a.inTables() || a.depth == 8:
+	case a.wide():
+		a.VPXORD(a.bits(mask), x, x)
+	default:
+		a.VPXOR(a.bits(mask), x, x)
 	}
 }
 
@@ -264,62 +444,140 @@ func (a *quantisedKernel) field(x reg.VecPhysical, low, bits int, signed bool, t
 	a.VCVTDQ2PS(to, to)
 }
 
-// chunk treats a chunk of half of the panel, whose elements begin at index of the block.
-func (a *quantisedKernel) chunk(c chunk, half, index int) {
-	a.load(half, c.at)
-	name := a.quantised.name
-	var nibbles reg.VecPhysical
-	switch {
-	case name == "Q8_0":
-	case a.wide():
-		nibbles = a.regs[16]
-		a.VMOVUPS(a.nibbles(name == "Q4_0"), nibbles)
-	case name == "Q4_0": // q - 8 is the signed number of 4 bits of which this inverts the sign
-		for _, q := range a.quants {
-			a.VPXOR(a.bits(0x88888888), q, q)
-		}
+// shiftSlot sets to to the words of a slot, shifted to the left or, if by is negative, to the right.
+func (a *quantisedKernel) shiftSlot(half, slot, by int, to reg.VecPhysical) {
+	var from operand.Op = a.slot(half, slot)
+	if by == 0 || !a.wide() {
+		a.VMOVUPS(from, to)
+		from = to
 	}
-	a.VMOVUPS(a.slot(half, c.slot), a.scale)
-	if a.minimum {
-		a.VMOVUPS(a.slot(half, c.slot+1), a.least)
-	}
-	for i := range 16 {
-		q, low := a.quants[i/4], 8*(i%4)+c.shift
-		switch {
-		case name == "Q8_0":
-			a.field(q, low, 8, true, a.weight)
-		case nibbles != nil: // the index of VPERMPS is the lowest bits
-			if low > 0 {
-				a.VPSRLD(operand.Imm(uint64(low)), q, a.weight)
-				q = a.weight
-			}
-			a.VPERMPS(nibbles, q, a.weight)
-		default:
-			a.field(q, low, 4, name == "Q4_0", a.weight)
-		}
-		if a.minimum {
-			a.VFMADD213PS(a.least, a.scale, a.weight)
-		} else {
-			a.VMULPS(a.scale, a.weight, a.weight)
-		}
-		a.use(half, index+i)
+	if by > 0 {
+		a.VPSLLD(operand.Imm(uint64(by)), from, to)
+	} else if by < 0 {
+		a.VPSRLD(operand.Imm(uint64(-by)), from, to)
 	}
 }
 
-// use multiplies the weights of element i of a block with those of the rows, or stores them.
+// bytesOf returns registers with the bytes of a chunk, number i of a run, loaded unless they are there.
+func (a *quantisedKernel) bytesOf(c chunk, half, i int) []reg.VecPhysical {
+	sets, held := a.quants[half], a.held[half]
+	for set, at := range held {
+		if at == c.at {
+			return sets[set]
+		}
+	}
+	set := i % len(sets)
+	if c.above > 0 { // another set is for what join makes
+		set = 0
+	}
+	if a.wide() {
+		held[set] = c.at
+	}
+	a.load(half, c.at, sets[set], 4)
+	if c.above == 0 {
+		for _, q := range sets[set] {
+			a.flip(0x88888888, q)
+		}
+	}
+	return sets[set]
+}
+
+// join puts the upper bits of a chunk's elements above the lower: then each has a byte, and begins with it.
+func (a *quantisedKernel) join(c chunk, half int, lower []reg.VecPhysical) []reg.VecPhysical {
+	sets, upper := a.quants[half], a.spare
+	joined := sets[len(sets)-1]
+	for w, q := range joined {
+		if a.depth == 6 {
+			a.shiftSlot(half, c.above+w, 4-c.order, upper)
+			a.and(a.bits(0x30303030), upper, upper)
+		} else { // 4 neighbouring bits, times 1 + 2⁷ + 2¹⁴ + 2²¹, are bits of 4 bytes
+			a.shiftSlot(half, c.above, 4-c.order-4*w, upper)
+			a.and(a.bits(0xf0), upper, upper)
+			a.VPMULLD(a.bits(0x00204081), upper, upper)
+			a.and(a.bits(0x10101010), upper, upper)
+		}
+		x := lower[w]
+		if c.shift > 0 {
+			a.VPSRLD(operand.Imm(uint64(c.shift)), x, q)
+			x = q
+		}
+		a.and(a.bits(0x0f0f0f0f), x, q)
+		a.or(upper, q, q)
+	}
+	return joined
+}
+
+// chunk treats a chunk, number i of a run, of halves of the panel.
+func (a *quantisedKernel) chunk(c chunk, i int, halves ...int) {
+	var quants [2][]reg.VecPhysical
+	for _, half := range halves {
+		quants[half] = a.bytesOf(c, half, i)
+		if c.above > 0 {
+			quants[half] = a.join(c, half, quants[half])
+		}
+	}
+	if c.above > 0 {
+		c.shift = 0
+	}
+	for _, half := range halves {
+		a.VMOVUPS(a.slot(half, c.slot), a.scale[half])
+		if a.minimum != none {
+			a.VMOVUPS(a.slot(half, c.slot+1), a.least[half])
+		}
+	}
+	for element := range 16 {
+		for _, half := range halves {
+			w, scale, least := a.weight[half], a.scale[half], a.least[half]
+			a.element(quants[half][element/4], 8*(element%4)+c.shift, w)
+			switch a.minimum {
+			case none:
+				a.VMULPS(scale, w, w)
+			case plus:
+				a.VFMADD213PS(least, scale, w)
+			case minus:
+				a.VFMSUB213PS(least, scale, w)
+			}
+			a.use(half, 16*i+element)
+		}
+	}
+}
+
+// element sets to to the float32 of the element whose bits begin at low in x.
+func (a *quantisedKernel) element(x reg.VecPhysical, low int, to reg.VecPhysical) {
+	if !a.inTables() {
+		a.field(x, low, a.depth, a.signed, to)
+		return
+	}
+	if low > 0 { // an index is the lowest bits
+		a.VPSRLD(operand.Imm(uint64(low)), x, to)
+		x = to
+	}
+	if a.depth == 4 {
+		a.VPERMPS(a.values, x, to)
+		return
+	}
+	if low == 0 {
+		a.VMOVDQA64(x, to)
+	}
+	upper := a.table()
+	upper.Disp += a.vectorBytes()
+	a.VPERMI2PS(upper, a.values, to)
+}
+
+// use multiplies the weights of element i of a run with those of the rows, or stores them.
 func (a *quantisedKernel) use(half, i int) {
 	if a.rows == 0 {
-		a.VMOVUPS(a.weight, operand.Mem{Base: quantOther, Disp: (2*i + half) * a.vectorBytes()})
+		a.VMOVUPS(a.weight[half], operand.Mem{Base: quantOther, Disp: (2*i + half) * a.vectorBytes()})
 		return
 	}
 	for r := range a.rows {
 		x := operand.Mem{Base: quantOther, Disp: 4 * (i*a.rows + r)}
 		if a.wide() {
-			a.VFMADD231PS_BCST(x, a.weight, a.total(half, r))
+			a.VFMADD231PS_BCST(x, a.weight[half], a.total(half, r))
 			continue
 		}
 		a.VBROADCASTSS(x, a.spare)
-		a.VFMADD231PS(a.spare, a.weight, a.total(half, r))
+		a.VFMADD231PS(a.spare, a.weight[half], a.total(half, r))
 	}
 }
 
@@ -337,18 +595,19 @@ func (a *quantisedKernel) storeTotals() {
 	}
 }
 
-// nibbles is a table of the values of 4 bits, from 0 or from -8 on.
-func (a *assembler) nibbles(signed bool) operand.Mem {
-	key, name, first := uint32(0xffff_fffd), "nibbles", 0 // no constant has these bits
-	if signed {
-		key, name, first = 0xffff_fffc, "signedNibbles", -8
+// table is the values of all elements, from 0 or, where they are signed, from half of the most below it on.
+func (a *quantisedKernel) table() operand.Mem {
+	count, first, name := 1<<a.depth, 0, fmt.Sprintf("values%d", a.depth)
+	key := 0xffff_ff00 | uint32(count) // no constant has these bits
+	if a.signed {
+		key, first, name = key|1, -count/2, name+"Signed"
 	}
 	if m, ok := a.constants[key]; ok {
 		return m
 	}
 	m := a.StaticGlobal(name)
 	a.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 16 {
+	for i := range count {
 		a.AppendDatum(operand.U32(math.Float32bits(float32(first + i))))
 	}
 	a.constants[key] = m
