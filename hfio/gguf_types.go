@@ -15,16 +15,18 @@ const (
 	Q80 DType = "Q8_0"
 	Q40 DType = "Q4_0"
 	Q41 DType = "Q4_1"
+	Q50 DType = "Q5_0"
+	Q51 DType = "Q5_1"
 	Q4K DType = "Q4_K"
 	Q6K DType = "Q6_K"
 )
 
 // ggufTypes are the types of ggml, by its numbers (enum ggml_type).
-var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 8: Q80, 12: Q4K, 14: Q6K, 30: BF16}
+var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 12: Q4K, 14: Q6K, 30: BF16}
 
 // ggufOtherTypes are names for errors.
 var ggufOtherTypes = map[uint32]string{
-	6: "Q5_0", 7: "Q5_1", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 13: "Q5_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+	9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 13: "Q5_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
 	19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
 	29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 }
@@ -57,6 +59,8 @@ var blockTypes = map[DType]blockType{
 	Q80: {32, 34, decodeQ80},
 	Q40: {32, 18, decodeQ40},
 	Q41: {32, 20, decodeQ41},
+	Q50: {32, 22, decodeQ50},
+	Q51: {32, 24, decodeQ51},
 	Q4K: {256, 144, decodeQ4K},
 	Q6K: {256, 210, decodeQ6K},
 }
@@ -131,6 +135,24 @@ func decodeQ41(dst []float32, block []byte) {
 	for i, q := range block[4:] {
 		dst[i] = float32(d*float32(q&0xf)) + m
 		dst[i+16] = float32(d*float32(q>>4)) + m
+	}
+}
+
+// decodeQ50 reads d, 32 fifth bits, then as decodeQ40.
+func decodeQ50(dst []float32, block []byte) {
+	d, fifth := half(block), le.Uint32(block[2:])
+	for i, q := range block[6:] {
+		dst[i] = d * float32(int(uint32(q&0xf)|fifth>>i<<4&0x10)-16)
+		dst[i+16] = d * float32(int(uint32(q>>4)|fifth>>(i+16)<<4&0x10)-16)
+	}
+}
+
+// decodeQ51 reads d, m, 32 fifth bits, then as decodeQ40.
+func decodeQ51(dst []float32, block []byte) {
+	d, m, fifth := half(block), half(block[2:]), le.Uint32(block[4:])
+	for i, q := range block[8:] {
+		dst[i] = float32(d*float32(uint32(q&0xf)|fifth>>i<<4&0x10)) + m
+		dst[i+16] = float32(d*float32(uint32(q>>4)|fifth>>(i+16)<<4&0x10)) + m
 	}
 }
 
