@@ -34,12 +34,20 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PAD, UNK, CLS, SEP, MASK = range(5)
 
 
+# The trainer finds the same tokens each time and numbers them anew: these numbers stay, so that adapters fit a base that is made again.
+NUMBERS = Path(__file__).parents[1] / "model/tokenizer.json"
+
+
 def train_tokenizer(lines: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.train_from_iterator(lines, trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=SPECIAL))
+    numbers, found = json.loads(NUMBERS.read_text())["model"]["vocab"], tokenizer.get_vocab()
+    if numbers.keys() != found.keys():  # another text
+        numbers = {token: i for i, token in enumerate(SPECIAL + sorted(found.keys() - set(SPECIAL)))}
+    tokenizer.model = models.WordPiece(numbers, unk_token="[UNK]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)])
     return tokenizer
