@@ -54,7 +54,7 @@ func newComparison(c *cli.Context) (*comparison, error) {
 	path := filepath.Join(x.dir, compareFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return x, os.MkdirAll(x.dir, 0o777)
+		return x, nil
 	} else if err != nil {
 		return nil, err
 	}
@@ -135,9 +135,24 @@ func (x *comparison) run(method string, seed int, settings []string, sweep bool)
 		return r, nil
 	}
 	if err := x.train(r); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", r.Dir, err), x.save())
+		return nil, errors.Join(fmt.Errorf("%s: %w", r.Dir, err), x.keep())
 	}
 	return r, x.save()
+}
+
+// keep saves what there is to go on with after an error. Of a comparison that did not begin nothing is
+// left: a wrong option can be set right in the same --output.
+func (x *comparison) keep() error {
+	x.state.Runs = slices.DeleteFunc(x.state.Runs, func(r *compareRun) bool { return !began(filepath.Join(x.dir, r.Dir)) })
+	if len(x.state.Runs) == 0 {
+		return nil
+	}
+	return x.save()
+}
+
+// began tells whether a run has written into its directory.
+func began(dir string) bool {
+	return holds(dir, hfio.AdapterConfigFile) || holds(dir, hfio.ModelConfigFile)
 }
 
 // trimmed returns options without their dashes, for a directory's name.
@@ -160,7 +175,7 @@ func (x *comparison) train(r *compareRun) error {
 	}
 	args = append(args, fmt.Sprintf("--seed=%d", r.Seed), "--output="+dir)
 	fmt.Fprintf(x.c.App.ErrWriter, "\n$ gopeft %s\n", shellLine(args))
-	if holds(dir, hfio.AdapterConfigFile) || holds(dir, hfio.ModelConfigFile) {
+	if began(dir) {
 		args = append(args, "--resume")
 	}
 	ctx, stop := context.WithCancel(x.c.Context)
