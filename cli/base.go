@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -67,8 +69,15 @@ func baseFiles(name string) (fs.FS, error) {
 	if files, isEmbedded := embeddedModels[name]; isEmbedded {
 		return files(), nil
 	}
-	return openDir(name)
+	files, err := openDir(name)
+	if missing := (*missingError)(nil); errors.As(err, &missing) && hubName.MatchString(name) {
+		return nil, fmt.Errorf("%w; if it is a model of the Hugging Face Hub: gopeft downloads none, `hf download %s --local-dir DIR` does, and --base takes DIR", err, name)
+	}
+	return files, err
 }
+
+// hubName is how models of the Hub are named, and directories may be.
+var hubName = regexp.MustCompile(`^[\w-][\w.-]*/[\w.-]+$`)
 
 func openBase(c *cli.Context, name string) (*predict.Base, error) {
 	opts, err := openOptions(c)

@@ -179,9 +179,18 @@ func wantArgs(c *cli.Context, names ...string) ([]string, error) {
 	return nil, usagef("%s: found %d arguments, want %s; see gopeft %s --help", c.Command.Name, len(args), strings.Join(names, " "), c.Command.Name)
 }
 
+// missingError is a path with nothing there.
+type missingError struct{ path string }
+
+func (e *missingError) Error() string { return e.path + ": no such file or directory" }
+func (e *missingError) Unwrap() error { return fs.ErrNotExist }
+
 // openDir returns the files of a directory, or a GGUF file, which must be there.
 func openDir(path string) (fs.FS, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &missingError{path}
+	}
 	if err != nil {
 		return nil, err
 	}

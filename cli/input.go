@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,8 +39,17 @@ func eachInputLine(c *cli.Context, path string, isJSON bool, f func(number int, 
 		return err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: found a directory, want a file", path)
+	}
+	if ext := strings.ToLower(filepath.Ext(path)); !isJSON && slices.Contains(notTexts, ext) {
+		fmt.Fprintf(c.App.ErrWriter, "gopeft: warning: %s: a name that ends in %s, and each line is taken for a text as it is; JSON objects are read with --jsonl\n", path, ext)
+	}
 	return eachLine(c.Context, path, file, isJSON, f)
 }
+
+// notTexts end the names of files that commonly hold more than a text a line.
+var notTexts = []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet"}
 
 const standardInput = "standard input"
 

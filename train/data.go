@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -150,6 +151,13 @@ type Answer struct {
 // [MaxProblems] problems, each a *DataError.
 func ReadFile(path string, opts *DataOptions) (*Data, error) {
 	o := withTask(opts)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, &DataError{File: path, Found: "a directory", Want: "a data file"}
+	}
 	if o.Format == "" {
 		o.Format = formatOf(path, o)
 	}
@@ -158,7 +166,11 @@ func ReadFile(path string, opts *DataOptions) (*Data, error) {
 		Parquet: readParquet, Labelled: readLabelled, CoNLL: readCoNLL,
 	}[o.Format]
 	if !ok {
-		return nil, &DataError{File: path, Found: "format " + quote(string(o.Format)), Want: "csv, tsv, jsonl, parquet, labelled or conll"}
+		found := "format " + quote(string(o.Format))
+		if o.Format == "" {
+			found = "no format in the name"
+		}
+		return nil, &DataError{File: path, Found: found, Want: "csv, tsv, jsonl, parquet, labelled or conll"}
 	}
 	t, err := read(path, o)
 	if err != nil {
