@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -48,18 +49,20 @@ func runBase(c *cli.Context) error {
 	if err := os.MkdirAll(args[0], 0o777); err != nil {
 		return err
 	}
-	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
+	names, err := fs.Glob(files, "*")
+	if err != nil {
+		return err
+	}
+	// The config comes last: a directory that has one holds a whole model.
+	names = append(slices.DeleteFunc(names, func(name string) bool { return name == hfio.ModelConfigFile }), hfio.ModelConfigFile)
+	for _, name := range names {
 		data, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
-		return hfio.WriteFile(filepath.Join(args[0], name), data)
-	})
-	if err != nil {
-		return err
+		if err := hfio.WriteFile(filepath.Join(args[0], name), data); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(c.App.ErrWriter, "gopeft: wrote %s\n", filepath.Clean(args[0]))
 	return nil
