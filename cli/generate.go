@@ -109,7 +109,26 @@ func generationConfig(c *cli.Context, base *predict.Base) (generate.Config, erro
 	if err := config.Check(); err != nil {
 		return config, &usageError{err}
 	}
-	return config, nil
+	return config, checkUsed(c, config)
+}
+
+// checkUsed reports options that the way of writing has no use for.
+func checkUsed(c *cli.Context, config generate.Config) error {
+	for _, beside := range []struct {
+		option string
+		on     bool
+		names  []string
+	}{
+		{"do-sample", config.DoSample, []string{"temperature", "top-k", "top-p", "min-p", "typical-p", "seed"}},
+		{"num-beams of 2 and more", config.NumBeams > 1, []string{"length-penalty", "early-stopping"}},
+	} {
+		for _, name := range beside.names {
+			if c.IsSet(name) && !beside.on {
+				return usagef("--%s: has no effect without --%s", name, beside.option)
+			}
+		}
+	}
+	return nil
 }
 
 func runGenerate(c *cli.Context) error {
@@ -136,7 +155,10 @@ func runGenerate(c *cli.Context) error {
 	if err := checkSeparator(c, g.predictor.Task); err != nil {
 		return err
 	}
-	g.predictor.TaskID, g.predictor.Separator = c.Int("task-id"), separatorOr(c, g.predictor.Separator)
+	if g.predictor.TaskID, err = taskID(c); err != nil {
+		return err
+	}
+	g.predictor.Separator = separatorOr(c, g.predictor.Separator)
 	switch {
 	case c.Bool("interactive"):
 		return g.interact()
@@ -219,15 +241,20 @@ func (g *generation) one(text string) error {
 	if err != nil {
 		return err
 	}
-	streams := !g.c.Bool("json") && g.config.NumReturnSequences == 1
+	streams, began := !g.c.Bool("json") && g.config.NumReturnSequences == 1, false
 	if streams {
-		p.OnText = func(_ int, piece string) { fmt.Fprint(g.c.App.Writer, piece) }
+		p.OnText = func(_ int, piece string) {
+			fmt.Fprint(g.c.App.Writer, piece)
+			began = true
+		}
 	}
 	answers, err := g.base.Generate(g.c.Context, []predict.Prompt{p})
 	err = located(err, "", nil)
 	switch {
 	case streams:
-		fmt.Fprintln(g.c.App.Writer)
+		if began || err == nil {
+			fmt.Fprintln(g.c.App.Writer)
+		}
 		return err
 	case err != nil:
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
 	"github.com/gopeft/gopeft/train"
@@ -65,7 +66,9 @@ func runPredict(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
-	predictor.TaskID = c.Int("task-id")
+	if predictor.TaskID, err = taskID(c); err != nil {
+		return err
+	}
 	if _, err := tokenizerOf(c, base); err != nil {
 		return err
 	}
@@ -95,6 +98,25 @@ func runPredict(c *cli.Context) error {
 		return fmt.Errorf("the head is for %s, which has no answers to print; see gopeft forward", predictor.Task)
 	}
 	return errors.Join(located(err, path, lines), p.table.flush())
+}
+
+// taskID returns --task-id, which must be a task of the adapter.
+func taskID(c *cli.Context) (int, error) {
+	if !c.IsSet("task-id") {
+		return 0, nil
+	}
+	if c.String("adapter") == "" {
+		return 0, usagef("--task-id: a base alone has no tasks, want it with --adapter")
+	}
+	config, ok := adapterConfig(c.String("adapter"))
+	id := c.Int("task-id")
+	switch {
+	case ok && config.PeftType != hfio.MultitaskPromptTuning:
+		return 0, usagef("--task-id: not an option of %s, want it with an adapter of %s only", config.PeftType, hfio.MultitaskPromptTuning)
+	case ok && (id < 0 || id >= config.NumTasks):
+		return 0, usagef("--task-id: found %d, want 0 to %d", id, config.NumTasks-1)
+	}
+	return id, nil
 }
 
 // parsePredictInput reads a line and checks that it holds what the task needs.
