@@ -32,8 +32,12 @@ func dataOptions(c *cli.Context, task models.Task, problemType string, labels []
 		Columns:        map[string]string{},
 		Tasks:          method == hfio.MultitaskPromptTuning,
 	}
-	if named := task == models.SeqCls && problemType != models.Regression || task == models.TokenCls; c.IsSet("label-separator") && !named {
-		return nil, usagef("--label-separator: want it with data that have labels only")
+	switch {
+	case !c.IsSet("label-separator"):
+	case problemType == models.Regression:
+		return nil, usagef("--label-separator: not an option of a regression, whose labels are numbers")
+	case task != models.SeqCls && task != models.TokenCls:
+		return nil, usagef("--label-separator: not an option of %s, which has no labels, want it with %s and %s only", task, models.SeqCls, models.TokenCls)
 	}
 	switch c.String("header") {
 	case "":
