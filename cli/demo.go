@@ -109,7 +109,7 @@ func (d *demo) write() error {
 	); err != nil {
 		return err
 	}
-	return d.end(`a prompt and its completion a line under these heads:
+	return d.end(`with columns named prompt and completion:
   gopeft train --task-type CAUSAL_LM --peft-type PROMPT_TUNING --data mine.tsv --output my-prompt
   gopeft generate --adapter my-prompt "a prompt"`)
 }
