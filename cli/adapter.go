@@ -61,6 +61,9 @@ func (job *training) newAdapter(c *cli.Context, files fs.FS, model *models.Model
 func setPrompt(c *cli.Context, config *hfio.AdapterConfig, recipe train.Recipe) {
 	set(&config.PromptTuningInit, recipe.PromptTuningInit, enum(c.String("prompt-tuning-init")))
 	set(&config.InitWeights, recipe.InitWeights, c.String("init-weights"))
+	if config.InitWeights == initNormal {
+		config.InitWeights = ""
+	}
 	set(&config.EncoderReparameterizationType, recipe.Reparameterize, enum(c.String("encoder-reparameterization-type")))
 	config.EncoderHiddenSize = c.Int("encoder-hidden-size")
 	config.EncoderNumLayers = cmp.Or(c.Int("encoder-num-layers"), config.EncoderNumLayers)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,6 +55,48 @@ func takesValue(command *cli.Command, arg string) bool {
 		}
 	}
 	return false
+}
+
+// The flag parser's own words, which know neither the two dashes nor what a value should be.
+var (
+	unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.+)$`)
+	valueless   = regexp.MustCompile(`^flag needs an argument: -(.+)$`)
+	wrongValue  = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(\S+): `)
+)
+
+// flagProblem says what the flag parser found, and which option was perhaps meant.
+func flagProblem(err error, flags []cli.Flag) string {
+	if found := unknownFlag.FindStringSubmatch(err.Error()); found != nil {
+		text := fmt.Sprintf("there is no option --%s", found[1])
+		if near := cli.SuggestFlag(flags, found[1], false); near != "" {
+			text += ", the nearest is " + near
+		}
+		return text
+	}
+	if found := valueless.FindStringSubmatch(err.Error()); found != nil {
+		return fmt.Sprintf("--%s: found no value", found[1])
+	}
+	if found := wrongValue.FindStringSubmatch(err.Error()); found != nil {
+		return fmt.Sprintf("--%s: found %s, want %s", found[2], found[1], valueOfKind(found[2], flags))
+	}
+	return err.Error()
+}
+
+// valueOfKind says what an option takes.
+func valueOfKind(name string, flags []cli.Flag) string {
+	at := slices.IndexFunc(flags, func(flag cli.Flag) bool { return slices.Contains(flag.Names(), name) })
+	if at < 0 {
+		return "another value"
+	}
+	switch flags[at].(type) {
+	case *cli.BoolFlag:
+		return "true or false"
+	case *cli.IntFlag:
+		return "a whole number"
+	case *cli.Uint64Flag:
+		return "a whole number of at least 0"
+	}
+	return "a number"
 }
 
 // needsNoQuotes are arguments that a shell takes as they stand.

@@ -61,6 +61,9 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 		return StatusOK
 	case errors.Is(err, errReported):
 		return StatusFailed
+	case err == context.Canceled: // which says nothing more
+		fmt.Fprintln(streams.Err, "gopeft: interrupted")
+		return StatusInterrupted
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(streams.Err, "gopeft: interrupted: %v\n", err)
 		return StatusInterrupted
@@ -83,18 +86,20 @@ func newApp(streams Streams) *cli.App {
 		Commands:  commands(),
 		// A value with commas is one value: flags that take several are given several times.
 		DisableSliceFlagSeparator: true,
-		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return &usageError{err} },
-		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError: func(c *cli.Context, err error, _ bool) error {
+			return usagef("%s; see gopeft --help", flagProblem(err, c.App.Flags))
+		},
+		ExitErrHandler: func(*cli.Context, error) {},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("unknown command %q; see gopeft --help", c.Args().First())
+				return usagef("unknown command %q. %s See gopeft --help", c.Args().First(), cli.SuggestCommand(c.App.Commands, c.Args().First()))
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
 	for _, command := range app.Commands {
 		command.OnUsageError = func(c *cli.Context, err error, _ bool) error {
-			return usagef("%s: %w; see gopeft %s --help", command.Name, err, command.Name)
+			return usagef("%s: %s; see gopeft %s --help", command.Name, flagProblem(err, command.Flags), command.Name)
 		}
 		command.Before = prepare(takeRequired(command))
 	}

@@ -231,9 +231,11 @@ func valueOf(e train.EvalPoint, metric string) float64 {
 func trainCommandLine(ctx context.Context, c *cli.Context, args []string, onEvent func(train.Event)) (train.Summary, error) {
 	var summary train.Summary
 	app := newApp(Streams{In: c.App.Reader, Out: io.Discard, Err: c.App.ErrWriter})
-	app.Command("train").Action = func(c *cli.Context) (err error) {
-		summary, err = trainAdapter(c, onEvent)
-		return err
+	app.Command("train").Action = func(c *cli.Context) error {
+		return trainAdapter(c, onEvent, func(s train.Summary) error {
+			summary = s
+			return nil
+		})
 	}
 	err := app.RunContext(ctx, append([]string{"gopeft"}, args...))
 	return summary, err

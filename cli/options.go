@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/train"
 )
 
 // methodOptions are the options of train that make a new adapter, with the methods
@@ -115,11 +117,43 @@ func checkOptions(c *cli.Context) error {
 			return usagef("--%s: needs --dev", name)
 		}
 	}
+	if enum(c.String("prompt-tuning-init")) == "TEXT" && c.String("prompt-tuning-init-text") == "" {
+		return usagef("--prompt-tuning-init TEXT: needs --prompt-tuning-init-text")
+	}
+	return errors.Join(checkNumbers(c), checkWords(c))
+}
+
+// checkNumbers reports numbers of the command line that no training can have.
+func checkNumbers(c *cli.Context) error {
 	for _, name := range []string{
 		"learning-rate", "num-virtual-tokens", "num-tasks", "num-ranks", "context-examples", "r", "num-train-epochs", "batch-size", "gradient-accumulation-steps", "max-length",
 	} {
-		if c.IsSet(name) && c.Float64(name) <= 0 {
-			return usagef("--%s: found %v, want more than 0", name, c.Float64(name))
+		if value := c.Float64(name); c.IsSet(name) && !(value > 0) {
+			return usagef("--%s: found %v, want more than 0", name, value)
+		}
+	}
+	for _, name := range []string{"max-steps", "batch-tokens", "eval-steps", "save-steps", "early-stopping-patience", "weight-decay", "max-grad-norm"} {
+		if value := c.Float64(name); c.IsSet(name) && !(value >= 0) {
+			return usagef("--%s: found %v, want 0 or more", name, value)
+		}
+	}
+	if share := c.Float64("warmup-ratio"); !(share >= 0 && share <= 1) {
+		return usagef("--warmup-ratio: found %v, want 0 to 1", share)
+	}
+	return nil
+}
+
+// initNormal is the word for the N(0, 1) that PEFT makes of a null.
+const initNormal = "normal"
+
+// checkWords reports options with a word that is none of those that they take.
+func checkWords(c *cli.Context) error {
+	for name, words := range map[string][]string{
+		"lr-scheduler-type": {string(train.Linear), string(train.Cosine), string(train.Constant)},
+		"init-weights":      {"zero", initNormal},
+	} {
+		if value := c.String(name); c.IsSet(name) && !slices.Contains(words, value) {
+			return usagef("--%s: found %q, want %s", name, value, strings.Join(words, " or "))
 		}
 	}
 	return nil

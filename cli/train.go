@@ -93,7 +93,7 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "encoder-num-layers", Usage: "of P_TUNING's LSTM", DefaultText: "2"},
 		&cli.Float64Flag{Name: "encoder-dropout", Usage: "of P_TUNING's LSTM"},
 		&cli.BoolFlag{Name: "prefix-projection", Usage: "make the prefix with an MLP"},
-		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero", DefaultText: "N(0, 1), zero on decoders"},
+		&cli.StringFlag{Name: "init-weights", Usage: "of a prefix: zero, or normal, which is N(0, 1), as PEFT's null", DefaultText: "normal, zero on decoders"},
 		&cli.IntFlag{Name: "num-frozen-tokens", Usage: "of CARTRIDGE: so many tokens stay as they begin", DefaultText: "1"},
 		&cli.IntFlag{Name: "context-examples", Usage: "of CPT: the first examples of the data, whose tokens are the virtual ones", DefaultText: "4"},
 		&cli.StringFlag{Name: "opt-weighted-loss-type", Usage: "of CPT: decay makes the labels of earlier examples count less", DefaultText: "none"},
@@ -139,39 +139,37 @@ func trainFlags() []cli.Flag {
 }
 
 func runTrain(c *cli.Context) error {
-	summary, err := trainAdapter(c, func(train.Event) {})
-	if err != nil {
-		if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
-			return fmt.Errorf("%w; the state is saved: go on with --resume", err)
-		}
-		return err
+	err := trainAdapter(c, func(train.Event) {}, func(summary train.Summary) error { return printSummary(c, summary) })
+	if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
+		return fmt.Errorf("%w; the state is saved: go on with --resume", err)
 	}
-	return printSummary(c, summary)
+	return err
 }
 
-// trainAdapter does what a train command line says and shows how it goes.
-func trainAdapter(c *cli.Context, onEvent func(train.Event)) (train.Summary, error) {
+// trainAdapter does what a train command line says and shows how it goes. A run that came to its end is
+// told by onDone, whatever becomes of its picture.
+func trainAdapter(c *cli.Context, onEvent func(train.Event), onDone func(train.Summary) error) error {
 	if _, err := wantArgs(c); err != nil {
-		return train.Summary{}, err
+		return err
 	}
 	if err := errors.Join(applyPreset(c), applyTemplate(c)); err != nil {
-		return train.Summary{}, err
+		return err
 	}
 	if err := errors.Join(checkPlot(c.String("plot")), checkOptions(c)); err != nil {
-		return train.Summary{}, err
+		return err
 	}
 	resume, err := resumes(c)
 	if err != nil {
-		return train.Summary{}, err
+		return err
 	}
 	job, err := newTraining(c)
 	if err != nil {
-		return train.Summary{}, err
+		return err
 	}
 	defer job.base.Close()
 	reports, err := openReports(c)
 	if err != nil {
-		return train.Summary{}, err
+		return err
 	}
 	progress := newProgress(c.App.ErrWriter, c.App.Writer, c.Bool("json"))
 	config := trainConfig(c)
@@ -185,7 +183,10 @@ func trainAdapter(c *cli.Context, onEvent func(train.Event)) (train.Summary, err
 	summary, err := job.run(c, config)
 	restore()
 	progress.finish()
-	return summary, errors.Join(err, reports.close())
+	if err == nil {
+		err = onDone(summary)
+	}
+	return errors.Join(err, reports.close())
 }
 
 // collectEarly makes garbage be collected before there is as much as the heap holds,
