@@ -8,14 +8,6 @@ package simd
 // Exp sets y to eˣ. Relative error ≤ 2.5e-7, denormal results to their last place.
 func Exp(y, x []float32) { apply("Exp", active.exp, y, x) }
 
-// Sigmoid sets y to 1/(1+e⁻ˣ). Relative error ≤ 4e-7; denormal results may become 0.
-func Sigmoid(y, x []float32) { apply("Sigmoid", active.sigmoid, y, x) }
-
-// SigmoidGradient sets gx to gy·y·(1-y), y being the result of Sigmoid.
-func SigmoidGradient(gx, gy, y []float32) {
-	applyGradient("SigmoidGradient", active.sigmoidGradient, gx, gy, y)
-}
-
 // Tanh sets y to tanh x. Relative error ≤ 3e-7.
 func Tanh(y, x []float32) { apply("Tanh", active.tanh, y, x) }
 

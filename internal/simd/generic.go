@@ -5,9 +5,8 @@ import "math"
 // generic is the implementation in plain Go.
 var generic = &kernels{
 	level: Generic, width: 4, rows: 2, multiply: multiplyGeneric,
-	exp:     each(math.Exp),
-	sigmoid: each(sigmoid),
-	tanh:    each(math.Tanh),
+	exp:  each(math.Exp),
+	tanh: each(math.Tanh),
 	relu: func(y, x []float32) {
 		for i, v := range x {
 			if v < 0 { // NaN stays
@@ -20,8 +19,7 @@ var generic = &kernels{
 	gelu:     each(func(x float64) float64 { return x * normalDistribution(x) }),
 	geluTanh: each(func(x float64) float64 { return x * sigmoid(geluTanhArgument(x)) }),
 
-	sigmoidGradient: eachGradient(func(y float64) float64 { return y * (1 - y) }),
-	tanhGradient:    eachGradient(func(y float64) float64 { return 1 - y*y }),
+	tanhGradient: eachGradient(func(y float64) float64 { return 1 - y*y }),
 	reluGradient: func(gx, gy, y []float32) {
 		for i, g := range gy {
 			if y[i] <= 0 {
@@ -37,13 +35,12 @@ var generic = &kernels{
 	geluTanhGradient: eachGradient(func(x float64) float64 {
 		return slope(x, sigmoid(geluTanhArgument(x)), 2*math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x))
 	}),
-	add:    func(y, x []float32) { axpyGeneric(1, x, y) },
-	axpy:   axpyGeneric,
-	mul:    mulGeneric,
-	mulAdd: mulAddGeneric,
-	scale:  scaleGeneric,
-	adamW:  adamWGeneric, dropout: dropoutGeneric,
-	sum: sumGeneric, sumSquares: func(x []float32) float64 { return dotGeneric(x, x) }, dot: dotGeneric,
+	add:   func(y, x []float32) { axpyGeneric(1, x, y) },
+	axpy:  axpyGeneric,
+	mul:   mulGeneric,
+	scale: scaleGeneric,
+	adamW: adamWGeneric, dropout: dropoutGeneric,
+	sum: sumGeneric, dot: dotGeneric,
 	maxAbs:  maxAbsGeneric,
 	softmax: softmaxGeneric, softmaxGradient: softmaxGradientGeneric,
 	layerNorm: layerNormGeneric, layerNormGradient: layerNormGradientGeneric,

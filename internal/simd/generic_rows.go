@@ -14,12 +14,6 @@ func mulGeneric(y, x []float32) {
 	}
 }
 
-func mulAddGeneric(y, x, z []float32) {
-	for i, v := range x {
-		y[i] += v * z[i]
-	}
-}
-
 func scaleGeneric(factor float32, x []float32) {
 	for i := range x {
 		x[i] *= factor

@@ -404,11 +404,6 @@ func addAVX512(y []float32, x []float32)
 //go:noescape
 func mulAVX512(y []float32, x []float32)
 
-// mulAddAVX512 adds x·z to y.
-//
-//go:noescape
-func mulAddAVX512(y []float32, x []float32, z []float32)
-
 // axpyAVX512 adds alpha·x to y.
 //
 //go:noescape
@@ -423,11 +418,6 @@ func scaleAVX512(factor float32, y []float32)
 //
 //go:noescape
 func expAVX512(y []float32, x []float32)
-
-// sigmoidAVX512 sets y to 1/(1+e⁻ˣ).
-//
-//go:noescape
-func sigmoidAVX512(y []float32, x []float32)
 
 // tanhAVX512 sets y to tanh x.
 //
@@ -464,11 +454,6 @@ func reluGradientAVX512(gx []float32, gy []float32, y []float32)
 //go:noescape
 func tanhGradientAVX512(gx []float32, gy []float32, y []float32)
 
-// sigmoidGradientAVX512 sets gx to gy·y·(1-y).
-//
-//go:noescape
-func sigmoidGradientAVX512(gx []float32, gy []float32, y []float32)
-
 // siluGradientAVX512 sets gx to gy times the derivative of x/(1+e⁻ˣ).
 //
 //go:noescape
@@ -498,11 +483,6 @@ func dropoutAVX512(y []float32, x []float32, counter uint64, threshold uint64, s
 //
 //go:noescape
 func sumAVX512(x []float32) float64
-
-// sumSquaresAVX512 returns Σ x².
-//
-//go:noescape
-func sumSquaresAVX512(x []float32) float64
 
 // dotAVX512 returns Σ x·y.
 //
@@ -724,11 +704,6 @@ func addAVX2(y []float32, x []float32)
 //go:noescape
 func mulAVX2(y []float32, x []float32)
 
-// mulAddAVX2 adds x·z to y.
-//
-//go:noescape
-func mulAddAVX2(y []float32, x []float32, z []float32)
-
 // axpyAVX2 adds alpha·x to y.
 //
 //go:noescape
@@ -743,11 +718,6 @@ func scaleAVX2(factor float32, y []float32)
 //
 //go:noescape
 func expAVX2(y []float32, x []float32)
-
-// sigmoidAVX2 sets y to 1/(1+e⁻ˣ).
-//
-//go:noescape
-func sigmoidAVX2(y []float32, x []float32)
 
 // tanhAVX2 sets y to tanh x.
 //
@@ -784,11 +754,6 @@ func reluGradientAVX2(gx []float32, gy []float32, y []float32)
 //go:noescape
 func tanhGradientAVX2(gx []float32, gy []float32, y []float32)
 
-// sigmoidGradientAVX2 sets gx to gy·y·(1-y).
-//
-//go:noescape
-func sigmoidGradientAVX2(gx []float32, gy []float32, y []float32)
-
 // siluGradientAVX2 sets gx to gy times the derivative of x/(1+e⁻ˣ).
 //
 //go:noescape
@@ -818,11 +783,6 @@ func dropoutAVX2(y []float32, x []float32, counter uint64, threshold uint64, sca
 //
 //go:noescape
 func sumAVX2(x []float32) float64
-
-// sumSquaresAVX2 returns Σ x².
-//
-//go:noescape
-func sumSquaresAVX2(x []float32) float64
 
 // dotAVX2 returns Σ x·y.
 //

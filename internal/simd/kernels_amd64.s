@@ -22649,45 +22649,6 @@ mulAVX512done3:
 	VZEROUPPER
 	RET
 
-// func mulAddAVX512(y []float32, x []float32, z []float32)
-// Requires: AVX, AVX512F
-TEXT ·mulAddAVX512(SB), NOSPLIT, $0-72
-	MOVQ y_len+8(FP), CX
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ z_base+48(FP), DX
-
-mulAddAVX512loop1:
-	CMPQ        CX, $0x10
-	JL          mulAddAVX512rest2
-	VMOVUPS     (DI), Z0
-	VMOVUPS     (SI), Z1
-	VMOVUPS     (DX), Z2
-	VFMADD231PS Z2, Z1, Z0
-	VMOVUPS     Z0, (DI)
-	ADDQ        $0x40, DI
-	ADDQ        $0x40, SI
-	ADDQ        $0x40, DX
-	SUBQ        $0x10, CX
-	JMP         mulAddAVX512loop1
-
-mulAddAVX512rest2:
-	TESTQ       CX, CX
-	JZ          mulAddAVX512done3
-	MOVL        $0x00000001, BX
-	SHLL        CL, BX
-	DECL        BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (DI), K1, Z0
-	VMOVUPS.Z   (SI), K1, Z1
-	VMOVUPS.Z   (DX), K1, Z2
-	VFMADD231PS Z2, Z1, Z0
-	VMOVUPS     Z0, K1, (DI)
-
-mulAddAVX512done3:
-	VZEROUPPER
-	RET
-
 // func axpyAVX512(alpha float32, x []float32, y []float32)
 // Requires: AVX, AVX512F
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
@@ -22940,81 +22901,6 @@ DATA constant3f800000<>+40(SB)/8, $0x3f8000003f800000
 DATA constant3f800000<>+48(SB)/8, $0x3f8000003f800000
 DATA constant3f800000<>+56(SB)/8, $0x3f8000003f800000
 GLOBL constant3f800000<>(SB), RODATA|NOPTR, $64
-
-// func sigmoidAVX512(y []float32, x []float32)
-// Requires: AVX, AVX512F
-TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
-	MOVQ y_len+8(FP), CX
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-
-sigmoidAVX512loop1:
-	CMPQ         CX, $0x10
-	JL           sigmoidAVX512rest2
-	VMOVUPS      (SI), Z0
-	VPXORD       Z3, Z3, Z3
-	VSUBPS       Z0, Z3, Z3
-	VMOVUPS      constantc2d00000<>+0(SB), Z1
-	VMAXPS       Z3, Z1, Z3
-	VMOVUPS      constant42b1999a<>+0(SB), Z1
-	VMINPS       Z3, Z1, Z3
-	VMULPS       constant3fb8aa3b<>+0(SB), Z3, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VFNMADD231PS constant3f317218<>+0(SB), Z1, Z3
-	VFNMADD231PS constantb102e308<>+0(SB), Z1, Z3
-	VMOVUPS      constant39506967<>+0(SB), Z2
-	VFMADD213PS  constant3ab743ce<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3c088908<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3d2aa9c1<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3e2aaaaa<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3f000000<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3f800000<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3f800000<>+0(SB), Z3, Z2
-	VSCALEFPS    Z1, Z2, Z3
-	VMOVUPS      constant3f800000<>+0(SB), Z1
-	VADDPS       Z1, Z3, Z2
-	VDIVPS       Z2, Z1, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, SI
-	SUBQ         $0x10, CX
-	JMP          sigmoidAVX512loop1
-
-sigmoidAVX512rest2:
-	TESTQ        CX, CX
-	JZ           sigmoidAVX512done3
-	MOVL         $0x00000001, BX
-	SHLL         CL, BX
-	DECL         BX
-	KMOVW        BX, K1
-	VMOVUPS.Z    (SI), K1, Z0
-	VPXORD       Z3, Z3, Z3
-	VSUBPS       Z0, Z3, Z3
-	VMOVUPS      constantc2d00000<>+0(SB), Z1
-	VMAXPS       Z3, Z1, Z3
-	VMOVUPS      constant42b1999a<>+0(SB), Z1
-	VMINPS       Z3, Z1, Z3
-	VMULPS       constant3fb8aa3b<>+0(SB), Z3, Z1
-	VRNDSCALEPS  $0x08, Z1, Z1
-	VFNMADD231PS constant3f317218<>+0(SB), Z1, Z3
-	VFNMADD231PS constantb102e308<>+0(SB), Z1, Z3
-	VMOVUPS      constant39506967<>+0(SB), Z2
-	VFMADD213PS  constant3ab743ce<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3c088908<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3d2aa9c1<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3e2aaaaa<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3f000000<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3f800000<>+0(SB), Z3, Z2
-	VFMADD213PS  constant3f800000<>+0(SB), Z3, Z2
-	VSCALEFPS    Z1, Z2, Z3
-	VMOVUPS      constant3f800000<>+0(SB), Z1
-	VADDPS       Z1, Z3, Z2
-	VDIVPS       Z2, Z1, Z0
-	VMOVUPS      Z0, K1, (DI)
-
-sigmoidAVX512done3:
-	VZEROUPPER
-	RET
 
 // func tanhAVX512(y []float32, x []float32)
 // Requires: AVX, AVX512F
@@ -23741,45 +23627,6 @@ tanhGradientAVX512done3:
 	VZEROUPPER
 	RET
 
-// func sigmoidGradientAVX512(gx []float32, gy []float32, y []float32)
-// Requires: AVX, AVX512F
-TEXT ·sigmoidGradientAVX512(SB), NOSPLIT, $0-72
-	MOVQ gx_len+8(FP), CX
-	MOVQ gx_base+0(FP), DI
-	MOVQ gy_base+24(FP), SI
-	MOVQ y_base+48(FP), DX
-
-sigmoidGradientAVX512loop1:
-	CMPQ         CX, $0x10
-	JL           sigmoidGradientAVX512rest2
-	VMOVUPS      (SI), Z6
-	VMOVUPS      (DX), Z0
-	VFNMADD213PS Z0, Z0, Z0
-	VMULPS       Z6, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, CX
-	JMP          sigmoidGradientAVX512loop1
-
-sigmoidGradientAVX512rest2:
-	TESTQ        CX, CX
-	JZ           sigmoidGradientAVX512done3
-	MOVL         $0x00000001, BX
-	SHLL         CL, BX
-	DECL         BX
-	KMOVW        BX, K1
-	VMOVUPS.Z    (SI), K1, Z6
-	VMOVUPS.Z    (DX), K1, Z0
-	VFNMADD213PS Z0, Z0, Z0
-	VMULPS       Z6, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-
-sigmoidGradientAVX512done3:
-	VZEROUPPER
-	RET
-
 // func siluGradientAVX512(gx []float32, gy []float32, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·siluGradientAVX512(SB), NOSPLIT, $0-72
@@ -24351,56 +24198,6 @@ sumAVX512rest2:
 	VADDPD        Z4, Z9, Z9
 
 sumAVX512done3:
-	VADDPD        Z9, Z8, Z8
-	VEXTRACTF64X4 $0x01, Z8, Y0
-	VADDPD        Y0, Y8, Y8
-	VEXTRACTF128  $0x01, Y8, X0
-	VADDPD        X0, X8, X8
-	VHADDPD       X8, X8, X8
-	VMOVSD        X8, ret+24(FP)
-	VZEROUPPER
-	RET
-
-// func sumSquaresAVX512(x []float32) float64
-// Requires: AVX, AVX512F
-TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
-	MOVQ   x_len+8(FP), CX
-	MOVQ   x_base+0(FP), DI
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-
-sumSquaresAVX512loop1:
-	CMPQ          CX, $0x10
-	JL            sumSquaresAVX512rest2
-	VMOVUPS       (DI), Z0
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z3
-	VCVTPS2PD     Y4, Z4
-	VMULPD        Z3, Z3, Z3
-	VMULPD        Z4, Z4, Z4
-	VADDPD        Z3, Z8, Z8
-	VADDPD        Z4, Z9, Z9
-	ADDQ          $0x40, DI
-	SUBQ          $0x10, CX
-	JMP           sumSquaresAVX512loop1
-
-sumSquaresAVX512rest2:
-	TESTQ         CX, CX
-	JZ            sumSquaresAVX512done3
-	MOVL          $0x00000001, BX
-	SHLL          CL, BX
-	DECL          BX
-	KMOVW         BX, K1
-	VMOVUPS.Z     (DI), K1, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VCVTPS2PD     Y0, Z3
-	VCVTPS2PD     Y4, Z4
-	VMULPD        Z3, Z3, Z3
-	VMULPD        Z4, Z4, Z4
-	VADDPD        Z3, Z8, Z8
-	VADDPD        Z4, Z9, Z9
-
-sumSquaresAVX512done3:
 	VADDPD        Z9, Z8, Z8
 	VEXTRACTF64X4 $0x01, Z8, Y0
 	VADDPD        Y0, Y8, Y8
@@ -30972,45 +30769,6 @@ mulAVX2done3:
 	VZEROUPPER
 	RET
 
-// func mulAddAVX2(y []float32, x []float32, z []float32)
-// Requires: AVX, FMA3
-TEXT ·mulAddAVX2(SB), NOSPLIT, $0-72
-	MOVQ y_len+8(FP), CX
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ z_base+48(FP), DX
-
-mulAddAVX2loop1:
-	CMPQ        CX, $0x08
-	JL          mulAddAVX2rest2
-	VMOVUPS     (DI), Y0
-	VMOVUPS     (SI), Y1
-	VMOVUPS     (DX), Y2
-	VFMADD231PS Y2, Y1, Y0
-	VMOVUPS     Y0, (DI)
-	ADDQ        $0x20, DI
-	ADDQ        $0x20, SI
-	ADDQ        $0x20, DX
-	SUBQ        $0x08, CX
-	JMP         mulAddAVX2loop1
-
-mulAddAVX2rest2:
-	TESTQ       CX, CX
-	JZ          mulAddAVX2done3
-	LEAQ        lanes<>+0(SB), AX
-	MOVQ        CX, BX
-	NEGQ        BX
-	VMOVDQU     32(AX)(BX*4), Y15
-	VMASKMOVPS  (DI), Y15, Y0
-	VMASKMOVPS  (SI), Y15, Y1
-	VMASKMOVPS  (DX), Y15, Y2
-	VFMADD231PS Y2, Y1, Y0
-	VMASKMOVPS  Y0, Y15, (DI)
-
-mulAddAVX2done3:
-	VZEROUPPER
-	RET
-
 // func axpyAVX2(alpha float32, x []float32, y []float32)
 // Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
@@ -31159,99 +30917,6 @@ expAVX2rest2:
 	VMASKMOVPS   Y0, Y15, (DI)
 
 expAVX2done3:
-	VZEROUPPER
-	RET
-
-// func sigmoidAVX2(y []float32, x []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
-	MOVQ y_len+8(FP), CX
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-
-sigmoidAVX2loop1:
-	CMPQ         CX, $0x08
-	JL           sigmoidAVX2rest2
-	VMOVUPS      (SI), Y0
-	VXORPS       Y3, Y3, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      constantc2d00000<>+0(SB), Y1
-	VMAXPS       Y3, Y1, Y3
-	VMOVUPS      constant42b1999a<>+0(SB), Y1
-	VMINPS       Y3, Y1, Y3
-	VMULPS       constant3fb8aa3b<>+0(SB), Y3, Y1
-	VROUNDPS     $0x08, Y1, Y1
-	VFNMADD231PS constant3f317218<>+0(SB), Y1, Y3
-	VFNMADD231PS constantb102e308<>+0(SB), Y1, Y3
-	VMOVUPS      constant39506967<>+0(SB), Y2
-	VFMADD213PS  constant3ab743ce<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3c088908<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3d2aa9c1<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3e2aaaaa<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3f000000<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3f800000<>+0(SB), Y3, Y2
-	VCVTPS2DQ    Y1, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPSUBD       Y3, Y1, Y1
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constant3f800000<>+0(SB), Y3, Y3
-	VMULPS       Y3, Y2, Y2
-	VPSLLD       $0x17, Y1, Y1
-	VPADDD       constant3f800000<>+0(SB), Y1, Y1
-	VMULPS       Y1, Y2, Y2
-	VMOVAPS      Y2, Y3
-	VMOVUPS      constant3f800000<>+0(SB), Y1
-	VADDPS       Y1, Y3, Y2
-	VDIVPS       Y2, Y1, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, SI
-	SUBQ         $0x08, CX
-	JMP          sigmoidAVX2loop1
-
-sigmoidAVX2rest2:
-	TESTQ        CX, CX
-	JZ           sigmoidAVX2done3
-	LEAQ         lanes<>+0(SB), AX
-	MOVQ         CX, BX
-	NEGQ         BX
-	VMOVDQU      32(AX)(BX*4), Y15
-	VMASKMOVPS   (SI), Y15, Y0
-	VXORPS       Y3, Y3, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      constantc2d00000<>+0(SB), Y1
-	VMAXPS       Y3, Y1, Y3
-	VMOVUPS      constant42b1999a<>+0(SB), Y1
-	VMINPS       Y3, Y1, Y3
-	VMULPS       constant3fb8aa3b<>+0(SB), Y3, Y1
-	VROUNDPS     $0x08, Y1, Y1
-	VFNMADD231PS constant3f317218<>+0(SB), Y1, Y3
-	VFNMADD231PS constantb102e308<>+0(SB), Y1, Y3
-	VMOVUPS      constant39506967<>+0(SB), Y2
-	VFMADD213PS  constant3ab743ce<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3c088908<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3d2aa9c1<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3e2aaaaa<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3f000000<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  constant3f800000<>+0(SB), Y3, Y2
-	VCVTPS2DQ    Y1, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPSUBD       Y3, Y1, Y1
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       constant3f800000<>+0(SB), Y3, Y3
-	VMULPS       Y3, Y2, Y2
-	VPSLLD       $0x17, Y1, Y1
-	VPADDD       constant3f800000<>+0(SB), Y1, Y1
-	VMULPS       Y1, Y2, Y2
-	VMOVAPS      Y2, Y3
-	VMOVUPS      constant3f800000<>+0(SB), Y1
-	VADDPS       Y1, Y3, Y2
-	VDIVPS       Y2, Y1, Y0
-	VMASKMOVPS   Y0, Y15, (DI)
-
-sigmoidAVX2done3:
 	VZEROUPPER
 	RET
 
@@ -31771,45 +31436,6 @@ tanhGradientAVX2rest2:
 	VMASKMOVPS   Y0, Y15, (DI)
 
 tanhGradientAVX2done3:
-	VZEROUPPER
-	RET
-
-// func sigmoidGradientAVX2(gx []float32, gy []float32, y []float32)
-// Requires: AVX, FMA3
-TEXT ·sigmoidGradientAVX2(SB), NOSPLIT, $0-72
-	MOVQ gx_len+8(FP), CX
-	MOVQ gx_base+0(FP), DI
-	MOVQ gy_base+24(FP), SI
-	MOVQ y_base+48(FP), DX
-
-sigmoidGradientAVX2loop1:
-	CMPQ         CX, $0x08
-	JL           sigmoidGradientAVX2rest2
-	VMOVUPS      (SI), Y6
-	VMOVUPS      (DX), Y0
-	VFNMADD213PS Y0, Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, SI
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, CX
-	JMP          sigmoidGradientAVX2loop1
-
-sigmoidGradientAVX2rest2:
-	TESTQ        CX, CX
-	JZ           sigmoidGradientAVX2done3
-	LEAQ         lanes<>+0(SB), AX
-	MOVQ         CX, BX
-	NEGQ         BX
-	VMOVDQU      32(AX)(BX*4), Y15
-	VMASKMOVPS   (SI), Y15, Y6
-	VMASKMOVPS   (DX), Y15, Y0
-	VFNMADD213PS Y0, Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VMASKMOVPS   Y0, Y15, (DI)
-
-sigmoidGradientAVX2done3:
 	VZEROUPPER
 	RET
 
@@ -32448,54 +32074,6 @@ sumAVX2rest2:
 	VADDPD       Y4, Y9, Y9
 
 sumAVX2done3:
-	VADDPD       Y9, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VADDPD       X0, X8, X8
-	VHADDPD      X8, X8, X8
-	VMOVSD       X8, ret+24(FP)
-	VZEROUPPER
-	RET
-
-// func sumSquaresAVX2(x []float32) float64
-// Requires: AVX
-TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
-	MOVQ   x_len+8(FP), CX
-	MOVQ   x_base+0(FP), DI
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-
-sumSquaresAVX2loop1:
-	CMPQ         CX, $0x08
-	JL           sumSquaresAVX2rest2
-	VMOVUPS      (DI), Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y3
-	VCVTPS2PD    X4, Y4
-	VMULPD       Y3, Y3, Y3
-	VMULPD       Y4, Y4, Y4
-	VADDPD       Y3, Y8, Y8
-	VADDPD       Y4, Y9, Y9
-	ADDQ         $0x20, DI
-	SUBQ         $0x08, CX
-	JMP          sumSquaresAVX2loop1
-
-sumSquaresAVX2rest2:
-	TESTQ        CX, CX
-	JZ           sumSquaresAVX2done3
-	LEAQ         lanes<>+0(SB), AX
-	MOVQ         CX, BX
-	NEGQ         BX
-	VMOVDQU      32(AX)(BX*4), Y15
-	VMASKMOVPS   (DI), Y15, Y0
-	VEXTRACTF128 $0x01, Y0, X4
-	VCVTPS2PD    X0, Y3
-	VCVTPS2PD    X4, Y4
-	VMULPD       Y3, Y3, Y3
-	VMULPD       Y4, Y4, Y4
-	VADDPD       Y3, Y8, Y8
-	VADDPD       Y4, Y9, Y9
-
-sumSquaresAVX2done3:
 	VADDPD       Y9, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X0
 	VADDPD       X0, X8, X8

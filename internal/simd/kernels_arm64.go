@@ -204,11 +204,6 @@ func addNEON(y []float32, x []float32)
 //go:noescape
 func mulNEON(y []float32, x []float32)
 
-// mulAddNEON adds x·z to y.
-//
-//go:noescape
-func mulAddNEON(y []float32, x []float32, z []float32)
-
 // axpyNEON adds alpha·x to y.
 //
 //go:noescape
@@ -223,11 +218,6 @@ func scaleNEON(factor float32, y []float32)
 //
 //go:noescape
 func expNEON(y []float32, x []float32)
-
-// sigmoidNEON sets y to 1/(1+e⁻ˣ).
-//
-//go:noescape
-func sigmoidNEON(y []float32, x []float32)
 
 // tanhNEON sets y to tanh x.
 //
@@ -264,11 +254,6 @@ func reluGradientNEON(gx []float32, gy []float32, y []float32)
 //go:noescape
 func tanhGradientNEON(gx []float32, gy []float32, y []float32)
 
-// sigmoidGradientNEON sets gx to gy·y·(1-y).
-//
-//go:noescape
-func sigmoidGradientNEON(gx []float32, gy []float32, y []float32)
-
 // siluGradientNEON sets gx to gy times the derivative of x/(1+e⁻ˣ).
 //
 //go:noescape
@@ -293,11 +278,6 @@ func adamWNEON(p []float32, g []float32, m []float32, v []float32, numbers *[7]f
 //
 //go:noescape
 func sumNEON(x []float32) float64
-
-// sumSquaresNEON returns Σ x².
-//
-//go:noescape
-func sumSquaresNEON(x []float32) float64
 
 // dotNEON returns Σ x·y.
 //

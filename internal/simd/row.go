@@ -48,12 +48,6 @@ func LayerNormBackwardRow(gx, gy, xhat, gamma []float32, rstd float32) {
 	}
 }
 
-// LayerNormParametersRow adds a row's part to the gradients of gamma and beta.
-func LayerNormParametersRow(ggamma, gbeta, gy, xhat []float32) {
-	MulAdd(ggamma, gy, xhat)
-	Add(gbeta, gy)
-}
-
 // RMSNormRow is LayerNormRow without the mean and beta: xhat becomes
 // (x + residual)·rstd, y becomes xhat∘gamma, and rstd is 1/√(mean square + eps).
 func RMSNormRow(y, xhat, x, residual, gamma []float32, eps float32) (rstd float32) {

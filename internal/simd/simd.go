@@ -49,9 +49,6 @@ func (l Level) String() string {
 // Active returns the level in use: the best that the CPU can run.
 func Active() Level { return active.level }
 
-// Name returns the name of the level in use.
-func Name() string { return active.level.String() }
-
 // kernels is one implementation. Its functions trust the lengths of their slices.
 type kernels struct {
 	level    Level
@@ -66,17 +63,16 @@ type kernels struct {
 	// transpose writes 8 rows of n values as n rows of 8, n a multiple of 8; nil where there is no such kernel.
 	transpose func(n int, to []float32, toStride int, from []float32, fromStride int)
 
-	exp, sigmoid, tanh, relu, silu, gelu, geluTanh func(y, x []float32)
+	exp, tanh, relu, silu, gelu, geluTanh func(y, x []float32)
 	// The gradients of functions whose result is kept, and of those whose argument is.
-	sigmoidGradient, tanhGradient, reluGradient  func(gx, gy, y []float32)
+	tanhGradient, reluGradient                   func(gx, gy, y []float32)
 	siluGradient, geluGradient, geluTanhGradient func(gx, gy, x []float32)
 	add, mul                                     func(y, x []float32)
-	mulAdd                                       func(y, x, z []float32)
 	axpy                                         func(alpha float32, x, y []float32)
 	scale                                        func(factor float32, y []float32)
 	adamW                                        func(p, g, m, v []float32, numbers *[7]float32)
 	dropout                                      func(y, x []float32, counter, threshold uint64, scale float32)
-	sum, sumSquares                              func(x []float32) float64
+	sum                                          func(x []float32) float64
 	dot                                          func(x, y []float32) float64
 	maxAbs                                       func(x []float32) float32
 	softmax                                      func(x []float32, scale float32) (top, inverse float32)

@@ -19,11 +19,11 @@ var neon = &kernels{
 		_ = from[7*fromStride+n-1]
 		transposeNEON(n, &to[0], 4*toStride, &from[0], 4*fromStride)
 	},
-	exp: expNEON, sigmoid: sigmoidNEON, tanh: tanhNEON, relu: reluNEON, silu: siluNEON, gelu: geluNEON, geluTanh: geluTanhNEON,
-	sigmoidGradient: sigmoidGradientNEON, tanhGradient: tanhGradientNEON, reluGradient: reluGradientNEON,
+	exp: expNEON, tanh: tanhNEON, relu: reluNEON, silu: siluNEON, gelu: geluNEON, geluTanh: geluTanhNEON,
+	tanhGradient: tanhGradientNEON, reluGradient: reluGradientNEON,
 	siluGradient: siluGradientNEON, geluGradient: geluGradientNEON, geluTanhGradient: geluTanhGradientNEON,
-	add: addNEON, mul: mulNEON, mulAdd: mulAddNEON, axpy: axpyNEON, scale: scaleNEON, adamW: adamWNEON, dropout: dropoutGeneric,
-	sum: sumNEON, sumSquares: sumSquaresNEON, dot: dotNEON, maxAbs: maxAbsNEON,
+	add: addNEON, mul: mulNEON, axpy: axpyNEON, scale: scaleNEON, adamW: adamWNEON, dropout: dropoutGeneric,
+	sum: sumNEON, dot: dotNEON, maxAbs: maxAbsNEON,
 	softmax: softmaxNEON, softmaxGradient: softmaxGradientNEON,
 	layerNorm: layerNormNEON, layerNormGradient: layerNormGradientNEON,
 	rmsNorm: rmsNormNEON, rmsNormGradient: rmsNormGradientNEON,

@@ -93,7 +93,7 @@ func (b *Matrix) multiplySplit(w *workspace, k *block, panel int) {
 	}
 }
 
-func finite(x []float32) bool { return active.maxAbs(x) <= math.MaxFloat32 }
+func finite(x []float32) bool { return MaxAbs(x) <= math.MaxFloat32 }
 
 // sumPlanes sets the sums to a block times its rows of a panel.
 func (b *Matrix) sumPlanes(s *splitSpace, k *block, panel []float32) {

@@ -8,9 +8,6 @@ func Add(dst, x []float32) { apply("Add", active.add, dst, x) }
 // Mul multiplies dst by x, element by element.
 func Mul(dst, x []float32) { apply("Mul", active.mul, dst, x) }
 
-// MulAdd adds x·z to dst, element by element.
-func MulAdd(dst, x, z []float32) { applyGradient("MulAdd", active.mulAdd, dst, x, z) }
-
 // Axpy adds alpha·x to y.
 func Axpy(alpha float32, x, y []float32) {
 	sameLength("Axpy", len(y), len(x))
@@ -22,9 +19,6 @@ func Scale(factor float32, x []float32) { active.scale(factor, x) }
 
 // Sum returns the sum of x, taken in float64.
 func Sum(x []float32) float64 { return active.sum(x) }
-
-// SumSquares returns Σ x², taken in float64.
-func SumSquares(x []float32) float64 { return active.sumSquares(x) }
 
 // Dot returns Σ x·y, taken in float64.
 func Dot(x, y []float32) float64 {

@@ -46,16 +46,10 @@ func (a *assembler) functions() {
 		a.load(p[1], r[1])
 		a.VMULPS(r[1], r[0], r[0])
 	})
-	a.simple("mulAdd", "x, z", "adds x·z to y.", func(p []reg.GPPhysical) {
-		a.load(p[1], r[1])
-		a.load(p[2], r[2])
-		a.VFMADD231PS(r[2], r[1], r[0])
-	})
 	a.scalar("axpy", "(alpha float32, x, y []float32)", "adds alpha·x to y.", "alpha", "y", "x")
 	a.scalar("scale", "(factor float32, y []float32)", "multiplies y by factor.", "factor", "y")
 
 	a.unary("exp", "eˣ", func() { a.exp(r[0], r[1], r[2]) })
-	a.unary("sigmoid", "1/(1+e⁻ˣ)", func() { a.sigmoid(r[0], r[0], r[1], r[2], r[3]) })
 	a.unary("tanh", "tanh x", a.tanh)
 	a.unary("relu", "the larger of x and 0", func() {
 		a.zero(r[1])
@@ -84,10 +78,6 @@ func (a *assembler) functions() {
 	a.gradient("tanhGradient", "y", "gy·(1-y²)", func() {
 		a.VMOVUPS(a.constant(1), r[1])
 		a.VFNMADD213PS(r[1], r[0], r[0])
-		a.VMULPS(r[6], r[0], r[0])
-	})
-	a.gradient("sigmoidGradient", "y", "gy·y·(1-y)", func() {
-		a.VFNMADD213PS(r[0], r[0], r[0])
 		a.VMULPS(r[6], r[0], r[0])
 	})
 	a.gradient("siluGradient", "x", "gy times the derivative of x/(1+e⁻ˣ)", func() {

@@ -16,11 +16,6 @@ func (a *neon) functions() {
 		a.load(p[1], 1)
 		a.s4("fmul", 0, 0, 1)
 	})
-	a.simple("mulAdd", "x, z", "adds x·z to y.", func(p []string) {
-		a.load(p[1], 1)
-		a.load(p[2], 2)
-		a.s4("fmla", 0, 1, 2)
-	})
 	a.scalar("axpy", "(alpha float32, x, y []float32)", "adds alpha·x to y.", "alpha", "y", "x")
 	a.scalar("scale", "(factor float32, y []float32)", "multiplies y by factor.", "factor", "y")
 	a.activations()
@@ -30,7 +25,6 @@ func (a *neon) functions() {
 
 func (a *neon) activations() {
 	a.unary("exp", "eˣ", func() { a.exp(0, 1, 2, 3) })
-	a.unary("sigmoid", "1/(1+e⁻ˣ)", func() { a.sigmoid(0, 0, 1, 2, 3, 4) })
 	a.unary("tanh", "tanh x", a.tanh)
 	a.unary("relu", "the larger of x and 0", func() {
 		a.zero(1)
@@ -60,11 +54,6 @@ func (a *neon) gradients() {
 	})
 	a.gradient("tanhGradient", "y", "gy·(1-y²)", func() {
 		a.constant(1, 1)
-		a.s4("fmls", 1, 0, 0)
-		a.s4("fmul", 0, 1, 6)
-	})
-	a.gradient("sigmoidGradient", "y", "gy·y·(1-y)", func() {
-		a.move(0, 1)
 		a.s4("fmls", 1, 0, 0)
 		a.s4("fmul", 0, 1, 6)
 	})

@@ -8,7 +8,6 @@ type neonSums int
 // rowFunctions makes the functions that reduce a row, and those that normalise it, as those of amd64 do.
 func (a *neon) rowFunctions() {
 	a.reduction("sum", "x []float32", "the sum of x", func(s neonSums, _ []string) { a.addTo(s, 0) }, "x")
-	a.reduction("sumSquares", "x []float32", "Σ x²", func(s neonSums, _ []string) { a.addProduct(s, 0, 0) }, "x")
 	a.reduction("dot", "x, y []float32", "Σ x·y", func(s neonSums, p []string) {
 		a.load(p[1], 1)
 		a.addProduct(s, 0, 1)

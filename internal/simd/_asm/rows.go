@@ -16,11 +16,6 @@ func (a *assembler) rowFunctions() {
 	a.reduction("sum", "x []float32", "the sum of x", func([]reg.GPPhysical) {
 		a.widen(r[0], r[3], r[4])
 	}, "x")
-	a.reduction("sumSquares", "x []float32", "Σ x²", func([]reg.GPPhysical) {
-		a.widen(r[0], r[3], r[4])
-		a.VMULPD(r[3], r[3], r[3])
-		a.VMULPD(r[4], r[4], r[4])
-	}, "x")
 	a.reduction("dot", "x, y []float32", "Σ x·y", func(p []reg.GPPhysical) {
 		a.load(p[1], r[1])
 		a.widenedProduct(r[0], r[1], r[3], r[4], r[5], r[6])
