@@ -6,8 +6,9 @@ import "math"
 // A float32 is the sum of three bfloat16, its planes, and products of bfloat16 are exact in float32. AMX takes subnormal
 // numbers for zero: values below 2⁻¹⁰³ may lose digits.
 //
-// A matrix of float32 would have three planes too, and six products that count. On a shared CPU these were at times half
-// again as fast as those of float32, and as often slower.
+// A matrix of float32 would have three planes too, and six products that count. On a core of their own these were half again
+// as fast as those of float32; where the core's other hyperthread was busy, loads of tiles took four times as long, no longer
+// beside the products but between them, and the six were a fifth slower.
 type splitter struct {
 	// row splits steps of a left-hand side.
 	row func(steps int, x, to []float32)
