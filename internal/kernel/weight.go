@@ -17,8 +17,8 @@ type Values = simd.Values
 // be multiplied with, beside which packing is little: to train a large model with large
 // batches takes no second copy of it. The backward pass packs into a pooled buffer. Where
 // a weight is rounded, which costs more and gives half the bytes, both passes keep it.
-// Blocks that the CPU can read as they are are multiplied so with few rows, and else packed
-// for each product: nothing is kept of them. A Weight may be used by many goroutines.
+// Of blocks that the CPU can read as they are nothing is kept in the forward pass, and only
+// some columns are packed at a time, with many rows. A Weight may be used by many goroutines.
 type Weight struct {
 	parts   []Values
 	out, in int
@@ -78,10 +78,9 @@ func (w *Weight) In() int { return w.in }
 // multiply sets y [R, out] to x [R, in] times the transposed weight, plus bias, which may be nil.
 func (w *Weight) multiply(y, x view, bias []float32) {
 	if !w.rounded && simd.ReadsBlocks(w.parts...) {
-		if x.rows <= simd.ReadingRows {
-			simd.MulParts(y.data, y.stride, x.data, x.stride, x.rows, bias, w.in, w.parts...)
-		} else {
-			w.productOnce(true, y, x, bias)
+		simd.MulParts(y.data, y.stride, x.data, x.stride, x.rows, bias, w.in, w.parts...)
+		if w.large() && x.rows >= manyRows {
+			release(w.parts...)
 		}
 		return
 	}

@@ -133,7 +133,7 @@ func TestWeightOfBlocks(t *testing.T) {
 	}
 	blocks.Widen(values, 0)
 	x, gradient, bias := numtest.Normal(1, rows*in, 1), numtest.Normal(2, rows*out, 1), numtest.Normal(3, out, 1)
-	for _, n := range []int{1, 3, simd.ReadingRows, simd.ReadingRows + 1, rows} {
+	for _, n := range []int{1, 3, 16, 17, rows} {
 		param := func() *nn.Param { return kernel.NewParam(n, in, x[:n*in]) }
 		wantY, wantGX := linearBoth(t, kernel.NewWeight(in, kernel.Float32, kernel.Values{Float32: values}), param(), bias, gradient[:n*out])
 		y, gx := linearBoth(t, kernel.NewWeight(in, kernel.Float32, kernel.Values{Blocks: blocks}), param(), bias, gradient[:n*out])

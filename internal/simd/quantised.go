@@ -5,8 +5,14 @@ import (
 	"sync"
 )
 
-// ReadingRows is up to how many rows it is faster to multiply blocks as they are, where [ReadsBlocks], than to pack them first.
-const ReadingRows = 16
+const (
+	// readBlocks is up to how many rows it is faster to multiply blocks as they are than to pack them first.
+	readBlocks = 16
+	// stripValues is how many values of packed columns stay in the cache while rows are multiplied with them.
+	stripValues = 1 << 18
+	// manyTogether is how many panels many rows are multiplied with at least, each time that they are read.
+	manyTogether = 8
+)
 
 // quantised are the kernels of a layout of blocks. They take as many rows of whole blocks as a panel has columns.
 type quantised struct {
@@ -34,7 +40,8 @@ func (v Values) quantised() (*quantised, []byte) {
 }
 
 // MulParts sets c [m, N] to a [m, cols] times the transpose of a matrix of N rows of cols values that lies in parts, plus bias
-// [N], which may be nil: it is [Matrix.Mul] to the bit. Blocks that the CPU knows are read as they are, and nothing is kept.
+// [N], which may be nil: it is [Matrix.Mul] to the bit. With few rows blocks that the CPU knows are read as they are; else some
+// columns at a time are packed. Nothing is kept.
 func MulParts(c []float32, ldc int, a []float32, lda, m int, bias []float32, cols int, parts ...Values) {
 	s := newSource(cols, parts)
 	checkMatrix("MulParts", "c", len(c), ldc, m, s.rows)
@@ -45,12 +52,16 @@ func MulParts(c []float32, ldc int, a []float32, lda, m int, bias []float32, col
 	if m == 0 {
 		return
 	}
-	buffer := beside.Get().(*[]float32)
-	defer beside.Put(buffer)
-	*buffer = groupRows(*buffer, a, lda, m, cols)
 	p := product{c: c, cStride: ldc, a: a, aStride: lda, rows: m, bias: bias}
 	width := active.width
 	panels := (s.rows + width - 1) / width
+	if m > readBlocks {
+		p.strips(s, panels)
+		return
+	}
+	buffer := beside.Get().(*[]float32)
+	defer beside.Put(buffer)
+	*buffer = groupRows(*buffer, a, lda, m, cols)
 	Parallel(panels, worth/(readingRows*cols*width)+1, func(from, to int) {
 		w := workspaces.Get().(*workspace)
 		defer workspaces.Put(w)
@@ -62,6 +73,21 @@ func MulParts(c []float32, ldc int, a []float32, lda, m int, bias []float32, col
 				p.columns(s, at, columns)
 			}
 			at += columns
+		}
+	})
+}
+
+// strips packs a strip of panels at a time, and multiplies all rows with it: it is still in the cache.
+func (p product) strips(s source, panels int) {
+	width := active.width
+	together := max(1, stripValues/(s.cols*width))
+	if p.rows >= fewRows {
+		together = max(together, manyTogether)
+	}
+	Parallel(panels, worth/(p.rows*s.cols*width)+1, func(from, to int) {
+		for ; from < to; from += together {
+			end := min(min(from+together, to)*width, s.rows)
+			p.columns(s, from*width, end-from*width)
 		}
 	})
 }

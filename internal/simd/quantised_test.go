@@ -164,6 +164,10 @@ func TestMulParts(t *testing.T) {
 		for m := 1; m <= 9; m++ {
 			quantisedCase{kind, m, 32 + 13*(m%4), block * (1 + m%5), m % 3, m%2 == 0}.check(t)
 		}
+		for _, m := range []int{readBlocks, readBlocks + 1, fewRows + 1} { // packed by strips, of which the last ends anywhere
+			quantisedCase{kind, m, 45, block, m % 3, m%2 == 0}.check(t)
+		}
+		quantisedCase{kind, readBlocks + 1, 100, 4 * 768, 1, true}.check(t) // more than one strip
 		for _, n := range []int{1, 15, 16, 17, 31, 32, 33, 64, 100} {
 			quantisedCase{kind, 1 + n%3, n, 2 * block, 0, n%2 == 0}.check(t)
 		}
@@ -205,27 +209,32 @@ func TestMulPartsOfSeveralLayouts(t *testing.T) {
 // Neither the processors nor other rows change a bit.
 func TestMulPartsDivided(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
-		const m, n, k = 7, 1500, 768
-		w, a, _, bias := quantisedCase{kind, m, n, k, 0, true}.operands()
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-		whole := make([]float32, m*n)
-		MulParts(whole, n, a, k, m, bias, k, Values{Blocks: w})
-		for _, processors := range []int{2, 7} {
-			runtime.GOMAXPROCS(processors)
-			got := make([]float32, m*n)
-			MulParts(got, n, a, k, m, bias, k, Values{Blocks: w})
-			if !sameBits(got, whole) {
-				t.Errorf("other bits on %d processors", processors)
-			}
-		}
-		for r := range m {
-			got := make([]float32, n)
-			MulParts(got, n, a[r*k:], k, 1, bias, k, Values{Blocks: w})
-			if !sameBits(got, whole[r*n:][:n]) {
-				t.Errorf("row %d alone has other bits", r)
-			}
-		}
+		checkDivided(t, kind, 7, 700, 768)
+		checkDivided(t, kind, readBlocks+2, 300, 512)
 	})
+}
+
+func checkDivided(t *testing.T, kind string, m, n, k int) {
+	t.Helper()
+	w, a, _, bias := quantisedCase{kind, m, n, k, 0, true}.operands()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	whole := make([]float32, m*n)
+	MulParts(whole, n, a, k, m, bias, k, Values{Blocks: w})
+	for _, processors := range []int{2, 7} {
+		runtime.GOMAXPROCS(processors)
+		got := make([]float32, m*n)
+		MulParts(got, n, a, k, m, bias, k, Values{Blocks: w})
+		if !sameBits(got, whole) {
+			t.Errorf("other bits on %d processors", processors)
+		}
+	}
+	for r := range m {
+		got := make([]float32, n)
+		MulParts(got, n, a[r*k:], k, 1, bias, k, Values{Blocks: w})
+		if !sameBits(got, whole[r*n:][:n]) {
+			t.Errorf("row %d alone has other bits", r)
+		}
+	}
 }
 
 // decodedBlocks are blocks whose values were decoded before.
@@ -283,7 +292,7 @@ func BenchmarkMulBlocks(b *testing.B) {
 			k = 512
 		}
 		w := randomBlocks(kind, n, k, 1)
-		for _, m := range []int{1, 2, 4, 8, 16, 32} {
+		for _, m := range []int{1, 2, 4, 8, 16, 32, 128} {
 			a, y := normal(seeded(1), m*k), make([]float32, m*n)
 			for name, f := range map[string]func(){
 				"read": func() { MulParts(y, n, a, k, m, nil, k, Values{Blocks: w}) },
