@@ -1,9 +1,11 @@
 """Restaurant facts to text (E2E, Novikova et al. 2017) with Python PEFT, by the settings of `gopeft train`.
 
     python3 e2e.py split devset.csv FOLDER              writes FOLDER/train.csv (800 pairs) and FOLDER/test.csv (a pair for each of 60 other facts)
-    python3 e2e.py train BASE FOLDER METHOD OUTPUT      trains prompt, p-tuning or prefix; `gopeft eval` measures the result as its own
+    python3 e2e.py train BASE FOLDER METHOD OUTPUT DTYPE [ORDER]
+                                                        trains prompt, p-tuning or prefix; `gopeft eval` measures the result as its own
 
-What is multiplied is rounded to bfloat16, forward (torch.autocast). docs/results.md has the commands of gopeft beside it.
+With DTYPE bfloat16 what is multiplied is rounded, forward (torch.autocast); float32 rounds nothing. ORDER is a file with the number of a training pair,
+from 0, a line: the order to read them in, as train.Order of gopeft tells it. Without it they are shuffled. docs/results.md has the commands of gopeft beside it.
 """
 
 import csv
@@ -28,7 +30,7 @@ def split(source, folder):
             writer.writerows(rows)
 
 
-def train(base, folder, method, output):
+def train(base, folder, method, output, dtype, order=None):
     import torch
     from peft import PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer, get_linear_schedule_with_warmup
@@ -47,7 +49,10 @@ def train(base, folder, method, output):
         text = tokenizer(row["text"] + "\n")["input_ids"]
         target = tokenizer(row["target"], add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
         examples.append((text, target))
-    random.Random(42).shuffle(examples)
+    if order:
+        examples = [examples[int(line)] for line in open(order)]
+    else:
+        random.Random(42).shuffle(examples)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=RATE, weight_decay=0)
     schedule = get_linear_schedule_with_warmup(optimizer, round(WARMUP * STEPS), STEPS)
     model.train()
@@ -60,7 +65,7 @@ def train(base, folder, method, output):
             ids.append(text + target + [0] * pad)
             mask.append([1] * (width - pad) + [0] * pad)
             labels.append([-100] * len(text) + target + [-100] * pad)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
             loss = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask), labels=torch.tensor(labels)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
