@@ -72,7 +72,9 @@ func TestEdgesOfMemory(t *testing.T) {
 			MulParts(c, rows, a, k, m, place(normal(seeded(1), rows)), k, Values{Blocks: w})
 			var right Matrix
 			right.PackValues(k, true, false, Values{Blocks: w})
-			return append(slices.Clone(c), right.values...)
+			c = append(slices.Clone(c), right.values...)
+			right.PackValues(k, false, false, Values{Blocks: w})
+			return append(c, right.values...)
 		},
 		"elements": func(place func([]float32) []float32, n int) []float32 {
 			r := seeded(uint64(n))

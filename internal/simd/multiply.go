@@ -258,7 +258,7 @@ type workspace struct {
 	start   [maxStart]float32 // what the sums of a panel begin with
 	split   splitSpace
 	scales  []float32 // of blocks
-	block   []float32 // blocks that straddle strips
+	block   []float32 // unpacked blocks
 }
 
 // maxStart is the length of the largest start of any level.

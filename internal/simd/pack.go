@@ -68,7 +68,11 @@ type packer func(b *Matrix, s source, t strip)
 func (b *Matrix) packFloat32(s source, t strip) {
 	var wide []float32
 	first, columns := t.from*b.width, b.between(t.from, t.to)
-	for i := range t.height {
+	for i := 0; i < t.height; i++ {
+		if b.unpackRows(s, t, i) {
+			i += b.width - 1
+			continue
+		}
 		part, at := s.row(t.row + i)
 		row, _ := part.floats(&wide, at+first, s.stride, 1, columns)
 		for p := t.from; p < t.to; p++ {

@@ -191,6 +191,28 @@ func (b *Matrix) unpack(s source, t strip, p int) bool {
 	return true
 }
 
+// unpackRows fills as many rows of a strip as a panel has columns, from row i on, from blocks, if a kernel knows them.
+func (b *Matrix) unpackRows(s source, t strip, i int) bool {
+	if i+b.width > t.height {
+		return false
+	}
+	q, blocks, rowBytes := s.blocks(t.row+i, b.width)
+	if q == nil {
+		return false
+	}
+	w := workspaces.Get().(*workspace)
+	defer workspaces.Put(w)
+	first := t.from * b.width / q.elements
+	count := (t.from*b.width+b.between(t.from, t.to)+q.elements-1)/q.elements - first
+	w.block = grown(w.block, count*q.elements*b.width)
+	q.unpack(&blocks[first*q.bytes], rowBytes, count, &w.block[0], &w.scratch()[0])
+	for p := t.from; p < t.to; p++ {
+		from := w.block[(p*b.width-first*q.elements)*b.width:]
+		transpose(b.panel(t.row, t.height, p)[i*b.width:], b.width, from, b.width, b.columns(p), b.width)
+	}
+	return true
+}
+
 // blockSlots is how many values of each row the kernels of blocks keep at most: those of Q6_K 16 scales, and 16 words of bits.
 const blockSlots = 32
 

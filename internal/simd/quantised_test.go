@@ -135,6 +135,11 @@ func (q quantisedCase) check(t *testing.T) {
 	if !sameBits(packed.values, right.values) {
 		t.Fatalf("%+v: packed from blocks the matrix is another", q)
 	}
+	right.Pack(values, q.k, q.n, q.k)
+	packed.PackValues(q.k, false, false, Values{Blocks: w})
+	if !sameBits(packed.values, right.values) {
+		t.Fatalf("%+v: packed from blocks the matrix that is not transposed is another", q)
+	}
 	for i := range q.m {
 		for j := range q.n {
 			sum, size := 0.0, 0.0
@@ -202,6 +207,12 @@ func TestMulPartsOfSeveralLayouts(t *testing.T) {
 		MulParts(got, n, a, k, m, nil, k, parts...)
 		if !sameBits(got, want) {
 			t.Error("other bits than those of the product of float32")
+		}
+		var packed Matrix
+		right.Pack(values, k, n, k)
+		packed.PackValues(k, false, false, parts...)
+		if !sameBits(packed.values, right.values) {
+			t.Error("packed from blocks the matrix is another")
 		}
 	})
 }
