@@ -58,6 +58,7 @@ var variants = []variant{
 	{name: "lora-dora-biases", method: "lora", fields: map[string]any{"r": 2, "use_dora": true, "bias": "lora_only", "lora_dropout": 0.25}},
 	loraDora,
 	loraAllBiases,
+	{name: "lora-all-biases-few-targets", method: "lora", fields: map[string]any{"r": 2, "lora_alpha": 1, "bias": "all", "target_modules": []string{"query", "pooler.dense"}}, always: true},
 	{name: "prefix-projection", method: "prefix-projection", fields: map[string]any{"encoder_hidden_size": 24}, always: true},
 	{name: "multitask", method: "multitask", always: true},
 	{name: "multitask-vocab", method: "multitask", fields: map[string]any{"prompt_tuning_init": "SAMPLE_VOCAB", "num_tasks": 3, "num_ranks": 1}},

@@ -95,7 +95,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.MaskedLM:
 		return r.Made(m.newMasked(w.Outside().At("predictions")))
 	}
-	return r.None()
+	return r.NoneBeside("pooler", c.Hidden)
 }
 
 func (m *Model) newMasked(w *layer.Weights) models.Head {

@@ -73,6 +73,15 @@ func (r *Reader) Made(h models.Head) (head models.Head, isNew bool, err error) {
 	return h, r.isNew, nil
 }
 
+// NoneBeside is None beside a pooler of transformers' model that no hidden state comes from: with all
+// biases PEFT saves its bias, and adds to it where it is a target. A checkpoint may lack it.
+func (r *Reader) NoneBeside(pooler string, hidden int) (head models.Head, isNew bool, err error) {
+	if r.spec.Task == models.FeatureExtraction && r.weights.HasShape(pooler+".weight", hidden, hidden) {
+		r.weights.Linear(pooler, hidden, hidden)
+	}
+	return r.None()
+}
+
 // None is the head of FEATURE_EXTRACTION, nil. Any other task is one that the
 // architecture has no head for.
 func (r *Reader) None() (head models.Head, isNew bool, err error) {
