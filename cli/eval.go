@@ -23,7 +23,7 @@ func evalCommand() *cli.Command {
 		Usage:     "measure an adapter on labelled data",
 		ArgsUsage: " ",
 		Description: `Prints the loss and the metrics of the task: accuracy, F1 and Matthews' correlation of labels, mean squares and Pearson's correlation of a regression, F1
-of entities, exact match and F1 of answers, perplexity and accuracy of the next token of a language model. --data is read as by gopeft train, with the columns that
+of entities, exact match and F1 of answers, perplexity and accuracy of the next token of a language model, the first token of a text not counted. --data is read as by gopeft train, with the columns that
 the adapter was trained with.
 
 Example:

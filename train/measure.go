@@ -20,7 +20,7 @@ type Evaluation struct {
 	// Metrics by name: accuracy, f1_macro, f1_micro, mcc, and f1 of class 1 where there
 	// are two; mse and pearson of a regression; of tokens precision, recall and f1 of
 	// entities and the accuracy; of a language model its perplexity and the accuracy of the
-	// next token; of answers exact_match and f1, from 0 to 100.
+	// next token, for all tokens but the first of a text; of answers exact_match and f1, from 0 to 100.
 	Metrics map[string]float64
 }
 
@@ -52,6 +52,9 @@ func (m measured) evaluate(ctx context.Context, features []Feature, batchSize in
 	if err := checkFeatures(m.base.Task, len(m.labels), "evaluation", features, true); err != nil {
 		return Evaluation{}, err
 	}
+	if m.base.Task == models.CausalLM {
+		features = withoutFirst(features)
+	}
 	a := &answers{task: m.base.Task, problem: m.base.ProblemType, labels: m.labels}
 	for batch := range slices.Chunk(features, batchSize) {
 		if err := ctx.Err(); err != nil {
@@ -73,6 +76,21 @@ func (m measured) evaluate(ctx context.Context, features []Feature, batchSize in
 		pool.Reset()
 	}
 	return Evaluation{Loss: a.loss / float64(max(1, a.terms)), Examples: len(features), Metrics: a.metrics(features)}, nil
+}
+
+// withoutFirst leaves out the first tokens of texts, which virtual tokens alone can predict. Most are
+// begin tokens, soon learnt by heart: a perplexity with them is no measure beside one without virtual tokens.
+func withoutFirst(features []Feature) []Feature {
+	features = slices.Clone(features)
+	for i := range features {
+		if f := &features[i]; len(f.Reads) > 0 && f.Reads[0] == -1 {
+			f.Reads, f.Targets = f.Reads[1:], f.Targets[1:]
+			if f.Weights != nil {
+				f.Weights = f.Weights[1:]
+			}
+		}
+	}
+	return features
 }
 
 // answers collects what a model says.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/tokenize"
 	"github.com/gopeft/gopeft/train"
 )
@@ -158,5 +159,36 @@ func TestRowsWithoutTagsCountNot(t *testing.T) {
 		if math.Abs(s.Loss-e.Loss) > 1e-6 {
 			t.Errorf("%s: found the loss %v, want %v", method, s.Loss, e.Loss)
 		}
+	}
+}
+
+// The first token of a text, which virtual tokens alone can predict, is not measured: the loss is that of
+// the others' probabilities.
+func TestFirstTokensAreNotMeasured(t *testing.T) {
+	base, file, err := auto.Load(hfio.Dir("../compat_test/testdata/goldens/decoder-llama/base"), &auto.Options{Task: models.CausalLM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	m := newModel(t, base, hfio.PromptTuning, nil)
+	ids := []int{1, 7, 12, 5, 9}
+	logits, out, err := m.Forward(models.Batch{Sequences: []models.Sequence{{IDs: ids}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, width := 0.0, base.Backbone.Shape().Vocab
+	for i, id := range ids[1:] {
+		scores, sum := models.Values(logits)[(out.Spans[0].Prompt+i)*width:][:width], 0.0
+		for _, s := range scores {
+			sum += math.Exp(float64(s))
+		}
+		want += (math.Log(sum) - float64(scores[id])) / float64(len(ids)-1)
+	}
+	e, err := train.Evaluate(context.Background(), m, []train.Feature{{IDs: ids, Reads: []int{-1, 0, 1, 2, 3}, Targets: ids}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Metrics["perplexity"]; math.Abs(e.Loss-want) > 1e-5 || math.Abs(math.Log(got)-want) > 1e-5 {
+		t.Errorf("found the loss %v and the perplexity %v, want %v and %v", e.Loss, got, want, math.Exp(want))
 	}
 }
