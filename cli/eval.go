@@ -218,7 +218,10 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, from reading)
 	features, err := train.Encode(tokenizer, data.Examples, train.EncodeOptions{
 		Task: from.task, ProblemType: from.problemType, Labels: from.labels, MaxLength: from.maxLength, Template: from.template, Writing: from.writing,
 	})
-	return features, data, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return features, data, nil
 }
 
 func readWithColumns(path string, opts *train.DataOptions, columns map[string]string) (*train.Data, error) {

@@ -21,20 +21,30 @@ func checkData(m subject, data Dataset) error {
 		features []Feature
 		measured bool
 	}{{"training", data.Train, false}, {"dev", data.Dev, true}} {
-		longest, prompt := 0, m.virtualTokens()
-		for _, f := range set.features {
-			longest = max(longest, len(f.IDs), len(f.DecoderIDs))
+		longest, where, prompt := 0, "", m.virtualTokens()
+		for i, f := range set.features {
+			if n := max(len(f.IDs), len(f.DecoderIDs)); n > longest {
+				longest, where = n, f.place(i, set.name)
+			}
 			if f.Virtual != nil {
 				prompt = 0 // its tokens are counted among the others
 			}
 		}
 		if room > 0 && longest+prompt > room {
-			found = append(found, fmt.Errorf("%w: the longest %s example has %d tokens and the prompt %d, want %d together at most: set a maximal length",
-				models.ErrTooLong, set.name, longest, prompt, room))
+			found = append(found, fmt.Errorf("%w: the longest, %s, has %d tokens and the prompt %d, want %d together at most: set a maximal length",
+				models.ErrTooLong, where, longest, prompt, room))
 		}
 		found = append(found, checkTokens(shape, set.name, set.features), checkFeatures(m.base().Task, len(m.labels()), set.name, set.features, set.measured))
 	}
 	return errors.Join(found...)
+}
+
+// place says which of a set's features one is, in the words of the file that it was made of, if it was.
+func (f Feature) place(i int, set string) string {
+	if f.Line > 0 {
+		return fmt.Sprintf("line %d of the %s data", f.Line, set)
+	}
+	return fmt.Sprintf("number %d of the %s examples", i+1, set)
 }
 
 // checkTokens reports the features with tokens that the model does not know, up to MaxProblems.
@@ -42,7 +52,7 @@ func checkTokens(shape models.Shape, set string, features []Feature) error {
 	var found []error
 	for i, f := range features {
 		if err := errors.Join(shape.CheckIDs(f.IDs), shape.CheckIDs(f.DecoderIDs)); err != nil {
-			found = append(found, fmt.Errorf("number %d of the %s examples: %w", i+1, set, err))
+			found = append(found, fmt.Errorf("%s: %w", f.place(i, set), err))
 		}
 		if len(found) == MaxProblems {
 			break
@@ -61,7 +71,7 @@ func checkFeatures(task models.Task, outputs int, set string, features []Feature
 	var found []error
 	for i, f := range features {
 		if problem := c.problem(f); problem != "" {
-			found = append(found, fmt.Errorf("%w: number %d of the %s examples: %s", ErrExample, i+1, set, problem))
+			found = append(found, fmt.Errorf("%w: %s: %s", ErrExample, f.place(i, set), problem))
 		}
 		if len(found) == MaxProblems {
 			break

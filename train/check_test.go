@@ -65,3 +65,13 @@ func TestFeaturesThatDoNotFit(t *testing.T) {
 		t.Errorf("found %v, want ErrExample: NaN cannot be learnt", err)
 	}
 }
+
+// TestTooLong wants the line of what is too long.
+func TestTooLong(t *testing.T) {
+	m := newModel(t, openBase(t, models.SeqCls, "a", "b"), hfio.PromptTuning, nil)
+	data := train.Dataset{Train: []train.Feature{{IDs: []int{2, 3}, Line: 2}, {IDs: make([]int, m.Base.Backbone.Shape().MaxPositions), Line: 7}}}
+	_, err := train.Run(context.Background(), m, data, train.Config{})
+	if !errors.Is(err, models.ErrTooLong) || !strings.Contains(err.Error(), "line 7 of the training data, has ") {
+		t.Errorf("found %v, want ErrTooLong with line 7", err)
+	}
+}

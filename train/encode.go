@@ -36,6 +36,7 @@ type Feature struct {
 	Weights      []float32 `json:",omitempty"` // of Targets in the loss; nil: 1 each
 	Start, End   int       // QUESTION_ANS: first and last token of the answer; 0, 0: none
 	Context      *Context  // QUESTION_ANS: what is needed to read an answer
+	Line         int       `json:"-"` // of the file, from 1, for messages; 0: not known
 }
 
 // Context is the text in which the answer to a question is looked for.
@@ -71,17 +72,51 @@ func Encode(t Tokenizer, examples []Example, o EncodeOptions) ([]Feature, error)
 		e.index[label] = i
 	}
 	var features []Feature
-	var found []error
+	var problems unmade
 	for _, example := range examples {
 		made, err := e.features(example)
+		for i := range made {
+			made[i].Line = example.Line
+		}
 		features = append(features, made...)
 		if err != nil {
-			if found = append(found, fmt.Errorf("%w in line %d: %w", ErrExample, example.Line, err)); len(found) == MaxProblems {
+			if problems = problems.with(err, example.Line); len(problems) == MaxProblems {
 				break
 			}
 		}
 	}
-	return features, errors.Join(found...)
+	return features, problems.err()
+}
+
+// unmade are the problems of examples. One that many have is named once.
+type unmade []unmadeExample
+
+type unmadeExample struct {
+	err     error
+	line    int // the first
+	further int // how many more have it
+}
+
+func (u unmade) with(err error, line int) unmade {
+	for i := range u {
+		if u[i].err.Error() == err.Error() {
+			u[i].further++
+			return u
+		}
+	}
+	return append(u, unmadeExample{err: err, line: line})
+}
+
+func (u unmade) err() error {
+	var found []error
+	for _, p := range u {
+		err := fmt.Errorf("%w in line %d: %w", ErrExample, p.line, p.err)
+		if p.further > 0 {
+			err = fmt.Errorf("%w, and so in %d more", err, p.further)
+		}
+		found = append(found, err)
+	}
+	return errors.Join(found...)
 }
 
 type encoder struct {

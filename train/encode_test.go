@@ -227,3 +227,18 @@ func TestBatches(t *testing.T) {
 		}
 	}
 }
+
+// TestSameProblems wants what many examples have told once.
+func TestSameProblems(t *testing.T) {
+	var examples []Example
+	for line := range 30 {
+		examples = append(examples, Example{Text: "a", Label: "yes", Line: line + 2})
+	}
+	examples[7].Label = "no"
+	_, err := Encode(pieces{}, examples, EncodeOptions{Labels: []string{"a", "b"}})
+	want := "wrong example in line 2: found label \"yes\", want one of [\"a\" \"b\"], and so in 28 more\n" +
+		"wrong example in line 9: found label \"no\", want one of [\"a\" \"b\"]"
+	if !errors.Is(err, ErrExample) || err.Error() != want {
+		t.Errorf("found %v, want %s", err, want)
+	}
+}
