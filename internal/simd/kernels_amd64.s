@@ -33178,6 +33178,7 @@ transposeAVX2loop1:
 	RET
 
 // func dotTiles1AMX(config *byte, steps int, a *float32, aStride int, b *float32, bStride int, c *float32, cStride int, start *float32, startStride int, groups int)
+// Requires: MMX+
 TEXT ·dotTiles1AMX(SB), NOSPLIT, $0-88
 	MOVQ config+0(FP), DI
 	BYTE $0xc4
@@ -33227,84 +33228,116 @@ dotTiles1AMXgroup1:
 	MOVQ steps+8(FP), CX
 
 dotTiles1AMXloop2:
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xa4
-	BYTE $0x0b
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xb4
-	BYTE $0x15
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	BYTE $0xc4
-	BYTE $0x82
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xbc
-	BYTE $0x15
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
-	ADDQ $0x40, R11
-	ADDQ $0x40, R12
-	ADDQ R15, R13
-	DECQ CX
-	JNZ  dotTiles1AMXloop2
-	MOVQ R8, R12
-	SHLQ $0x04, R12
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x84
-	BYTE $0x02
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0xc4
-	BYTE $0xa2
-	BYTE $0x7a
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x02
-	BYTE $0x40
-	BYTE $0x00
-	BYTE $0x00
-	BYTE $0x00
-	ADDQ R12, DX
-	MOVQ R9, R12
-	SHLQ $0x04, R12
-	ADDQ R12, SI
-	DECQ groups+80(FP)
-	JNZ  dotTiles1AMXgroup1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0xc0
+	PREFETCHT0 8192(R13)
+	PREFETCHT0 8256(R13)
+	PREFETCHT0 8320(R13)
+	PREFETCHT0 8384(R13)
+	PREFETCHT0 8448(R13)
+	PREFETCHT0 8512(R13)
+	PREFETCHT0 8576(R13)
+	PREFETCHT0 8640(R13)
+	PREFETCHT0 8704(R13)
+	PREFETCHT0 8768(R13)
+	PREFETCHT0 8832(R13)
+	PREFETCHT0 8896(R13)
+	PREFETCHT0 8960(R13)
+	PREFETCHT0 9024(R13)
+	PREFETCHT0 9088(R13)
+	PREFETCHT0 9152(R13)
+	PREFETCHT0 9216(R13)
+	PREFETCHT0 9280(R13)
+	PREFETCHT0 9344(R13)
+	PREFETCHT0 9408(R13)
+	PREFETCHT0 9472(R13)
+	PREFETCHT0 9536(R13)
+	PREFETCHT0 9600(R13)
+	PREFETCHT0 9664(R13)
+	PREFETCHT0 9728(R13)
+	PREFETCHT0 9792(R13)
+	PREFETCHT0 9856(R13)
+	PREFETCHT0 9920(R13)
+	PREFETCHT0 9984(R13)
+	PREFETCHT0 10048(R13)
+	PREFETCHT0 10112(R13)
+	PREFETCHT0 10176(R13)
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0xa4
+	BYTE       $0x0b
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0xb4
+	BYTE       $0x15
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	BYTE       $0xc4
+	BYTE       $0x82
+	BYTE       $0x7b
+	BYTE       $0x4b
+	BYTE       $0xbc
+	BYTE       $0x15
+	BYTE       $0x40
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	ADDQ       $0x40, R11
+	ADDQ       $0x40, R12
+	ADDQ       R15, R13
+	DECQ       CX
+	JNZ        dotTiles1AMXloop2
+	MOVQ       R8, R12
+	SHLQ       $0x04, R12
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x84
+	BYTE       $0x02
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0xc4
+	BYTE       $0xa2
+	BYTE       $0x7a
+	BYTE       $0x4b
+	BYTE       $0x8c
+	BYTE       $0x02
+	BYTE       $0x40
+	BYTE       $0x00
+	BYTE       $0x00
+	BYTE       $0x00
+	ADDQ       R12, DX
+	MOVQ       R9, R12
+	SHLQ       $0x04, R12
+	ADDQ       R12, SI
+	DECQ       groups+80(FP)
+	JNZ        dotTiles1AMXgroup1
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x78
+	BYTE       $0x49
+	BYTE       $0xc0
 	RET
 
 // func dotTiles2AMX(config *byte, steps int, a *float32, aStride int, b *float32, bStride int, c *float32, cStride int, start *float32, startStride int, groups int)

@@ -363,12 +363,13 @@ func (a *assembler) multiplyStep(p product, rows, panels, at, ahead int) {
 	}
 }
 
+const prefetchDistance = 8192 // bytes
+
 // prefetch asks for the part of a packed panel that is needed some steps on: left to itself the hardware stops at the
 // end of every page, and weights that come from memory are mostly waited for.
 func (a *assembler) prefetch(p product, q, ahead int) {
-	const distance = 8192 // bytes
 	for line := 0; line < 2*a.bytes(); line += 64 {
-		m := operand.Mem{Base: rights[q], Disp: distance + line}
+		m := operand.Mem{Base: rights[q], Disp: prefetchDistance + line}
 		if ahead == 1 {
 			m.Index, m.Scale = matrixRegisters[stride], 1
 		}

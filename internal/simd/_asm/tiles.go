@@ -127,6 +127,9 @@ func (a *assembler) tileKernel(rows int) {
 	a.Load(a.Param("b"), right)
 	a.Load(a.Param("steps"), count)
 	a.Label(loop)
+	if rows == 1 {
+		a.prefetchTiles(right)
+	}
 	for row := range rows {
 		a.encoded(tileMemory(prefixF2, tileLeft+tileRegister(row), []reg.GPPhysical{at, second}[row], aStride, 0))
 		for half := range 2 {
@@ -151,6 +154,13 @@ func (a *assembler) tileKernel(rows int) {
 	a.JNZ(operand.LabelRef(group))
 	a.encoded(tileRelease())
 	a.RET()
+}
+
+// prefetchTiles asks for the part of a packed panel that is needed some steps on, see prefetch: of few rows the weights are mostly waited for.
+func (a *assembler) prefetchTiles(right reg.GPPhysical) {
+	for line := range 2 * 16 {
+		a.PREFETCHT0(operand.Mem{Base: right, Disp: prefetchDistance + 64*line})
+	}
 }
 
 // tilePeak makes a loop of products of tiles alone.
