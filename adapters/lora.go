@@ -99,7 +99,13 @@ func checkLora(cfg hfio.AdapterConfig, base *models.Model, init Init) []error {
 	targets, err := namedTargets(cfg, base)
 	if err == nil {
 		cfg.TargetModules = targets
-		_, _, err = loraPlan(cfg, base)
+		var plan []loraTarget
+		plan, _, err = loraPlan(cfg, base)
+		for _, t := range plan {
+			if most := max(t.In, t.Out); t.rank > most && err == nil {
+				err = fieldError("r", "%d for %s, want at most %d: more than it has rows and columns takes memory for nothing", t.rank, t.path, most)
+			}
+		}
 	}
 	if err != nil {
 		found = append(found, err)

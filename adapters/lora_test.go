@@ -99,6 +99,7 @@ func TestLoraRefuses(t *testing.T) {
 		"layers_to_transform":  func(c *hfio.AdapterConfig) { c.LayersToTransform = raw(`"all"`) },
 		"rank_pattern":         func(c *hfio.AdapterConfig) { c.RankPattern = raw(`{"query": "2"}`) },
 		"r":                    func(c *hfio.AdapterConfig) { c.R = 0 },
+		"r: without end":       func(c *hfio.AdapterConfig) { c.R = 1 << 20 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			field, _, _ := strings.Cut(name, ":")
