@@ -38,14 +38,8 @@ func (a *assembler) address(c gotypes.Component) operand.Mem {
 // functions makes the functions that treat every element alone. Registers 0 to 14 are theirs.
 func (a *assembler) functions() {
 	r := a.regs
-	a.simple("add", "x", "adds x to y.", func(p []reg.GPPhysical) {
-		a.load(p[1], r[1])
-		a.VADDPS(r[1], r[0], r[0])
-	})
-	a.simple("mul", "x", "multiplies y by x.", func(p []reg.GPPhysical) {
-		a.load(p[1], r[1])
-		a.VMULPS(r[1], r[0], r[0])
-	})
+	a.simple("add", "adds x to y.", func() { a.VADDPS(r[1], r[0], r[0]) })
+	a.simple("mul", "multiplies y by x.", func() { a.VMULPS(r[1], r[0], r[0]) })
 	a.scalar("axpy", "(alpha float32, x, y []float32)", "adds alpha·x to y.", "alpha", "y", "x")
 	a.scalar("scale", "(factor float32, y []float32)", "multiplies y by factor.", "factor", "y")
 
@@ -134,14 +128,14 @@ func (a *assembler) geluTanhArgument() {
 	a.VMULPS(r[0], r[5], r[5])
 }
 
-// simple makes a function that changes y, which body has in register 0.
-func (a *assembler) simple(name, others, doc string, body func(p []reg.GPPhysical)) {
-	a.begin(name, "(y, "+others+" []float32)", doc)
-	names := []string{"y", "x", "z"}[:1+(len(others)+2)/3]
-	p := a.start(names...)
+// simple makes a function that changes y by x, which body has in registers 0 and 1.
+func (a *assembler) simple(name, doc string, body func()) {
+	a.begin(name, "(y, x []float32)", doc)
+	p := a.start("y", "x")
 	a.each(p, func() {
 		a.load(p[0], a.regs[0])
-		body(p)
+		a.load(p[1], a.regs[1])
+		body()
 		a.store(a.regs[0], p[0])
 	})
 	a.end()

@@ -1,21 +1,12 @@
 package main
 
-import (
-	"math"
-	"strings"
-)
+import "math"
 
 // functions makes the functions that treat every element alone, as those of amd64 do. A body has its argument in register
 // 0 and leaves the result there.
 func (a *neon) functions() {
-	a.simple("add", "x", "adds x to y.", func(p []string) {
-		a.load(p[1], 1)
-		a.s4("fadd", 0, 0, 1)
-	})
-	a.simple("mul", "x", "multiplies y by x.", func(p []string) {
-		a.load(p[1], 1)
-		a.s4("fmul", 0, 0, 1)
-	})
+	a.simple("add", "adds x to y.", func() { a.s4("fadd", 0, 0, 1) })
+	a.simple("mul", "multiplies y by x.", func() { a.s4("fmul", 0, 0, 1) })
 	a.scalar("axpy", "(alpha float32, x, y []float32)", "adds alpha·x to y.", "alpha", "y", "x")
 	a.scalar("scale", "(factor float32, y []float32)", "multiplies y by factor.", "factor", "y")
 	a.activations()
@@ -105,13 +96,14 @@ func (a *neon) geluTanhArgument() {
 	a.s4("fmul", 8, 8, 0)
 }
 
-// simple makes a function that changes y, which body has in register 0.
-func (a *neon) simple(name, others, doc string, body func(p []string)) {
-	a.begin(name, "(y, "+others+" []float32)", doc)
-	p := a.start(append([]string{"y"}, strings.Split(others, ", ")...)...)
+// simple makes a function that changes y by x, which body has in registers 0 and 1.
+func (a *neon) simple(name, doc string, body func()) {
+	a.begin(name, "(y, x []float32)", doc)
+	p := a.start("y", "x")
 	a.each(p, func() {
 		a.load(p[0], 0)
-		body(p)
+		a.load(p[1], 1)
+		body()
 		a.store(0, p[0])
 	})
 	a.end()
