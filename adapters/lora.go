@@ -101,10 +101,9 @@ func checkLora(cfg hfio.AdapterConfig, base *models.Model, init Init) []error {
 		cfg.TargetModules = targets
 		var plan []loraTarget
 		plan, _, err = loraPlan(cfg, base)
-		for _, t := range plan {
-			if most := max(t.In, t.Out); t.rank > most && err == nil {
-				err = fieldError("r", "%d for %s, want at most %d: more than it has rows and columns takes memory for nothing", t.rank, t.path, most)
-			}
+		if i := slices.IndexFunc(plan, func(t loraTarget) bool { return t.rank > max(t.In, t.Out) }); i >= 0 && err == nil {
+			t := plan[i]
+			err = fieldError("r", "%d for %s, want at most %d: more than it has rows and columns takes memory for nothing", t.rank, t.path, max(t.In, t.Out))
 		}
 	}
 	if err != nil {
