@@ -23,15 +23,14 @@ import (
 
 // settings are the command line.
 type settings struct {
-	python, oracle, gopeft string // the programs
-	minilm, smollm2        string // what is measured on
-	stories, text          string
-	work                   string // where adapters and batches are made
-	rounds                 int
-	rows                   *regexp.Regexp
-	quick                  bool
-	under                  []string // a command to run every worker under
-	out                    string
+	python, oracle, gopeft         string // the programs
+	minilm, smollm2, stories, text string // what is measured on
+	work                           string // where adapters and batches are made
+	rounds                         int
+	rows                           *regexp.Regexp
+	quick                          bool
+	under                          []string // a command to run every worker under
+	out                            string
 }
 
 func main() {

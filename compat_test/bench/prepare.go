@@ -102,12 +102,12 @@ func (b *bench) makeModels(ctx context.Context) error {
 	commands := map[string][]string{}
 	for _, p := range b.prepared {
 		dir, task := b.baseDir(p.base), string(p.task())
-		if !exists(filepath.Join(dir, "model.safetensors")) {
-			if made := bases[p.base].made; made != nil {
-				commands["1 "+p.base] = append([]string{"make-base", dir, "--task", task}, made...)
-			} else if p.base == stories {
-				commands["1 "+p.base] = []string{"make-stories", b.stories, dir}
-			}
+		switch made := bases[p.base].made; {
+		case exists(filepath.Join(dir, "model.safetensors")):
+		case made != nil:
+			commands["1 "+p.base] = append([]string{"make-base", dir, "--task", task}, made...)
+		case p.base == stories:
+			commands["1 "+p.base] = []string{"make-stories", b.stories, dir}
 		}
 		for i, adapter := range b.adapterDirs(p.row) {
 			if exists(adapter + ".safetensors") {
