@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gopeft/gopeft/internal/kernel"
+	"github.com/nlpodyssey/spago/ag"
 	"github.com/nlpodyssey/spago/mat"
 )
 
@@ -34,6 +35,38 @@ func TestCrossEntropy(t *testing.T) {
 				return []float64{sum / count}
 			},
 		}.run)
+	}
+}
+
+// Logits far below the largest have a gradient of nothing, not a denormal one, which slows the products down that follow.
+func TestCrossEntropyHasNoDenormalGradient(t *testing.T) {
+	const v, tiniest = 256, 0x1p-126
+	x := make([]float32, 2*v)
+	for i := range x {
+		x[i] = float32(i%v) * -0.5
+	}
+	logits := kernel.New(2, v, x)
+	logits.SetRequiresGrad(true)
+	if err := ag.Backward(kernel.WeightedCrossEntropy(logits, []int{3, 200}, []float32{1e-4, 1})); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range kernel.Data(logits.Grad()) {
+		row, column := i/v, i%v
+		e, weight := make([]float64, v), []float64{0.5e-4, 0.5}[row]
+		for j := range e {
+			e[j] = float64(x[row*v+j])
+		}
+		want := softmax(e)[column]
+		if column == []int{3, 200}[row] {
+			want--
+		}
+		want *= weight
+		if magnitude := math.Abs(float64(got)); magnitude > 0 && magnitude < tiniest {
+			t.Errorf("row %d, logit %d: %g is denormal", row, column, got)
+		}
+		if difference := math.Abs(float64(got) - want); difference > 0x1p-22*math.Abs(want)+0x1p-90*weight {
+			t.Errorf("row %d, logit %d: %g, want %g", row, column, got, want)
+		}
 	}
 }
 
