@@ -16,7 +16,7 @@ def make_base(args):
     model = model(config) if args.architecture else model.from_config(config)
     if args.untied:
         untie(model)
-    randomise(model)
+    randomise(model, args.embeddings)
     model.to(models.DTYPES[args.dtype]).save_pretrained(args.dir)
     if args.tokenizer:
         tiny_tokenizer(args.vocab, args.max_positions).save_pretrained(args.dir)
@@ -46,8 +46,8 @@ def untie(model):
 
 
 @torch.no_grad()
-def randomise(model):
-    """Linear weights N(0, 1/inputs), embeddings N(0, 0.5²), norm gains N(1, 0.2²), biases N(0, 0.2²).
+def randomise(model, embeddings=0.5):
+    """Linear weights N(0, 1/inputs), embeddings N(0, embeddings²), norm gains N(1, 0.2²), biases N(0, 0.2²).
 
     Gemma's norms multiply by 1 + weight. T5 does not scale its scores: its queries' weights are smaller by the root of the head size, as it draws them itself.
     """
@@ -64,7 +64,7 @@ def randomise(model):
             elif is_norm:
                 parameter.normal_(0 if "Gemma" in type(module).__name__ else 1, 0.2)
             elif isinstance(module, torch.nn.Embedding):
-                parameter.normal_(0, 0.5)
+                parameter.normal_(0, embeddings)
             else:
                 parameter.normal_(0, parameter.shape[-1] ** -0.5)
         if unscaled < 1:

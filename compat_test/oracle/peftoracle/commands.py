@@ -62,6 +62,7 @@ def add_make_base(commands):
     for name, value in dict(layers=2, hidden=32, heads=4, intermediate=64, vocab=128, max_positions=64, num_labels=3).items():
         command.add_argument("--" + name.replace("_", "-"), type=int, default=value)
     command.add_argument("--dropout", type=float, default=0.0)
+    command.add_argument("--embeddings", type=float, default=0.5, metavar="STD", help="of the embeddings' weights")
     command.add_argument("--label-names", help="comma-separated, instead of LABEL_0, ...")
     command.add_argument("--dtype", choices=models.DTYPES, default="float32")
     command.add_argument("--untied", action="store_true", help="the head of the language model has a weight of its own")
