@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,6 +57,20 @@ func dataOptions(c *cli.Context, task models.Task, problemType string, labels []
 		opts.Columns[role] = column
 	}
 	return opts, nil
+}
+
+// readData reads a data file. Where no column is found for a role the error says how to name one.
+func readData(path string, opts *train.DataOptions) (*train.Data, error) {
+	data, err := train.ReadFile(path, opts)
+	return data, mapErrors(err, func(err error) error {
+		var wrong *train.DataError
+		if !errors.As(err, &wrong) || wrong.Role == "" {
+			return err
+		}
+		named := *wrong
+		named.Want = "its name or number: --column " + shellLine([]string{wrong.Role + "=NAME"})
+		return &named
+	})
 }
 
 // describeData says what was read, so that a wrong guess is seen.

@@ -228,9 +228,9 @@ func readWithColumns(path string, opts *train.DataOptions, columns map[string]st
 	if len(opts.Columns) == 0 && len(columns) > 0 {
 		same := *opts
 		same.Columns = columns
-		if data, err := train.ReadFile(path, &same); err == nil {
+		if data, err := readData(path, &same); err == nil {
 			return data, nil
 		}
 	}
-	return train.ReadFile(path, opts)
+	return readData(path, opts)
 }

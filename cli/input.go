@@ -59,24 +59,34 @@ func isStandard(path string) bool { return path == "" || path == "-" }
 // located says of inputs in errors in which lines of a file they are; nil: there is one input,
 // which needs no name.
 func located(err error, path string, lines []int) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, one := range many.Unwrap() {
-			all = append(all, located(one, path, lines))
-		}
-		return errors.Join(all...)
-	}
 	if isStandard(path) {
 		path = standardInput
 	}
-	var wrong *predict.InputError
-	switch {
-	case !errors.As(err, &wrong):
-		return err
-	case lines == nil:
-		return wrong.Err
+	return mapErrors(err, func(err error) error {
+		var wrong *predict.InputError
+		switch {
+		case !errors.As(err, &wrong):
+			return err
+		case lines == nil:
+			return wrong.Err
+		}
+		return fmt.Errorf("%s: line %d: %w", path, lines[wrong.Input], wrong.Err)
+	})
+}
+
+// mapErrors puts what f makes of it in place of each of the errors that are joined in one.
+func mapErrors(err error, f func(error) error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, one := range many.Unwrap() {
+			all = append(all, mapErrors(one, f))
+		}
+		return errors.Join(all...)
 	}
-	return fmt.Errorf("%s: line %d: %w", path, lines[wrong.Input], wrong.Err)
+	if err == nil {
+		return nil
+	}
+	return f(err)
 }
 
 // maxLine bounds one line of input.

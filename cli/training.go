@@ -52,7 +52,7 @@ func newTraining(c *cli.Context) (*training, error) {
 		return nil, err
 	}
 	opts.Fields = start.fields()
-	data, err := train.ReadFile(c.String("data"), opts)
+	data, err := readData(c.String("data"), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if encoder == nil || encoder.HasWords() {
 		opts.Labels = data.Labels
 	}
-	dev, err := train.ReadFile(path, opts)
+	dev, err := readData(path, opts)
 	if err != nil {
 		return err
 	}

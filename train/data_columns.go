@@ -123,7 +123,7 @@ func (t *table) choose(path string, o DataOptions) (map[string]int, error) {
 		case ok:
 			p.add(0, "", "no column "+quote(given), "one of "+t.describe())
 		case i < need:
-			p.add(0, "", "no column for "+role+" among "+t.describe(), "its name or number in the column mapping")
+			p.addError(&DataError{Role: role, Found: "no column for " + role + " among " + t.describe(), Want: "its name or number in the column mapping"})
 		}
 	}
 	return columns, p.err()

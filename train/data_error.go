@@ -17,6 +17,7 @@ type DataError struct {
 	File   string
 	Line   int    // from 1; 0: of the whole file
 	Column string // "" where it concerns no column
+	Role   string // that no column was found for; "" where it concerns none
 	Found  string
 	Want   string
 }
@@ -45,11 +46,16 @@ type problems struct {
 }
 
 func (p *problems) add(line int, column, found, want string) {
+	p.addError(&DataError{Line: line, Column: column, Found: found, Want: want})
+}
+
+func (p *problems) addError(e *DataError) {
 	if len(p.list) == MaxProblems {
 		p.more++
 		return
 	}
-	p.list = append(p.list, &DataError{File: p.file, Line: line, Column: column, Found: found, Want: want})
+	e.File = p.file
+	p.list = append(p.list, e)
 }
 
 func (p *problems) err() error {
