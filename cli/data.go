@@ -35,6 +35,8 @@ func dataOptions(c *cli.Context, task models.Task, problemType string, labels []
 	}
 	switch {
 	case !c.IsSet("label-separator"):
+	case opts.LabelSeparator == "":
+		return nil, usagef("--label-separator is empty")
 	case problemType == models.Regression:
 		return nil, usagef("--label-separator: not an option of a regression, whose labels are numbers")
 	case task != models.SeqCls && task != models.TokenCls:
@@ -71,6 +73,14 @@ func readData(path string, opts *train.DataOptions) (*train.Data, error) {
 		named.Want = "its name or number: --column " + shellLine([]string{wrong.Role + "=NAME"})
 		return &named
 	})
+}
+
+// checkCut reports --label-separator where no label of a file holds it.
+func checkCut(c *cli.Context, path string, data *train.Data) error {
+	if c.IsSet("label-separator") && data.Cut == 0 {
+		return usagef("--label-separator: no label of %s holds %q", path, c.String("label-separator"))
+	}
+	return nil
 }
 
 // describeData says what was read, so that a wrong guess is seen.

@@ -211,6 +211,9 @@ func readFeatures(c *cli.Context, path string, base *predict.Base, from reading)
 		return nil, nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(path, data))
+	if err := checkCut(c, path, data); err != nil {
+		return nil, nil, err
+	}
 	tokenizer, err := tokenizerOf(c, base)
 	if err != nil {
 		return nil, nil, err

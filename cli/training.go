@@ -57,6 +57,9 @@ func newTraining(c *cli.Context) (*training, error) {
 		return nil, err
 	}
 	fmt.Fprintln(c.App.ErrWriter, describeData(c.String("data"), data))
+	if err := checkCut(c, c.String("data"), data); err != nil {
+		return nil, err
+	}
 	name := baseName(c)
 	files, err := baseFiles(name)
 	if err != nil {

@@ -95,6 +95,8 @@ type Data struct {
 	// Unreadable counts the examples with bytes that are not UTF-8, or with U+FFFD that
 	// was put in place of such; many of them mean that the file is in another encoding.
 	Unreadable int
+	// Cut counts the labels that hold DataOptions.LabelSeparator; each tag of a text is one.
+	Cut int
 }
 
 // Example is a text with what is to be learnt of it.
@@ -228,6 +230,7 @@ func (t *table) data(path string, o DataOptions) (*Data, error) {
 	for _, r := range t.rows {
 		reader := &rowReader{table: t, row: r, columns: columns, problems: p}
 		e := reader.example(o)
+		d.Cut += reader.cuts
 		if e.repair() {
 			d.Unreadable++
 		}

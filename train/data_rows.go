@@ -17,6 +17,7 @@ type rowReader struct {
 	row      row
 	columns  map[string]int
 	problems *problems
+	cuts     int // labels that were cut
 }
 
 func (r *rowReader) example(o DataOptions) Example {
@@ -116,21 +117,30 @@ func (r *rowReader) label(o DataOptions) string {
 		}
 		return s
 	}
-	return r.named(RoleLabel, cut(s, o.LabelSeparator))
+	return r.named(RoleLabel, s, o)
 }
 
-// named gives a number of a column whose labels have names its name.
-func (r *rowReader) named(role, label string) string {
-	names := r.table.labelNames[r.table.name(r.columns[role])]
-	if names == nil {
+// named gives a number of a column whose labels have names its name, and cuts what is a label now.
+func (r *rowReader) named(role, label string, o DataOptions) string {
+	if names := r.table.labelNames[r.table.name(r.columns[role])]; names != nil {
+		i, err := strconv.Atoi(label)
+		if err != nil || i < 0 || i >= len(names) {
+			r.problem(role, quote(label), fmt.Sprintf("a number from 0 to %d", len(names)-1))
+			return label
+		}
+		label = names[i]
+	}
+	if o.LabelSeparator == "" {
 		return label
 	}
-	i, err := strconv.Atoi(label)
-	if err != nil || i < 0 || i >= len(names) {
-		r.problem(role, quote(label), fmt.Sprintf("a number from 0 to %d", len(names)-1))
-		return label
+	before, _, found := strings.Cut(label, o.LabelSeparator)
+	if found {
+		r.cuts++
 	}
-	return names[i]
+	if before == "" && label != "" {
+		r.problem(role, quote(label), "a label before the separator "+quote(o.LabelSeparator))
+	}
+	return before
 }
 
 func (r *rowReader) labels(o DataOptions) []string {
@@ -139,7 +149,7 @@ func (r *rowReader) labels(o DataOptions) []string {
 		r.problem(RoleLabel, kindOf(r.cell(RoleLabel)), "a list of labels")
 	}
 	for i, s := range list {
-		list[i] = r.named(RoleLabel, cut(s, o.LabelSeparator))
+		list[i] = r.named(RoleLabel, s, o)
 	}
 	return list
 }
@@ -158,7 +168,7 @@ func (r *rowReader) words(e *Example, o DataOptions) {
 		return
 	}
 	for i, tag := range e.Tags {
-		e.Tags[i] = r.named(RoleTags, cut(tag, o.LabelSeparator))
+		e.Tags[i] = r.named(RoleTags, tag, o)
 	}
 }
 
@@ -290,14 +300,6 @@ func scalar(cell any) (string, bool) {
 		return strconv.FormatFloat(v, 'g', -1, 64), true
 	}
 	return "", false
-}
-
-func cut(label, separator string) string {
-	if separator == "" {
-		return label
-	}
-	before, _, _ := strings.Cut(label, separator)
-	return before
 }
 
 func kindOf(cell any) string {

@@ -97,6 +97,7 @@ func TestReadFile(t *testing.T) {
 				Format:   Labelled,
 				Columns:  map[string]string{"text": "text", "label": "label"},
 				Labels:   []string{"HUM", "LOC"},
+				Cut:      2,
 			},
 		},
 		"jsonl": {
@@ -229,6 +230,17 @@ func TestParquet(t *testing.T) {
 	}
 }
 
+// A separator is sought in the names that the file's metadata gives to numbers.
+func TestSeparatorInNames(t *testing.T) {
+	got, err := ReadFile("testdata/tokens.parquet", &DataOptions{Task: models.TokenCls, LabelSeparator: "-"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"B", "O"}, got.Labels); diff != "" || got.Cut != 2 {
+		t.Errorf("%d cut labels: %s", got.Cut, diff)
+	}
+}
+
 func TestWrongData(t *testing.T) {
 	many := strings.Repeat("x\n", 30)
 	for name, c := range map[string]struct {
@@ -243,6 +255,7 @@ func TestWrongData(t *testing.T) {
 		"no column":   {"a.csv", "text,mark\na,b\n", nil, []string{"found no column for label among text, mark"}},
 		"bad mapping": {"a.csv", "text,mark\na,b\n", &DataOptions{Columns: map[string]string{"label": "marc", "tags": "x"}}, []string{`found no column "marc", want one of text, mark`, `a column for "tags"`}},
 		"label":       {"a.tsv", "a\tmaybe\n", &DataOptions{Labels: []string{"yes", "no"}}, []string{`:1: found label "maybe", want one of yes, no`}},
+		"separator":   {"a.txt", "HUM:ind Who ?\n:other What ?\n", &DataOptions{LabelSeparator: ":"}, []string{`:2: column label: found ":other", want a label before the separator ":"`}},
 		"number":      {"a.tsv", "a\tmuch\n", &DataOptions{ProblemType: models.Regression}, []string{`:1: column 1: found "much", want a number`}},
 		"not finite":  {"a.tsv", "a\tnan\nb\t-inf\n", &DataOptions{ProblemType: models.Regression}, []string{`:1: column 1: found "nan", want a number`, ":2: column 1"}},
 		"empty":       {"a.tsv", "", nil, []string{"found no examples"}},
