@@ -24,6 +24,7 @@ type comparison struct {
 	c     *cli.Context
 	dir   string
 	state compareState
+	told  []string // of the data
 }
 
 // compareState is compare.json: what was trained, and how it ended.
@@ -181,7 +182,7 @@ func (x *comparison) train(r *compareRun) error {
 	ctx, stop := context.WithCancel(x.c.Context)
 	defer stop()
 	start := time.Now()
-	summary, err := trainCommandLine(ctx, x.c, args, func(e train.Event) {
+	summary, err := x.trainCommandLine(ctx, args, func(e train.Event) {
 		if e.Kind != train.EvalEvent {
 			return
 		}
@@ -228,17 +229,25 @@ func valueOf(e train.EvalPoint, metric string) float64 {
 }
 
 // trainCommandLine runs a command line of train and returns its summary instead of printing it.
-func trainCommandLine(ctx context.Context, c *cli.Context, args []string, onEvent func(train.Event)) (train.Summary, error) {
+func (x *comparison) trainCommandLine(ctx context.Context, args []string, onEvent func(train.Event)) (train.Summary, error) {
 	var summary train.Summary
-	app := newApp(Streams{In: c.App.Reader, Out: io.Discard, Err: c.App.ErrWriter})
+	app := newApp(Streams{In: x.c.App.Reader, Out: io.Discard, Err: x.c.App.ErrWriter})
 	app.Command("train").Action = func(c *cli.Context) error {
-		return trainAdapter(c, onEvent, func(s train.Summary) error {
+		return trainAdapter(c, watcher{x.tell, onEvent, func(s train.Summary) error {
 			summary = s
 			return nil
-		})
+		}})
 	}
 	err := app.RunContext(ctx, append([]string{"gopeft"}, args...))
 	return summary, err
+}
+
+// tell says what was read of a data file: all runs read the same, most in the same way.
+func (x *comparison) tell(text string) {
+	if !slices.Contains(x.told, text) {
+		x.told = append(x.told, text)
+		fmt.Fprintln(x.c.App.ErrWriter, text)
+	}
 }
 
 func (x *comparison) save() error {

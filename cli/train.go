@@ -139,16 +139,26 @@ func trainFlags() []cli.Flag {
 }
 
 func runTrain(c *cli.Context) error {
-	err := trainAdapter(c, func(train.Event) {}, func(summary train.Summary) error { return printSummary(c, summary) })
+	err := trainAdapter(c, watcher{
+		onData:  func(text string) { fmt.Fprintln(c.App.ErrWriter, text) },
+		onEvent: func(train.Event) {},
+		onDone:  func(summary train.Summary) error { return printSummary(c, summary) },
+	})
 	if errors.Is(err, c.Context.Err()) && c.Context.Err() != nil {
 		return fmt.Errorf("%w; the state is saved: go on with --resume", err)
 	}
 	return err
 }
 
-// trainAdapter does what a train command line says and shows how it goes. A run that came to its end is
-// told by onDone, whatever becomes of its picture.
-func trainAdapter(c *cli.Context, onEvent func(train.Event), onDone func(train.Summary) error) error {
+// watcher is told of a run beside what is shown of it.
+type watcher struct {
+	onData  func(text string) // what was read of a file
+	onEvent func(train.Event)
+	onDone  func(train.Summary) error // that the run came to its end, whatever becomes of its picture
+}
+
+// trainAdapter does what a train command line says and shows how it goes.
+func trainAdapter(c *cli.Context, w watcher) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
@@ -162,7 +172,7 @@ func trainAdapter(c *cli.Context, onEvent func(train.Event), onDone func(train.S
 	if err != nil {
 		return err
 	}
-	job, err := newTraining(c)
+	job, err := newTraining(c, w.onData)
 	if err != nil {
 		return err
 	}
@@ -177,14 +187,14 @@ func trainAdapter(c *cli.Context, onEvent func(train.Event), onDone func(train.S
 	config.OnEvent = func(e train.Event) {
 		progress.event(e)
 		reports.event(e)
-		onEvent(e)
+		w.onEvent(e)
 	}
 	restore := collectEarly()
 	summary, err := job.run(c, config)
 	restore()
 	progress.finish()
 	if err == nil {
-		err = onDone(summary)
+		err = w.onDone(summary)
 	}
 	return errors.Join(err, reports.close())
 }

@@ -28,6 +28,8 @@ type training struct {
 	model *adapters.PeftModel // nil: the whole model is trained
 	whole *train.Whole        // nil: an adapter is trained
 	data  train.Dataset
+
+	onData func(text string) // is told of a file that was read
 }
 
 // run trains.
@@ -38,7 +40,7 @@ func (job *training) run(c *cli.Context, config train.Config) (train.Summary, er
 	return train.Run(c.Context, job.model, job.data, config)
 }
 
-func newTraining(c *cli.Context) (*training, error) {
+func newTraining(c *cli.Context, onData func(text string)) (*training, error) {
 	start, err := startingPoint(c)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,7 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintln(c.App.ErrWriter, describeData(c.String("data"), data))
+	onData(describeData(c.String("data"), data))
 	if err := checkCut(c, c.String("data"), data); err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func newTraining(c *cli.Context) (*training, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := &training{base: base, name: name}
+	job := &training{base: base, name: name, onData: onData}
 	if err := job.fill(c, files, start, data, opts); err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
@@ -242,7 +244,7 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.App.ErrWriter, describeData(path, dev))
+	job.onData(describeData(path, dev))
 	if err := job.checkTasks(path, dev); err != nil {
 		return err
 	}
