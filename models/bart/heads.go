@@ -21,7 +21,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case spec.Task == models.SeqCls && c.ModelType != "pegasus":
 		return r.NewEnd(c.eos, c.classifierDropout, c.Hidden)
 	case spec.Task == models.QuestionAns && c.ModelType != "pegasus":
-		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
+		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	}
 	return r.None()
 }

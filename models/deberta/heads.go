@@ -18,7 +18,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.TokenCls:
 		return r.Made(head.NewToken(c.HiddenDropout, r.Scores("classifier", c.Hidden)))
 	case models.QuestionAns:
-		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
+		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	case models.MaskedLM:
 		if c.legacy {
 			return r.Made(m.newLegacyMasked(w.Outside().At("cls", "predictions")))

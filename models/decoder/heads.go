@@ -33,7 +33,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case spec.Task == models.TokenCls && m.Classifier != "":
 		return r.Made(head.NewToken(c.ClassifierDropout, r.Scores(m.Classifier, c.Embedding)))
 	case spec.Task == models.QuestionAns:
-		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Embedding)))
+		return r.Made(head.NewToken(0, r.Span(c.Embedding)))
 	}
 	return r.None()
 }

@@ -90,7 +90,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.TokenCls:
 		return r.Made(head.NewToken(c.HiddenDropout, r.Scores("classifier", c.Hidden)))
 	case models.QuestionAns:
-		return r.Made(head.NewToken(m.qaDropout, r.Span("qa_outputs", c.Hidden)))
+		return r.Made(head.NewToken(m.qaDropout, r.Span(c.Hidden)))
 	case models.MaskedLM:
 		w := w.Outside()
 		return r.Made(&head.Masked{

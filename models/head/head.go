@@ -62,8 +62,8 @@ func (r *Reader) scores(name string, in int, bias bool) Linear {
 	return r.linear(name, len(r.spec.Labels), in, bias)
 }
 
-// Span makes the layer that gives the scores of an answer's start and end.
-func (r *Reader) Span(name string, in int) Linear { return r.Linear(name, 2, in) }
+// Span makes qa_outputs, the layer that gives the scores of an answer's start and end.
+func (r *Reader) Span(in int) Linear { return r.Linear("qa_outputs", 2, in) }
 
 // Made returns what [models.HeadedBackbone] promises of NewHead.
 func (r *Reader) Made(h models.Head) (head models.Head, isNew bool, err error) {

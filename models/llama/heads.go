@@ -50,7 +50,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case spec.Task == models.TokenCls && f.tags:
 		return r.Made(head.NewToken(c.classifierDropout, r.Scores("score", c.Hidden)))
 	case spec.Task == models.QuestionAns && f.answers:
-		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
+		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	}
 	return r.None()
 }

@@ -31,7 +31,7 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.TokenCls:
 		return r.Made(encoderHead{head.NewToken(c.classifierDropout, r.Scores("classifier", c.Hidden))})
 	case models.QuestionAns:
-		return r.Made(head.NewToken(0, r.Span("qa_outputs", c.Hidden)))
+		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	}
 	return r.None()
 }
