@@ -30,7 +30,7 @@ var lattice = map[string][]string{
 	"models":                  {"hfio", "internal/kernel", "models/layer"},
 	"models/head":             {"internal/kernel", "models", "models/layer"},
 	"models/stack":            {"internal/kernel", "models", "models/layer"},
-	"models/encoder":          {"hfio", "internal/kernel", "models", "models/layer", "models/stack"},
+	"models/encoder":          {"hfio", "internal/kernel", "models", "models/head", "models/layer", "models/stack"},
 	"models/albert":           {"hfio", "internal/kernel", "models", "models/encoder", "models/head", "models/layer"},
 	"models/bert":             {"hfio", "internal/kernel", "models", "models/encoder", "models/head", "models/layer"},
 	"models/deberta":          {"hfio", "internal/kernel", "models", "models/encoder", "models/head", "models/layer", "models/stack"},
