@@ -93,19 +93,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	case models.MaskedLM:
-		return r.Made(m.newMasked(w.Outside().At("predictions")))
+		names := encoder.MaskedNames{Transform: "dense", Norm: "LayerNorm", Decoder: "decoder", Bias: "bias"}
+		return r.Made(c.NewMasked(w.Outside().At("predictions"), m.Embeddings.Word, c.Activation, names))
 	}
 	return r.NoneBeside("pooler", c.Hidden)
-}
-
-func (m *Model) newMasked(w *layer.Weights) models.Head {
-	c := m.Config
-	return &head.Masked{
-		Transform:  w.Linear("dense", c.Embedding, c.Hidden),
-		Activation: c.Activation,
-		Norm:       w.Norm("LayerNorm", c.Embedding, c.NormEps),
-		Decoder: head.ReadDecoder(w, head.Decoder{
-			Words: m.Embeddings.Word.Table, Vocab: c.Vocab, Width: c.Embedding, Tied: c.Tied, Name: "decoder", Bias: "bias",
-		}),
-	}
 }

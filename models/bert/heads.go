@@ -3,6 +3,7 @@ package bert
 import (
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/encoder"
 	"github.com/gopeft/gopeft/models/head"
 	"github.com/gopeft/gopeft/models/layer"
 )
@@ -20,19 +21,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	case models.MaskedLM:
-		return r.Made(m.newMasked(w.Outside().At("cls", "predictions")))
+		names := encoder.MaskedNames{Transform: "transform.dense", Norm: "transform.LayerNorm", Decoder: "decoder", Bias: "bias"}
+		return r.Made(c.NewMasked(w.Outside().At("cls", "predictions"), m.Embeddings.Word, c.Activation, names))
 	}
 	return r.NoneBeside("pooler.dense", c.Hidden)
-}
-
-func (m *Model) newMasked(w *layer.Weights) models.Head {
-	c := m.Config
-	return &head.Masked{
-		Transform:  w.Linear("transform.dense", c.Hidden, c.Hidden),
-		Activation: c.Activation,
-		Norm:       w.Norm("transform.LayerNorm", c.Hidden, c.NormEps),
-		Decoder: head.ReadDecoder(w, head.Decoder{
-			Words: m.Embeddings.Word.Table, Vocab: c.Vocab, Width: c.Hidden, Tied: c.Tied, Name: "decoder", Bias: "bias",
-		}),
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/encoder"
 	"github.com/gopeft/gopeft/models/head"
 	"github.com/gopeft/gopeft/models/layer"
 )
@@ -20,8 +21,9 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	case models.MaskedLM:
-		if c.legacy {
-			return r.Made(m.newLegacyMasked(w.Outside().At("cls", "predictions")))
+		if c.legacy { // LegacyDebertaV2LMPredictionHead
+			names := encoder.MaskedNames{Transform: "transform.dense", Norm: "transform.LayerNorm", Decoder: "decoder", Bias: "bias"}
+			return r.Made(c.NewMasked(w.Outside().At("cls", "predictions"), m.embeddings.Word, c.Activation, names))
 		}
 		if c.Embedding != c.Hidden {
 			return nil, false, fmt.Errorf("%w: %s with legacy false, embedding_size %d and hidden_size %d, which transformers wants equal",
@@ -46,19 +48,6 @@ func (m *Model) newClassifier(w *layer.Weights, spec models.HeadSpec, r *head.Re
 	}
 	pooler := head.Pooler{Dropout: c.poolerDropout, Linear: w.Outside().Linear(name, c.Hidden, c.Hidden), Activation: c.poolerActivation}
 	return head.NewPooled(pooler, c.ClassifierDropout, r.Scores("classifier", c.Hidden))
-}
-
-// Source: transformers 5.23, modeling_deberta_v2.py, LegacyDebertaV2LMPredictionHead.
-func (m *Model) newLegacyMasked(w *layer.Weights) models.Head {
-	c := m.config
-	return &head.Masked{
-		Transform:  w.Linear("transform.dense", c.Embedding, c.Hidden),
-		Activation: c.Activation,
-		Norm:       w.Norm("transform.LayerNorm", c.Embedding, c.NormEps),
-		Decoder: head.ReadDecoder(w, head.Decoder{
-			Words: m.embeddings.Word.Table, Vocab: c.Vocab, Width: c.Embedding, Tied: c.Tied, Name: "decoder", Bias: "bias",
-		}),
-	}
 }
 
 // newMasked reads a head whose decoder is always the word embeddings.

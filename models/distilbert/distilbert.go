@@ -92,15 +92,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(m.qaDropout, r.Span(c.Hidden)))
 	case models.MaskedLM:
-		w := w.Outside()
-		return r.Made(&head.Masked{
-			Transform:  w.Linear("vocab_transform", c.Hidden, c.Hidden),
-			Activation: c.Activation,
-			Norm:       w.Norm("vocab_layer_norm", c.Hidden, c.NormEps),
-			Decoder: head.ReadDecoder(w, head.Decoder{
-				Words: m.Embeddings.Word.Table, Vocab: c.Vocab, Width: c.Hidden, Tied: c.Tied, Name: "vocab_projector",
-			}),
-		})
+		names := encoder.MaskedNames{Transform: "vocab_transform", Norm: "vocab_layer_norm", Decoder: "vocab_projector"}
+		return r.Made(c.NewMasked(w.Outside(), m.Embeddings.Word, c.Activation, names))
 	}
 	return r.None()
 }

@@ -68,15 +68,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	case models.MaskedLM:
-		w := w.Outside()
-		return r.Made(&head.Masked{
-			Transform:  w.Linear("generator_predictions.dense", c.Embedding, c.Hidden),
-			Activation: kernel.GELU,
-			Norm:       w.Norm("generator_predictions.LayerNorm", c.Embedding, c.NormEps),
-			Decoder: head.ReadDecoder(w, head.Decoder{
-				Words: m.Embeddings.Word.Table, Vocab: c.Vocab, Width: c.Embedding, Tied: c.Tied, Name: "generator_lm_head",
-			}),
-		})
+		names := encoder.MaskedNames{Transform: "generator_predictions.dense", Norm: "generator_predictions.LayerNorm", Decoder: "generator_lm_head"}
+		return r.Made(c.NewMasked(w.Outside(), m.Embeddings.Word, kernel.GELU, names))
 	}
 	return r.None()
 }

@@ -3,6 +3,7 @@ package roberta
 import (
 	"github.com/gopeft/gopeft/internal/kernel"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/encoder"
 	"github.com/gopeft/gopeft/models/head"
 	"github.com/gopeft/gopeft/models/layer"
 )
@@ -22,19 +23,8 @@ func (m *Model) NewHead(w *layer.Weights, spec models.HeadSpec) (models.Head, bo
 	case models.QuestionAns:
 		return r.Made(head.NewToken(0, r.Span(c.Hidden)))
 	case models.MaskedLM:
-		return r.Made(m.newMasked(w.Outside().At("lm_head")))
+		names := encoder.MaskedNames{Transform: "dense", Norm: "layer_norm", Decoder: "decoder", Bias: "bias"}
+		return r.Made(c.NewMasked(w.Outside().At("lm_head"), m.Embeddings.Word, kernel.GELU, names))
 	}
 	return r.NoneBeside("pooler.dense", c.Hidden)
-}
-
-func (m *Model) newMasked(w *layer.Weights) models.Head {
-	c := m.Config
-	return &head.Masked{
-		Transform:  w.Linear("dense", c.Hidden, c.Hidden),
-		Activation: kernel.GELU,
-		Norm:       w.Norm("layer_norm", c.Hidden, c.NormEps),
-		Decoder: head.ReadDecoder(w, head.Decoder{
-			Words: m.Embeddings.Word.Table, Vocab: c.Vocab, Width: c.Hidden, Tied: c.Tied, Name: "decoder", Bias: "bias",
-		}),
-	}
 }
