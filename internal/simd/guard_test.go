@@ -62,8 +62,8 @@ func TestEdgesOfMemory(t *testing.T) {
 			return halvesAtEdges(Values{Float16: slices.Repeat([]uint16{0x3c00, 0xc020, 0x4111}, 2*n*n)}, place, n)
 		},
 		"MulParts": func(place func([]float32) []float32, n int) []float32 {
-			kind := []string{"Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q6_K"}[n%7]
-			m, k, rows := 1+n%4, blockLayouts[kind].elements*(1+n%5), 32*(1+n%2)
+			kind := allKinds()[n%len(blockLayouts)]
+			m, k, rows := 4+2+1, blockLayouts[kind].elements*(1+n%3), 64 // each kernel, and more than a panel
 			w := randomBlocks(kind, rows, k, uint64(n))
 			memory := place(make([]float32, len(w.data)/4)) // whole words: a panel has an even number of blocks
 			copy(bytesOf(memory), w.data)

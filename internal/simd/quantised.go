@@ -213,8 +213,8 @@ func (b *Matrix) unpackRows(s source, t strip, i int) bool {
 	return true
 }
 
-// blockSlots is how many values of each row the kernels of blocks keep at most: those of Q6_K 16 scales, and 16 words of bits.
-const blockSlots = 32
+// blockSlots is how many values of each row the kernels of blocks keep at most: those of Q5_K 16 scales and minima, and 32 words of bits.
+const blockSlots = 48
 
 // scratch is where the kernels of blocks keep scales, minima and bits of each row.
 func (w *workspace) scratch() []float32 {

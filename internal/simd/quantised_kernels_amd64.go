@@ -124,6 +124,26 @@ func multiplyQ4Kx2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *f
 //go:noescape
 func multiplyQ4Kx4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
+// unpackQ5KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ5KAVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ5Kx1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ5Kx1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ5Kx2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ5Kx2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ5Kx4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ5Kx4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
 // unpackQ6KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
 //
 //go:noescape
@@ -263,6 +283,26 @@ func multiplyQ4Kx2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *flo
 //
 //go:noescape
 func multiplyQ4Kx4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ5KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ5KAVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ5Kx1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ5Kx1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ5Kx2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ5Kx2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ5Kx4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ5Kx4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
 // unpackQ6KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
 //

@@ -29,6 +29,7 @@ var blockLayouts = map[string]blockLayout{
 	"Q5_0": {32, 22, []int{0}},
 	"Q5_1": {32, 24, []int{0, 2}},
 	"Q4_K": {256, 144, []int{0, 2}},
+	"Q5_K": {256, 176, []int{0, 2}},
 	"Q6_K": {256, 210, []int{208}},
 }
 
@@ -62,9 +63,12 @@ func (b testBlocks) value(i int) float32 {
 		return half(0) * float32(nibble(6)|fifth(2)-16)
 	case "Q5_1":
 		return float32(half(0)*float32(nibble(8)|fifth(4))) + half(2)
-	case "Q4_K":
+	case "Q4_K", "Q5_K":
 		scale, least := scaleOfQ4K(block[4:16], i/32)
-		q := block[16+i/64*32+i%32] >> (i / 32 % 2 * 4) & 15
+		q := block[layout.bytes-128+i/64*32+i%32] >> (i / 32 % 2 * 4) & 15
+		if b.kind == "Q5_K" {
+			q |= block[16+i%32] >> (i / 32) & 1 << 4
+		}
 		return float32(half(0)*float32(scale)*float32(q)) - half(2)*float32(least)
 	default: // Q6_K, whose halves are 4 times 32 elements
 		low, high := block[i/128*64+i%64]>>(i/64%2*4)&15, block[128+i/128*32+i%32]>>(i/32%4*2)&3
@@ -163,8 +167,10 @@ func kinds() []string {
 	if testing.Short() {
 		return []string{"Q4_K"}
 	}
-	return slices.Sorted(maps.Keys(blockLayouts))
+	return allKinds()
 }
+
+func allKinds() []string { return slices.Sorted(maps.Keys(blockLayouts)) }
 
 func eachKind(t *testing.T, f func(t *testing.T, kind string)) {
 	for _, kind := range kinds() {
@@ -196,7 +202,7 @@ func TestMulPartsOfSeveralLayouts(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const k, m = 512, 3
 		parts, values := []Values{}, []float32{}
-		for i, kind := range []string{"Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q6_K"} {
+		for i, kind := range allKinds() {
 			w := randomBlocks(kind, []int{40, 33, 64}[i%3], k, uint64(i))
 			parts, values = append(parts, Values{Blocks: w}), append(values, w.floats()...)
 		}

@@ -151,6 +151,7 @@ var (
 		"Q5_0": {elements: 32, bytes: 22, unpack: unpackQ50AVX512, multiply: [3]quantisedKernel{multiplyQ50x1AVX512, multiplyQ50x2AVX512, multiplyQ50x4AVX512}},
 		"Q5_1": {elements: 32, bytes: 24, unpack: unpackQ51AVX512, multiply: [3]quantisedKernel{multiplyQ51x1AVX512, multiplyQ51x2AVX512, multiplyQ51x4AVX512}},
 		"Q4_K": {elements: 256, bytes: 144, unpack: unpackQ4KAVX512, multiply: [3]quantisedKernel{multiplyQ4Kx1AVX512, multiplyQ4Kx2AVX512, multiplyQ4Kx4AVX512}},
+		"Q5_K": {elements: 256, bytes: 176, unpack: unpackQ5KAVX512, multiply: [3]quantisedKernel{multiplyQ5Kx1AVX512, multiplyQ5Kx2AVX512, multiplyQ5Kx4AVX512}},
 		"Q6_K": {elements: 256, bytes: 210, unpack: unpackQ6KAVX512, multiply: [3]quantisedKernel{multiplyQ6Kx1AVX512, multiplyQ6Kx2AVX512, multiplyQ6Kx4AVX512}},
 	}
 	quantisedAVX2 = map[string]*quantised{
@@ -160,6 +161,7 @@ var (
 		"Q5_0": {elements: 32, bytes: 22, unpack: unpackQ50AVX2, multiply: [3]quantisedKernel{multiplyQ50x1AVX2, multiplyQ50x2AVX2, multiplyQ50x4AVX2}},
 		"Q5_1": {elements: 32, bytes: 24, unpack: unpackQ51AVX2, multiply: [3]quantisedKernel{multiplyQ51x1AVX2, multiplyQ51x2AVX2, multiplyQ51x4AVX2}},
 		"Q4_K": {elements: 256, bytes: 144, unpack: unpackQ4KAVX2, multiply: [3]quantisedKernel{multiplyQ4Kx1AVX2, multiplyQ4Kx2AVX2, multiplyQ4Kx4AVX2}},
+		"Q5_K": {elements: 256, bytes: 176, unpack: unpackQ5KAVX2, multiply: [3]quantisedKernel{multiplyQ5Kx1AVX2, multiplyQ5Kx2AVX2, multiplyQ5Kx4AVX2}},
 		"Q6_K": {elements: 256, bytes: 210, unpack: unpackQ6KAVX2, multiply: [3]quantisedKernel{multiplyQ6Kx1AVX2, multiplyQ6Kx2AVX2, multiplyQ6Kx4AVX2}},
 	}
 )

@@ -80,6 +80,12 @@ var quantisedTypes = []quantised{
 		runs:    4, runBytes: 32, runSlots: 4,
 	},
 	{
+		name: "Q5_K", elements: 256, bytes: 176, depth: 5, minimum: minus,
+		prepare: (*quantisedKernel).prepareQ5K,
+		chunks:  []chunk{{at: 48, above: 4}, {at: 64, above: 8}, {at: 48, slot: 2, shift: 4, above: 4, order: 1}, {at: 64, slot: 2, shift: 4, above: 8, order: 1}},
+		runs:    4, runBytes: 32, runSlots: 12,
+	},
+	{
 		name: "Q6_K", elements: 256, bytes: 210, depth: 6, signed: true,
 		prepare: (*quantisedKernel).prepareQ6K,
 		chunks:  chunksOfQ6K(),
@@ -371,16 +377,16 @@ func (a *quantisedKernel) prepareQ4K(half int) {
 	a.load(half, 0, q, 4)
 	a.half(q[0], false, scale)
 	a.half(q[0], true, least)
-	keep := func(x reg.VecPhysical, first int, times reg.VecPhysical) {
+	keep := func(x reg.VecPhysical, run, slot int, times reg.VecPhysical) {
 		for i := range 4 {
 			w := a.weight[half]
 			a.field(x, 8*i, 6, false, w)
 			a.VMULPS(times, w, w)
-			a.VMOVUPS(w, a.slot(half, first+2*i))
+			a.VMOVUPS(w, a.slot(half, (run+i/2)*a.runSlots+slot+i%2*2))
 		}
 	}
-	keep(q[1], 0, scale)
-	keep(q[2], 1, least)
+	keep(q[1], 0, 0, scale)
+	keep(q[2], 0, 1, least)
 	for i, x := range q[1:3] { // of the last 4 the two upper bits are above the first
 		low := q[3]
 		if i == 1 {
@@ -390,7 +396,25 @@ func (a *quantisedKernel) prepareQ4K(half int) {
 		a.VPSRLD(operand.Imm(2), x, x)
 		a.and(a.bits(0x30303030), x, x)
 		a.or(x, q[0], q[0])
-		keep(q[0], 8+i, []reg.VecPhysical{scale, least}[i])
+		keep(q[0], 2, i, []reg.VecPhysical{scale, least}[i])
+	}
+}
+
+// prepareQ5K leaves what prepareQ4K leaves and, for each run, 8 words of bytes that begin with the fifth bits of its two sub-blocks.
+func (a *quantisedKernel) prepareQ5K(half int) {
+	a.prepareQ4K(half)
+	q := a.quants[half][0]
+	for word := range 8 {
+		if word%4 == 0 {
+			a.load(half, 16+4*word, q, 4)
+		}
+		x := q[word%4]
+		for run := range a.runs {
+			if run > 0 {
+				a.VPSRLD(operand.Imm(2), x, x)
+			}
+			a.VMOVUPS(x, a.slot(half, run*a.runSlots+4+word))
+		}
 	}
 }
 
@@ -487,9 +511,9 @@ func (a *quantisedKernel) join(c chunk, half int, lower []reg.VecPhysical) []reg
 	sets, upper := a.quants[half], a.spare
 	joined := sets[len(sets)-1]
 	for w, q := range joined {
-		if a.depth == 6 {
+		if a.elements == 256 { // a byte of a slot is one element's
 			a.shiftSlot(half, c.above+w, 4-c.order, upper)
-			a.and(a.bits(0x30303030), upper, upper)
+			a.and(a.bits(0x01010101*(1<<a.depth-1<<4)), upper, upper)
 		} else { // 4 neighbouring bits, times 1 + 2⁷ + 2¹⁴ + 2²¹, are bits of 4 bytes
 			a.shiftSlot(half, c.above, 4-c.order-4*w, upper)
 			a.and(a.bits(0xf0), upper, upper)
