@@ -18,15 +18,16 @@ const (
 	Q50 DType = "Q5_0"
 	Q51 DType = "Q5_1"
 	Q4K DType = "Q4_K"
+	Q5K DType = "Q5_K"
 	Q6K DType = "Q6_K"
 )
 
 // ggufTypes are the types of ggml, by its numbers (enum ggml_type).
-var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 12: Q4K, 14: Q6K, 30: BF16}
+var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 12: Q4K, 13: Q5K, 14: Q6K, 30: BF16}
 
 // ggufOtherTypes are names for errors.
 var ggufOtherTypes = map[uint32]string{
-	9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 13: "Q5_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+	9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
 	19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
 	29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 }
@@ -62,6 +63,7 @@ var blockTypes = map[DType]blockType{
 	Q50: {32, 22, decodeQ50},
 	Q51: {32, 24, decodeQ51},
 	Q4K: {256, 144, decodeQ4K},
+	Q5K: {256, 176, decodeQ5K},
 	Q6K: {256, 210, decodeQ6K},
 }
 
@@ -159,13 +161,26 @@ func decodeQ51(dst []float32, block []byte) {
 // decodeQ4K reads d, dmin, 8 scales and 8 minima of 6 bits in 12 bytes, and 4 runs of
 // 32 bytes, whose low halves are one sub-block of 32 and whose high halves the next.
 func decodeQ4K(dst []float32, block []byte) {
-	d, dmin, packed, quants := half(block), half(block[2:]), block[4:16], block[16:]
+	decodeWithMinima(dst, block[:16], noBits[:], block[16:])
+}
+
+// noBits are the fifth bits of a block that has none.
+var noBits [32]byte
+
+// decodeQ5K reads what decodeQ4K reads, but that before the 4 runs there are 32 bytes of
+// fifth bits: of byte i for element i of each sub-block, the first for the first.
+func decodeQ5K(dst []float32, block []byte) {
+	decodeWithMinima(dst, block[:16], block[16:48], block[48:])
+}
+
+func decodeWithMinima(dst []float32, scales, fifth, quants []byte) {
+	d, dmin, packed := half(scales), half(scales[2:]), scales[4:]
 	for sub := range 8 {
 		scale, least := scaleAndMinimum(packed, sub)
 		dl, ml := d*float32(scale), dmin*float32(least)
 		shift := 4 * (sub % 2)
 		for i, q := range quants[32*(sub/2):][:32] {
-			dst[32*sub+i] = float32(dl*float32(q>>shift&0xf)) - ml
+			dst[32*sub+i] = float32(dl*float32(q>>shift&0xf|fifth[i]>>sub&1<<4)) - ml
 		}
 	}
 }

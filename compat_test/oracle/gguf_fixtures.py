@@ -34,7 +34,10 @@ LLAMA3 = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_fact
 LONG = dict(rope_type="longrope", rope_theta=10000.0, long_factor=[1.5, 4.0], short_factor=[1.0, 1.25])
 T = transformers
 
-MEDIUM = gguf.LlamaFileType.MOSTLY_Q4_K_M
+# How llama.cpp stores the matrices in files of several types: most of them, and the larger; rows that are not whole blocks of 256 elements.
+MIXTURES = {gguf.LlamaFileType.MOSTLY_Q4_K_M: (Q.Q4_K, Q.Q6_K), gguf.LlamaFileType.MOSTLY_Q5_K_M: (Q.Q5_K, Q.Q6_K)}
+SHORT_ROWS = {Q.Q4_K: Q.Q5_0, Q.Q5_K: Q.Q5_1, Q.Q6_K: Q.Q8_0}
+BLOCKS = dict(WIDE, hidden_size=256, intermediate_size=32)
 
 # name: architecture of gguf, config, how the matrices are stored
 CASES = {
@@ -44,7 +47,8 @@ CASES = {
     "llama-q8_0": ("llama", T.LlamaConfig(**WIDE), Q.Q8_0),
     "llama-q4_0": ("llama", T.LlamaConfig(**WIDE), Q.Q4_0),
     "llama-q4_1": ("llama", T.LlamaConfig(**WIDE), Q.Q4_1),
-    "llama-q4_k_m": ("llama", T.LlamaConfig(**dict(WIDE, hidden_size=256, intermediate_size=32)), MEDIUM),
+    "llama-q4_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q4_K_M),
+    "llama-q5_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q5_K_M),
     "llama3": ("llama", T.LlamaConfig(**dict(ROTARY, head_dim=32, num_attention_heads=1, num_key_value_heads=1), rope_parameters=LLAMA3), Q.F32),
     "llama-linear": ("llama", T.LlamaConfig(**ROTARY, rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=4.0)), Q.F32),
     "qwen2": ("qwen2", T.Qwen2Config(**ROTARY, rope_parameters=dict(rope_type="yarn", rope_theta=1e6, factor=4.0, original_max_position_embeddings=16)), Q.F32),
@@ -133,17 +137,24 @@ def write_rope(w, arch, c):
         w.add_tensor("rope_freqs.weight", (plain / frequencies).numpy())
 
 
-def quantize_q4_k(x):
-    """Blocks of 256: 8 times 32 numbers of 4 bits, with scales and minima of 6 bits. gguf itself only reads them."""
+def quantize_q4_k(x, bits=4):
+    """Blocks of 256: 8 times 32 numbers of 4 bits or 5, with scales and minima of 6 bits. gguf itself only reads them."""
     x = x.reshape(-1, 8, 32)
     least = np.maximum(-x.min(-1), 0)
-    step = (x.max(-1) + least) / 15
+    step = (x.max(-1) + least) / (2**bits - 1)
     d, dmin = ((v.max(-1, keepdims=True) / 63).astype(np.float16) for v in (step, least))
     scale, minimum = (np.clip(np.rint(v / of.astype(np.float32)), 0, 63) for v, of in ((step, d), (least, dmin)))
-    q = np.clip(np.rint((x + (dmin * minimum)[..., None]) / (d * np.maximum(scale, 1))[..., None]), 0, 15)
-    q, s, m = q.astype(np.uint8).reshape(-1, 4, 2, 32), scale.astype(np.uint8), minimum.astype(np.uint8)
+    q = np.clip(np.rint((x + (dmin * minimum)[..., None]) / (d * np.maximum(scale, 1))[..., None]), 0, 2**bits - 1)
+    q, s, m = q.astype(np.uint8), scale.astype(np.uint8), minimum.astype(np.uint8)
     packed = [v[:, :4] | v[:, 4:] >> 4 << 6 for v in (s, m)] + [s[:, 4:] & 15 | m[:, 4:] << 4]
-    return np.concatenate([d.view(np.uint8), dmin.view(np.uint8), *packed, (q[:, :, 0] | q[:, :, 1] << 4).reshape(-1, 128)], axis=-1)
+    if bits == 5:
+        packed.append(np.bitwise_or.reduce([q[:, i] >> 4 << i for i in range(8)]))
+    low = (q[:, 0::2] & 15 | q[:, 1::2] << 4).reshape(-1, 128)
+    return np.concatenate([d.view(np.uint8), dmin.view(np.uint8), *packed, low], axis=-1)
+
+
+def quantize_q5_k(x):
+    return quantize_q4_k(x, 5)
 
 
 def quantize_q6_k(x):
@@ -160,19 +171,16 @@ def quantize_q6_k(x):
 
 
 def type_in_file(kind, name, columns):
-    """The type of a matrix: that of all, or what llama.cpp gives it in a file of Q4_K_M, where blocks have 256 elements if a row has."""
-    if kind != MEDIUM:
+    """The type of a matrix: that of all, or what llama.cpp gives it in a file of several types."""
+    if kind not in MIXTURES:
         return kind
-    large = name == "output.weight" or name.endswith(("attn_v.weight", "ffn_down.weight"))
-    if columns % 256 != 0:
-        return Q.Q8_0 if large else Q.Q5_0
-    return Q.Q6_K if large else Q.Q4_K
+    kind = MIXTURES[kind][name == "output.weight" or name.endswith(("attn_v.weight", "ffn_down.weight"))]
+    return SHORT_ROWS[kind] if columns % 256 != 0 else kind
 
 
 def quantize(values, kind):
-    if kind in (Q.Q4_K, Q.Q6_K):
-        return {Q.Q4_K: quantize_q4_k, Q.Q6_K: quantize_q6_k}[kind](values).reshape(len(values), -1)
-    return gguf.quantize(values, kind)
+    own = {Q.Q4_K: quantize_q4_k, Q.Q5_K: quantize_q5_k, Q.Q6_K: quantize_q6_k}
+    return own[kind](values).reshape(len(values), -1) if kind in own else gguf.quantize(values, kind)
 
 
 def write_model(path, arch, model, kind):
@@ -235,10 +243,10 @@ def save_types(out):
     rng = np.random.default_rng(7)
     w = gguf.GGUFWriter(out / "types.gguf", "llama")
     want = {}
-    for kind in (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K, Q.Q5_0, Q.Q5_1):
+    for kind in (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K, Q.Q5_0, Q.Q5_1, Q.Q5_K):
         block, size = gguf.GGML_QUANT_SIZES[kind]
         data = rng.integers(0, 256, (2, 512 // block, size), np.uint8)
-        for at in {Q.F32: [3], Q.F16: [1], Q.BF16: [1], Q.Q4_1: [1, 3], Q.Q5_1: [1, 3], Q.Q4_K: [1, 3], Q.Q6_K: [209]}.get(kind, [1]):
+        for at in {Q.F32: [3], Q.F16: [1], Q.BF16: [1], Q.Q4_1: [1, 3], Q.Q5_1: [1, 3], Q.Q4_K: [1, 3], Q.Q5_K: [1, 3], Q.Q6_K: [209]}.get(kind, [1]):
             data[:, :, at] &= 0xBF  # no infinities and no NaN
         w.add_tensor(kind.name, data.reshape(2, -1), raw_dtype=kind)
         want[kind.name] = digest(gguf.dequantize(data.reshape(2, -1), kind))
