@@ -48,7 +48,7 @@ func (o *addBias) forward(m *memory) *Tensor {
 		if b.Frozen != nil {
 			simd.Axpy(-1, b.Frozen, added)
 		}
-		b.eachRow(y.view(), func(row []float32) { addTo(row, added) })
+		eachPart(y.view(), y.view(), b.Column, len(added), b.Rows, func(row, _ []float32) { addTo(row, added) })
 	}
 	return y
 }
@@ -60,7 +60,7 @@ func (o *addBias) backward(m *memory, gradient []float32) {
 			continue
 		}
 		sums := make([]float64, Cols(b.Values))
-		b.eachRow(gy, func(row []float32) {
+		eachPart(gy, gy, b.Column, len(sums), b.Rows, func(row, _ []float32) {
 			for i, g := range row {
 				sums[i] += float64(g)
 			}
@@ -73,15 +73,5 @@ func (o *addBias) backward(m *memory, gradient []float32) {
 	}
 	if o.x.RequiresGrad() {
 		m.accumulate(o.x, m.like(o.x, gradient))
-	}
-}
-
-// eachRow calls f with the bias's columns of each of its rows of v.
-func (b Bias) eachRow(v view, f func(row []float32)) {
-	v = v.columns(b.Column, b.Column+Cols(b.Values))
-	for _, s := range b.Rows {
-		for r := s.Start; r < s.End; r++ {
-			f(v.row(r))
-		}
 	}
 }

@@ -125,13 +125,7 @@ func (d Magnitude) factors() []float32 {
 
 // eachRow calls f with the magnitude's columns of each of its rows of v and w.
 func (d Magnitude) eachRow(v, w view, f func(v, w []float32)) {
-	n := len(d.Norms)
-	v, w = v.columns(d.Column, d.Column+n), w.columns(d.Column, d.Column+n)
-	for _, s := range d.Rows {
-		for r := s.Start; r < s.End; r++ {
-			f(v.row(r), w.row(r))
-		}
-	}
+	eachPart(v, w, d.Column, len(d.Norms), d.Rows, f)
 }
 
 // gradient returns that of Values, for gy and x [R, out].

@@ -12,6 +12,16 @@ type Span struct{ Start, End int }
 // Len returns the number of rows.
 func (s Span) Len() int { return s.End - s.Start }
 
+// eachPart calls f with n columns, from column on, of each row of v and w that is in the spans.
+func eachPart(v, w view, column, n int, spans []Span, f func(v, w []float32)) {
+	v, w = v.columns(column, column+n), w.columns(column, column+n)
+	for _, s := range spans {
+		for r := s.Start; r < s.End; r++ {
+			f(v.row(r), w.row(r))
+		}
+	}
+}
+
 // checkSpans panics unless the spans lie one after the other and cover rows.
 func checkSpans(op string, spans []Span, rows int) {
 	at := 0
