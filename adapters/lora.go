@@ -96,20 +96,27 @@ func checkLora(cfg hfio.AdapterConfig, base *models.Model, init Init) []error {
 	if init.Rand == nil {
 		found = append(found, fmt.Errorf("%w: Init.Rand is nil", ErrConfig))
 	}
-	targets, err := namedTargets(cfg, base)
-	if err == nil {
-		cfg.TargetModules = targets
-		var plan []loraTarget
-		plan, _, err = loraPlan(cfg, base)
-		if i := slices.IndexFunc(plan, func(t loraTarget) bool { return t.rank > max(t.In, t.Out) }); i >= 0 && err == nil {
-			t := plan[i]
-			err = fieldError("r", "%d for %s, want at most %d: more than it has rows and columns takes memory for nothing", t.rank, t.path, max(t.In, t.Out))
-		}
-	}
-	if err != nil {
+	if _, _, _, err := newLoraPlan(cfg, base); err != nil {
 		found = append(found, err)
 	}
 	return found
+}
+
+// newLoraPlan is [loraPlan] for a new adapter, with the config as PEFT writes it.
+func newLoraPlan(cfg hfio.AdapterConfig, base *models.Model) (_ hfio.AdapterConfig, targets []loraTarget, biases []loraBias, err error) {
+	if cfg.TargetModules, err = namedTargets(cfg, base); err != nil {
+		return cfg, nil, nil, err
+	}
+	cfg.RankPattern, cfg.AlphaPattern = byName(cfg.RankPattern), byName(cfg.AlphaPattern)
+	if targets, biases, err = loraPlan(cfg, base); err != nil {
+		return cfg, nil, nil, err
+	}
+	for _, t := range targets {
+		if most := max(t.In, t.Out); t.rank > most {
+			return cfg, nil, nil, fieldError("r", "%d for %s, want at most %d: more than it has rows and columns takes memory for nothing", t.rank, t.path, most)
+		}
+	}
+	return cfg, targets, biases, nil
 }
 
 func noteLora(hfio.AdapterConfig) []Finding { return nil }
@@ -119,12 +126,7 @@ func noteLora(hfio.AdapterConfig) []Finding { return nil }
 // rows with all that, and the base's biases as they are.
 // Source: peft 0.21.2, tuners/lora/layer.py, reset_lora_parameters.
 func newLora(cfg hfio.AdapterConfig, base *models.Model, init Init) (Adapter, error) {
-	var err error
-	if cfg.TargetModules, err = namedTargets(cfg, base); err != nil {
-		return nil, err
-	}
-	cfg.RankPattern, cfg.AlphaPattern = byName(cfg.RankPattern), byName(cfg.AlphaPattern)
-	targets, biases, err := loraPlan(cfg, base)
+	cfg, targets, biases, err := newLoraPlan(cfg, base)
 	if err != nil {
 		return nil, err
 	}

@@ -100,6 +100,7 @@ func TestLoraRefuses(t *testing.T) {
 		"rank_pattern":         func(c *hfio.AdapterConfig) { c.RankPattern = raw(`{"query": "2"}`) },
 		"r":                    func(c *hfio.AdapterConfig) { c.R = 0 },
 		"r: without end":       func(c *hfio.AdapterConfig) { c.R = 1 << 20 },
+		"r: of a sorted name":  func(c *hfio.AdapterConfig) { c.RankPattern = raw(`{"query": 2, "0.attention.self.query": 1048576}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			field, _, _ := strings.Cut(name, ":")
