@@ -3,10 +3,13 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -54,7 +57,41 @@ func (job *training) newAdapter(c *cli.Context, files fs.FS, model *models.Model
 		}
 		init.TextIDs = encoding.IDs
 	}
-	return adapters.New(model, config, init)
+	tuned, err := adapters.New(model, config, init)
+	return tuned, mapErrors(err, func(err error) error { return ofOption(c, err) })
+}
+
+// ofOption says of the options that set them what is wrong with fields of a new adapter's config.
+func ofOption(c *cli.Context, err error) error {
+	var field *hfio.FieldError
+	var misfit *adapters.MismatchError
+	switch {
+	case errors.As(err, &field):
+		text := strings.TrimPrefix(field.Err.Error(), adapters.ErrConfig.Error()+": ")
+		return ofOptionNamed(c, field.Field, "found "+text, err)
+	case errors.As(err, &misfit):
+		var all []error
+		for _, m := range misfit.Mismatches {
+			one := &adapters.MismatchError{Mismatches: []adapters.Mismatch{m}}
+			all = append(all, ofOptionNamed(c, m.Field, fmt.Sprintf("found %s, the base has %s", m.Adapter, m.Base), one))
+		}
+		return errors.Join(all...)
+	}
+	return err
+}
+
+// ofOptionNamed puts a text about an option in place of an error about its field, if the option was
+// given; else it says that there is one.
+func ofOptionNamed(c *cli.Context, field, text string, err error) error {
+	name := strings.ReplaceAll(field, "_", "-")
+	known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	switch {
+	case c.IsSet(name):
+		return usagef("--%s: %s", name, text)
+	case known && !isSettled(c, name):
+		return fmt.Errorf("%w (--%s sets it)", err, name)
+	}
+	return err
 }
 
 // setPrompt sets the fields of the methods with one prompt.
