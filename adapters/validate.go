@@ -70,7 +70,35 @@ func Validate(file *hfio.Adapter, base *models.Shape) []Finding {
 	return found
 }
 
-// errorFinding turns an error of hfio into a finding of its field or tensor.
+// Findings says one by one, in the words of [Validate], what an error of [Load] or [FromFile] reports
+// together; none for nil.
+func Findings(err error) []Finding {
+	if err == nil {
+		return nil
+	}
+	var found []Finding
+	many, ok := err.(interface{ Unwrap() []error })
+	if ok && errors.Join(many.Unwrap()...).Error() == err.Error() { // else it is one error that is of two kinds
+		for _, one := range many.Unwrap() {
+			found = append(found, Findings(one)...)
+		}
+		return found
+	}
+	var misfit *MismatchError
+	if !errors.As(err, &misfit) {
+		return []Finding{errorFinding(err)}
+	}
+	for _, m := range misfit.Mismatches {
+		found = append(found, m.finding())
+	}
+	return found
+}
+
+func (m Mismatch) finding() Finding {
+	return problem(m.Field, "%s in the adapter, %s in the base", m.Adapter, m.Base)
+}
+
+// errorFinding turns an error into a finding of its field or tensor.
 func errorFinding(err error) Finding {
 	var field *hfio.FieldError
 	var tensor *hfio.TensorError
@@ -79,8 +107,10 @@ func errorFinding(err error) Finding {
 		return problem(field.Field, "%v", field.Err)
 	case errors.As(err, &tensor):
 		return problem(tensor.Name, "%v", tensor.Err)
+	case errors.Is(err, models.ErrUnsupportedTask):
+		return problem("task_type", "%v", err)
 	}
-	return problem(hfio.AdapterWeightsFile, "%v", err)
+	return problem(hfio.AdapterWeightsFile, "%s", strings.TrimPrefix(err.Error(), hfio.AdapterWeightsFile+": "))
 }
 
 // taskFindings knows what PEFT does for a task and which heads it needs. On a base that is
@@ -126,7 +156,7 @@ func shapeFindings(file *hfio.Adapter, base *models.Shape, m method) []Finding {
 		found = append(found, errorFinding(err))
 	}
 	for _, d := range append(sizeMisfits(cfg, *base, m), promptMisfit(cfg, *base, m, stored.Shape)...) {
-		found = append(found, problem(d.Field, "%s in the adapter, %s in the base", d.Adapter, d.Base))
+		found = append(found, d.finding())
 	}
 	if len(found) == 0 {
 		found = append(found, unusedSizes(file.Config, *base, m)...)

@@ -76,6 +76,38 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// TestFindings: what Load reports together is said one by one; a broken side file is one problem of two kinds.
+func TestFindings(t *testing.T) {
+	base := openBase(t, models.SeqCls)
+	load := func(change func(*hfio.Adapter)) error {
+		file := openFile(t, "prompt-seq_cls")
+		change(file)
+		_, err := adapters.FromFile(file, base)
+		return err
+	}
+	fields := func(err error) string {
+		var names []string
+		for _, f := range adapters.Findings(err) {
+			names = append(names, string(f.Severity)+" "+f.Field)
+		}
+		return strings.Join(names, ", ")
+	}
+	if got := fields(nil); got != "" {
+		t.Errorf("of no error: found %s", got)
+	}
+	many := load(func(f *hfio.Adapter) {
+		without(f, "base_model.classifier.weight")
+		with(f, zeros("prompt_embeddings", 32, 8))
+		f.Config.NumVirtualTokens, f.Config.TokenDim = 32, 8
+	})
+	if got, want := fields(many), "error adapter_model.safetensors, error token_dim, error num_virtual_tokens, error prompt_embeddings"; got != want {
+		t.Errorf("found %s, want %s, of %v", got, want, many)
+	}
+	if one := load(func(f *hfio.Adapter) { f.Info = []byte("{") }); len(adapters.Findings(one)) != 1 {
+		t.Errorf("found %v, want one of %v", adapters.Findings(one), one)
+	}
+}
+
 // TestValidateIsSilentOnPEFTsFiles: there is nothing to say about what PEFT writes.
 func TestValidateIsSilentOnPEFTsFiles(t *testing.T) {
 	for name, task := range goldens(t) {

@@ -76,7 +76,8 @@ func located(err error, path string, lines []int) error {
 
 // mapErrors puts what f makes of it in place of each of the errors that are joined in one.
 func mapErrors(err error, f func(error) error) error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
+	many, ok := err.(interface{ Unwrap() []error })
+	if ok && errors.Join(many.Unwrap()...).Error() == err.Error() { // else it is one error that is of two kinds
 		var all []error
 		for _, one := range many.Unwrap() {
 			all = append(all, mapErrors(one, f))

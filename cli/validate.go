@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
-	"github.com/gopeft/gopeft/models"
 	"github.com/gopeft/gopeft/predict"
 )
 
@@ -70,40 +68,31 @@ func findingsOf(c *cli.Context, a *hfio.Adapter, baseDir string) ([]adapters.Fin
 	defer base.Close()
 	shape := base.Shape()
 	findings := adapters.Validate(a, &shape)
-	isError := func(f adapters.Finding) bool { return f.Severity == adapters.Error }
-	if slices.ContainsFunc(findings, isError) {
-		return findings, nil
-	}
-	// Sizes fit: putting it on the base checks the head too.
-	model, err := base.ModelFor(a)
-	if err != nil {
-		return append(findings, loadFindings(err)...), nil
-	}
-	tuned, err := adapters.FromFile(a, model)
-	if err != nil {
-		return append(findings, loadFindings(err)...), nil
-	}
-	isOther, err := predict.IsOtherBase(tuned.Info, model.Backbone)
+	// Putting it on the base checks the head, too.
+	isOther, err := putOn(base, a)
+	more := slices.DeleteFunc(adapters.Findings(err), func(f adapters.Finding) bool {
+		return slices.ContainsFunc(findings, func(o adapters.Finding) bool {
+			return o.Message == f.Message && (o.Field == f.Field || f.Field == hfio.AdapterWeightsFile) // which stands for no field, too
+		})
+	})
+	findings = slices.Concat(more, findings)
 	if isOther {
 		findings = append(findings, adapters.Finding{Severity: adapters.Warning, Field: "base", Message: "the adapter " + otherBase})
 	}
-	return findings, err
+	return findings, nil
 }
 
-// loadFindings lists the differences of a misfit one by one.
-func loadFindings(err error) []adapters.Finding {
-	var misfit *adapters.MismatchError
-	switch {
-	case errors.As(err, &misfit):
-		var findings []adapters.Finding
-		for _, m := range misfit.Mismatches {
-			findings = append(findings, adapters.Finding{Severity: adapters.Error, Field: m.Field, Message: m.String()})
-		}
-		return findings
-	case errors.Is(err, models.ErrUnsupportedTask):
-		return []adapters.Finding{{Severity: adapters.Error, Field: "task_type", Message: err.Error()}}
+// putOn loads an adapter on a base, and tells whether it was trained on another.
+func putOn(base *predict.Base, a *hfio.Adapter) (isOther bool, err error) {
+	model, err := base.ModelFor(a)
+	if err != nil {
+		return false, err
 	}
-	return []adapters.Finding{{Severity: adapters.Error, Message: err.Error()}}
+	tuned, err := adapters.FromFile(a, model)
+	if err != nil {
+		return false, err
+	}
+	return predict.IsOtherBase(tuned.Info, model.Backbone)
 }
 
 func printFindings(w io.Writer, findings []adapters.Finding) error {
