@@ -47,7 +47,7 @@ func prepareWriting(c *cli.Context, base *predict.Base, data *train.Data, from r
 	return func() (map[string]float64, error) {
 		answers, err := base.Generate(c.Context, prompts)
 		if err != nil {
-			return nil, located(err, c.String("data"), lines)
+			return nil, located(ofSetting(c, err), c.String("data"), lines)
 		}
 		texts := make([]string, len(answers))
 		for i, list := range answers {

@@ -106,10 +106,27 @@ func generationConfig(c *cli.Context, base *predict.Base) (generate.Config, erro
 		config.EarlyStopping = generate.EarlyStopping(c.String("early-stopping"))
 	}
 	config.Seed, config.StopStrings = c.Uint64("seed"), c.StringSlice("stop-strings")
-	if err := config.Check(); err != nil {
+	if err := ofSetting(c, config.Check()); err != nil {
 		return config, &usageError{err}
 	}
 	return config, checkUsed(c, config)
+}
+
+// ofSetting says of the options that set them what is wrong with settings.
+func ofSetting(c *cli.Context, err error) error {
+	return mapErrors(err, func(err error) error {
+		var input *predict.InputError
+		var wrong *generate.ConfigError
+		switch {
+		case errors.As(err, &input):
+			return &predict.InputError{Input: input.Input, Err: ofSetting(c, input.Err)}
+		case errors.As(err, &wrong):
+			if name := strings.ReplaceAll(wrong.Field, "_", "-"); c.IsSet(name) {
+				return usagef("--%s: found %v, want %s", name, wrong.Value, wrong.Want)
+			}
+		}
+		return err
+	})
 }
 
 // checkUsed reports options that the way of writing has no use for.
@@ -249,7 +266,7 @@ func (g *generation) one(text string) error {
 		}
 	}
 	answers, err := g.base.Generate(g.c.Context, []predict.Prompt{p})
-	err = located(err, "", nil)
+	err = located(ofSetting(g.c, err), "", nil)
 	switch {
 	case streams:
 		if began || err == nil {
@@ -285,7 +302,7 @@ func (g *generation) all() error {
 			return err
 		}
 	}
-	return located(err, g.c.String("input"), lines)
+	return located(ofSetting(g.c, err), g.c.String("input"), lines)
 }
 
 func generateInput(line []byte, isJSON bool) (string, error) {

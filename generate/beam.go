@@ -23,6 +23,9 @@ type beam struct {
 	score float32
 }
 
+// continuationBytes is what a continuation takes on machines of 64 bits.
+const continuationBytes = 32
+
 // continuation is a beam with one more token.
 type continuation struct {
 	beam, id int
@@ -87,14 +90,14 @@ func (s *beamSearch) advance(scores [][]float32) error {
 // best returns the likeliest continuations of all beams, enough of them that there are
 // NumBeams that go on though others end.
 func (s *beamSearch) best(scores [][]float32) ([]continuation, error) {
-	n := max(2, 1+len(s.EOS)) * s.NumBeams
+	n := s.continuations() * s.NumBeams
 	var all []continuation
 	for i, b := range s.running {
 		logSoftmax(scores[i])
 		s.process(history{b.ids, s.start}, scores[i])
 		candidates := Config{Temperature: 1, TopK: n}.best(scores[i], n)
 		if s.DoSample {
-			candidates = s.candidates(scores[i], max(2, len(s.EOS)+1))
+			candidates = s.candidates(scores[i], s.continuations())
 		}
 		for _, c := range candidates {
 			score := c.score + b.score

@@ -13,6 +13,20 @@ import (
 // ErrConfig: a setting that no text can be made with.
 var ErrConfig = errors.New("wrong generation config")
 
+// ConfigError is a value that a setting cannot have.
+type ConfigError struct {
+	Field string // as GenerationConfig names it: num_beams
+	Value any
+	Want  string
+}
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("%v: %s is %v, want %s", ErrConfig, e.Field, e.Value, e.Want)
+}
+
+// Unwrap returns [ErrConfig].
+func (e *ConfigError) Unwrap() error { return ErrConfig }
+
 // EarlyStopping says when a beam search ends.
 type EarlyStopping string
 
@@ -157,12 +171,12 @@ func rejectUnknown(r *hfio.ConfigReader) {
 	}
 }
 
-// Check reports everything that is wrong with the settings.
+// Check reports everything that is wrong with the settings, each a *ConfigError.
 func (c Config) Check() error {
 	var found []error
 	want := func(ok bool, field string, value any, text string) {
 		if !ok {
-			found = append(found, fmt.Errorf("%w: %s is %v, want %s", ErrConfig, field, value, text))
+			found = append(found, &ConfigError{field, value, text})
 		}
 	}
 	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"weak"
@@ -335,6 +336,9 @@ func (g *Generator) begin(r Request) (search, error) {
 		first.text = &stops{strings: r.StopStrings, text: g.Text()}
 	}
 	q := &request{Request: r, start: len(first.ids)}
+	if err := g.checkWidth(q, first.begin.Len()+len(first.ids)+r.MaxNewTokens); err != nil {
+		return nil, err
+	}
 	if r.NumBeams > 1 {
 		return newBeamSearch(q, first), nil
 	}
@@ -416,6 +420,42 @@ func (g *Generator) check(r Request) error {
 	}
 	return errors.Join(append(found, g.decoder.Shape().CheckIDs(ids))...)
 }
+
+// maxBytes bounds what the answers to one request may take in memory: a wrong number of them must
+// not take all that there is. transformers has no bound.
+const maxBytes = 4 << 30
+
+// checkWidth reports more answers at once than there should be memory for, if they become so many
+// tokens long. Those of several requests may be MaxRows at once, and so may those of one.
+func (g *Generator) checkWidth(q *request, tokens int) error {
+	field, value := "num_beams", q.NumBeams
+	if q.NumBeams == 1 {
+		field, value = "num_return_sequences", q.NumReturnSequences
+	}
+	most := sort.Search(value, func(n int) bool { return g.bytes(q, float64(n+1), float64(tokens)) > maxBytes })
+	if most = max(most, g.maxRows()); value <= most {
+		return nil
+	}
+	return &ConfigError{field, value, fmt.Sprintf("at most %d: more could take over %d GiB, for scores and %d keys and values each", most, maxBytes>>30, tokens)}
+}
+
+// bytes is what answers take that are so many tokens long: scores, keys and values and, of a beam
+// search, continuations and the keys and values of the beams that they go on from.
+func (g *Generator) bytes(q *request, answers, tokens float64) float64 {
+	shape := g.decoder.Shape()
+	if shape.DecoderLayers > 0 {
+		shape = shape.OfDecoder()
+	}
+	cache := tokens * float64(4*2*shape.Layers*shape.KVHeads*shape.HeadDim)
+	each := float64(4*shape.Vocab) + cache
+	if q.NumBeams > 1 {
+		each += cache + continuationBytes*min(float64(q.continuations())*answers, float64(shape.Vocab))
+	}
+	return answers * each
+}
+
+// continuations is how many are looked at for each beam of a search.
+func (r *request) continuations() int { return max(2, 1+len(r.EOS)) }
 
 // scores runs what is new of the rows and returns the scores of the token after each.
 func (g *Generator) scores(rows []*row, pool *models.Pool) ([][]float32, error) {

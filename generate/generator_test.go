@@ -2,6 +2,8 @@ package generate
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -126,6 +128,55 @@ func textOf(ids []int) string {
 		text += string(rune('a'+id%26)) + string(rune('A'+id/2%26))
 	}
 	return text
+}
+
+// A number of answers that no memory holds is refused, and the greatest that is not is said. Each takes 40
+// scores of 4 bytes, 2·2·6 numbers of 4 bytes a token and, as a beam, these twice and at most 40 continuations
+// of 32 bytes.
+func TestTooManyAnswers(t *testing.T) {
+	g, err := New(tinyLlama(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(change func(*Config)) error {
+		r := Request{IDs: []int{1, 2, 3}, Config: Default()}
+		r.MaxNewTokens = 2
+		change(&r.Config)
+		_, err := g.Run(context.Background(), []Request{r})
+		return err
+	}
+	const scores, cache = 40 * 4, (3 + 2) * 2 * 2 * 6 * 4
+	for name, test := range map[string]struct {
+		change func(*Config)
+		most   int
+		field  string
+	}{
+		"beams":     {func(c *Config) { c.NumBeams = 1 << 40 }, 4 << 30 / (scores + 2*cache + 40*32), "num_beams"},
+		"sequences": {func(c *Config) { c.NumReturnSequences, c.DoSample = 1<<40, true }, 4 << 30 / (scores + cache), "num_return_sequences"},
+	} {
+		var wrong *ConfigError
+		if err := answer(test.change); !errors.As(err, &wrong) || wrong.Field != test.field || !strings.HasPrefix(wrong.Want, fmt.Sprintf("at most %d:", test.most)) {
+			t.Errorf("%s: found %v, want at most %d", name, err, test.most)
+		}
+	}
+	if err := answer(func(c *Config) { c.NumBeams = 64 }); err != nil {
+		t.Error(err)
+	}
+}
+
+// As many answers as several requests may have at once one may have, however long they may become.
+func TestLongAnswers(t *testing.T) {
+	g, err := New(tinyLlama(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &request{Request: Request{Config: Default()}}
+	for beams, want := range map[int]bool{64: true, 65: false} {
+		q.NumBeams = beams
+		if err := g.checkWidth(q, 1<<40); (err == nil) != want {
+			t.Errorf("%d beams: found %v", beams, err)
+		}
+	}
 }
 
 func tinyLlama(t *testing.T) *models.Model {
