@@ -172,7 +172,7 @@ func runGenerate(c *cli.Context) error {
 	if err := checkSeparator(c, g.predictor.Task); err != nil {
 		return err
 	}
-	if g.predictor.TaskID, err = taskID(c); err != nil {
+	if g.predictor.TaskID, err = taskID(c, g.predictor); err != nil {
 		return err
 	}
 	g.predictor.Separator = separatorOr(c, g.predictor.Separator)

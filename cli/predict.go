@@ -66,7 +66,7 @@ func runPredict(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
-	if predictor.TaskID, err = taskID(c); err != nil {
+	if predictor.TaskID, err = taskID(c, predictor); err != nil {
 		return err
 	}
 	if _, err := tokenizerOf(c, base); err != nil {
@@ -101,19 +101,16 @@ func runPredict(c *cli.Context) error {
 }
 
 // taskID returns --task-id, which must be a task of the adapter.
-func taskID(c *cli.Context) (int, error) {
-	if !c.IsSet("task-id") {
-		return 0, nil
-	}
-	if c.String("adapter") == "" {
-		return 0, usagef("--task-id: a base alone has no tasks, want it with --adapter")
-	}
-	config, ok := adapterConfig(c.String("adapter"))
-	id := c.Int("task-id")
+func taskID(c *cli.Context, p *predict.Predictor) (int, error) {
+	id, config := c.Int("task-id"), p.PeftConfig
 	switch {
-	case ok && config.PeftType != hfio.MultitaskPromptTuning:
+	case !c.IsSet("task-id"):
+		return 0, nil
+	case config.PeftType == "":
+		return 0, usagef("--task-id: a base alone has no tasks, want it with --adapter")
+	case config.PeftType != hfio.MultitaskPromptTuning:
 		return 0, usagef("--task-id: not an option of %s, want it with an adapter of %s only", config.PeftType, hfio.MultitaskPromptTuning)
-	case ok && (id < 0 || id >= config.NumTasks):
+	case id < 0 || id >= config.NumTasks:
 		return 0, usagef("--task-id: found %d, want 0 to %d", id, config.NumTasks-1)
 	}
 	return id, nil

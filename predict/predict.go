@@ -98,6 +98,8 @@ type Predictor struct {
 	MaxLength   int      // of a text in tokens, special tokens included; longer ones are cut
 	Separator   string   // between a text and what is written after it: of CAUSAL_LM, as the adapter was trained
 
+	PeftConfig hfio.AdapterConfig // the adapter's, as its file has it; zero: the base alone
+
 	// OtherBase: gopeft.json says that the adapter was trained on a base with other
 	// weights. The answers are worth little then.
 	OtherBase bool
@@ -138,7 +140,7 @@ func (b *Base) adapter(file *hfio.Adapter) (*Predictor, error) {
 		return nil, err
 	}
 	p := b.predictor(model, frozen.Forward)
-	p.adapter, p.Separator = frozen, frozen.Info.Separator
+	p.adapter, p.PeftConfig, p.Separator = frozen, frozen.Config, frozen.Info.Separator
 	if p.OtherBase, err = IsOtherBase(frozen.Info, model.Backbone); err != nil {
 		return nil, err
 	}
