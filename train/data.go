@@ -158,7 +158,7 @@ func ReadFile(path string, opts *DataOptions) (*Data, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return nil, &DataError{File: path, Found: "a directory", Want: "a data file"}
+		return nil, &DataError{File: path, Found: "a directory", Want: "a file"}
 	}
 	if o.Format == "" {
 		o.Format = formatOf(path, o)
