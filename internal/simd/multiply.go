@@ -15,8 +15,8 @@ const (
 	fewRows = 256
 	// readingRows: with fewer a product takes as long as with so many, that is as long as reading the right-hand side does.
 	readingRows = 16
-	// rowGrain is the least number of rows of a range, where there are many: each range reads all of the right-hand side.
-	rowGrain = 224
+	// rowGrain is the least number of rows of a range, where there are some hundreds: each range reads all of the right-hand side.
+	rowGrain = 112
 	// setStride: rows that begin multiples of it apart share a set of the L1 cache, which has fewer places than a kernel has rows.
 	setStride = 1024
 )
@@ -94,7 +94,7 @@ func (b *Matrix) divide(p product) {
 		return
 	}
 	perRow := b.k * b.n
-	grain := max(28, min(worth/perRow+1, p.rows), min(rowGrain, p.rows/2))
+	grain := max(28, min(worth/perRow+1, p.rows), min(rowGrain, p.rows/4))
 	Parallel(p.rows, grain, func(from, to int) { b.multiply(p.part(from, to), 0, b.Panels()) })
 }
 

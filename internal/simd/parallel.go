@@ -6,11 +6,6 @@ import (
 	"time"
 )
 
-// rangesPerProcessor is how many ranges Parallel makes for each processor if there
-// are enough items, so that one that is slowed down by other work does not hold up
-// the rest.
-const rangesPerProcessor = 4
-
 // Parallel calls f for ranges [lo, hi) that cover [0, n) once, on up to GOMAXPROCS
 // goroutines, and returns when all are done. A range has at least grain items, unless
 // n is less; a single range runs on the caller's goroutine. Ranges run in any order and
@@ -21,13 +16,13 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 		return
 	}
 	processors := runtime.GOMAXPROCS(0)
-	ranges := min(n/max(1, grain), rangesPerProcessor*processors)
-	helpers := min(ranges, processors) - 1
+	grain = max(1, grain)
+	helpers := min(n/grain, processors) - 1
 	if helpers < 1 {
 		f(0, n)
 		return
 	}
-	j := &job{f: f, n: n, ranges: ranges, wanted: int64(helpers), done: make(chan struct{}, 1)}
+	j := &job{f: f, n: n, grain: grain, shares: 2 * processors, wanted: int64(helpers), done: make(chan struct{}, 1)}
 	for range helpers - offer(j) {
 		go help(j)
 	}
@@ -40,13 +35,14 @@ func Parallel(n, grain int, f func(lo, hi int)) {
 
 // job is one call of Parallel.
 type job struct {
-	f         func(lo, hi int)
-	n, ranges int
-	next      atomic.Int64 // range to do
-	wanted    int64        // helpers
-	helpers   atomic.Int64 // at work, and closed more once the job takes no more
-	done      chan struct{}
-	panicked  atomic.Pointer[any] // what the first panic carried
+	f        func(lo, hi int)
+	n, grain int
+	shares   int          // a range is this part of what is left
+	next     atomic.Int64 // item to do
+	wanted   int64        // helpers
+	helpers  atomic.Int64 // at work, and closed more once the job takes no more
+	done     chan struct{}
+	panicked atomic.Pointer[any] // what the first panic carried
 }
 
 const closed = -1 << 32
@@ -56,7 +52,7 @@ const closed = -1 << 32
 func (j *job) enter() bool {
 	for {
 		helpers := j.helpers.Load()
-		if helpers < 0 || helpers >= j.wanted || j.next.Load() >= int64(j.ranges) {
+		if helpers < 0 || helpers >= j.wanted || j.next.Load() >= int64(j.n) {
 			return false
 		}
 		if j.helpers.CompareAndSwap(helpers, helpers+1) {
@@ -73,8 +69,26 @@ func (j *job) work() {
 			j.panicked.CompareAndSwap(nil, &kept)
 		}
 	}()
-	for i := int(j.next.Add(1)) - 1; i < j.ranges; i = int(j.next.Add(1)) - 1 {
-		j.f(i*j.n/j.ranges, (i+1)*j.n/j.ranges)
+	for lo, hi := j.take(); lo < hi; lo, hi = j.take() {
+		j.f(lo, hi)
+	}
+}
+
+// take returns the next range. Ranges become shorter, so that a processor that is slowed down
+// by other work does not hold up the rest at the end, and the first ones are long, as it
+// takes less to do one range than two.
+func (j *job) take() (lo, hi int) {
+	for {
+		lo := j.next.Load()
+		left := j.n - int(lo)
+		if left <= 0 {
+			return 0, 0
+		}
+		shares := min(max(1, left/j.grain), j.shares)
+		size := (left + shares - 1) / shares
+		if j.next.CompareAndSwap(lo, lo+int64(size)) {
+			return int(lo), int(lo) + size
+		}
 	}
 }
 
