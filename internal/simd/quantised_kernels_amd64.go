@@ -104,6 +104,46 @@ func multiplyQ51x2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *f
 //go:noescape
 func multiplyQ51x4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
+// unpackQ2KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ2KAVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ2Kx1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ2Kx1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ2Kx2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ2Kx2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ2Kx4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ2Kx4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ3KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ3KAVX512(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ3Kx1AVX512 multiplies 1 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ3Kx1AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ3Kx2AVX512 multiplies 2 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ3Kx2AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ3Kx4AVX512 multiplies 4 rows with count blocks in each of 32 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ3Kx4AVX512(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
 // unpackQ4KAVX512 sets y to the transpose of count blocks in each of 32 rows, rowBytes apart.
 //
 //go:noescape
@@ -263,6 +303,46 @@ func multiplyQ51x2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *flo
 //
 //go:noescape
 func multiplyQ51x4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ2KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ2KAVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ2Kx1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ2Kx1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ2Kx2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ2Kx2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ2Kx4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ2Kx4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// unpackQ3KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
+//
+//go:noescape
+func unpackQ3KAVX2(blocks *byte, rowBytes int, count int, y *float32, scratch *float32)
+
+// multiplyQ3Kx1AVX2 multiplies 1 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[1·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ3Kx1AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ3Kx2AVX2 multiplies 2 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[2·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ3Kx2AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
+
+// multiplyQ3Kx4AVX2 multiplies 4 rows with count blocks in each of 16 rows, rowBytes apart: y = start + Σ x·w. Element i of row r is x[4·i+r]; yStride is in bytes.
+//
+//go:noescape
+func multiplyQ3Kx4AVX2(blocks *byte, rowBytes int, count int, x *float32, y *float32, yStride int, start *float32, scratch *float32)
 
 // unpackQ4KAVX2 sets y to the transpose of count blocks in each of 16 rows, rowBytes apart.
 //

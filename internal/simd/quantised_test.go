@@ -28,6 +28,8 @@ var blockLayouts = map[string]blockLayout{
 	"Q4_1": {32, 20, []int{0, 2}},
 	"Q5_0": {32, 22, []int{0}},
 	"Q5_1": {32, 24, []int{0, 2}},
+	"Q2_K": {256, 84, []int{80, 82}},
+	"Q3_K": {256, 110, []int{108}},
 	"Q4_K": {256, 144, []int{0, 2}},
 	"Q5_K": {256, 176, []int{0, 2}},
 	"Q6_K": {256, 210, []int{208}},
@@ -63,6 +65,13 @@ func (b testBlocks) value(i int) float32 {
 		return half(0) * float32(nibble(6)|fifth(2)-16)
 	case "Q5_1":
 		return float32(half(0)*float32(nibble(8)|fifth(4))) + half(2)
+	case "Q2_K": // as in Q3_K the halves are 4 times 32 elements
+		q := block[16+i/128*32+i%32] >> (i / 32 % 4 * 2) & 3
+		return float32(half(80)*float32(block[i/16]&15)*float32(q)) - half(82)*float32(block[i/16]>>4)
+	case "Q3_K":
+		q, j := block[32+i/128*32+i%32]>>(i/32%4*2)&3|block[i%32]>>(i/32)&1<<2, i/16
+		scale := block[96+j%8]>>(j/8*4)&15 | block[104+j%4]>>(j/4*2)&3<<4
+		return half(108) * float32(int(scale)-32) * float32(int(q)-4)
 	case "Q4_K", "Q5_K":
 		scale, least := scaleOfQ4K(block[4:16], i/32)
 		q := block[layout.bytes-128+i/64*32+i%32] >> (i / 32 % 2 * 4) & 15

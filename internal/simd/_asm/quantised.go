@@ -32,7 +32,7 @@ const (
 	minus sign = -1
 )
 
-// chunk is 16 elements, whose bits, up to 4 or all, lie in 16 bytes.
+// chunk is 16 elements, whose bits, or the lower of them, lie in 16 bytes.
 type chunk struct {
 	at    int // of the bytes
 	slot  int // of the scale; the minimum is in the next
@@ -74,6 +74,22 @@ var quantisedTypes = []quantised{
 		runs:    1,
 	},
 	{
+		name: "Q2_K", elements: 256, bytes: 84, depth: 2, minimum: minus,
+		prepare: (*quantisedKernel).prepareQ2K,
+		chunks: chunksOfHalf(func(sub, part int) chunk {
+			return chunk{at: 16 + 16*part, slot: 2 * (2*sub + part), shift: 2 * sub}
+		}),
+		runs: 2, runBytes: 32, runSlots: 16,
+	},
+	{
+		name: "Q3_K", elements: 256, bytes: 110, depth: 3, signed: true,
+		prepare: (*quantisedKernel).prepareQ3K,
+		chunks: chunksOfHalf(func(sub, part int) chunk {
+			return chunk{at: 32 + 16*part, slot: 2*sub + part, shift: 2 * sub, above: 8 + 4*part, order: sub}
+		}),
+		runs: 2, runBytes: 32, runSlots: 16,
+	},
+	{
 		name: "Q4_K", elements: 256, bytes: 144, depth: 4, minimum: minus,
 		prepare: (*quantisedKernel).prepareQ4K,
 		chunks:  []chunk{{at: 16}, {at: 32}, {at: 16, slot: 2, shift: 4}, {at: 32, slot: 2, shift: 4}},
@@ -88,16 +104,17 @@ var quantisedTypes = []quantised{
 	{
 		name: "Q6_K", elements: 256, bytes: 210, depth: 6, signed: true,
 		prepare: (*quantisedKernel).prepareQ6K,
-		chunks:  chunksOfQ6K(),
-		runs:    2, runBytes: 64, runSlots: 16,
+		chunks: chunksOfHalf(func(sub, part int) chunk {
+			return chunk{at: 32*(sub%2) + 16*part, slot: 2*sub + part, shift: 4 * (sub / 2), above: 8 + 4*part, order: 2 * sub}
+		}),
+		runs: 2, runBytes: 64, runSlots: 16,
 	},
 }
 
-// chunksOfQ6K are the chunks of a half of a block: 4 sub-blocks of 32 elements. The first slots of a run are the scales.
-func chunksOfQ6K() (chunks []chunk) {
+// chunksOfHalf are the chunks of a half of a block: 4 sub-blocks of 32 elements, in 2 parts.
+func chunksOfHalf(of func(sub, part int) chunk) (chunks []chunk) {
 	for i := range 8 {
-		sub, part := i/2, i%2
-		chunks = append(chunks, chunk{at: 32*(sub%2) + 16*part, slot: i, shift: 4 * (sub / 2), above: 8 + 4*part, order: 2 * sub})
+		chunks = append(chunks, of(i/2, i%2))
 	}
 	return chunks
 }
@@ -371,6 +388,75 @@ func (a *quantisedKernel) prepareScale(half int) {
 	a.VMOVUPS(q[1], a.slot(half, 2))
 }
 
+// keepScale leaves in a slot the integer whose bits begin at low in x, times a number.
+func (a *quantisedKernel) keepScale(half int, x reg.VecPhysical, low, bits int, signed bool, times operand.Op, slot int) {
+	w := a.weight[half]
+	a.field(x, low, bits, signed, w)
+	a.VMULPS(times, w, w)
+	a.VMOVUPS(w, a.slot(half, slot))
+}
+
+// keepBits leaves for each run, from a slot on, the 8 words that begin at at: they have a byte for each of 32 elements, with the
+// upper bits of count sub-blocks of each run.
+func (a *quantisedKernel) keepBits(half, at, slot, count int) {
+	q := a.quants[half][0]
+	for word := range 8 {
+		if word%4 == 0 {
+			a.load(half, at+4*word, q, 4)
+		}
+		x := q[word%4]
+		a.flip(^uint32(0), x)
+		for run := range a.runs {
+			if run > 0 {
+				a.VPSRLD(operand.Imm(uint64(count)), x, x)
+			}
+			a.VMOVUPS(x, a.slot(half, run*a.runSlots+slot+word))
+		}
+	}
+}
+
+// prepareQ2K leaves 16 scales, each followed by its minimum.
+func (a *quantisedKernel) prepareQ2K(half int) {
+	q, scale, least := a.quants[half][0], a.scale[half], a.least[half]
+	a.load(half, 68, q, 4)
+	a.half(q[3], false, scale)
+	a.half(q[3], true, least)
+	a.VMOVUPS(scale, a.slot(half, 0)) // load loses the registers
+	a.VMOVUPS(least, a.slot(half, 1))
+	a.load(half, 0, q, 4)
+	a.VMOVUPS(a.slot(half, 0), scale)
+	a.VMOVUPS(a.slot(half, 1), least)
+	for i := range 16 {
+		a.keepScale(half, q[i/4], 8*(i%4), 4, false, scale, 2*i)
+		a.keepScale(half, q[i/4], 8*(i%4)+4, 4, false, least, 2*i+1)
+	}
+}
+
+// prepareQ3K leaves for each half of a block 8 scales and 8 words of the upper bits of elements.
+func (a *quantisedKernel) prepareQ3K(half int) {
+	q, scale, upper := a.quants[half][0], a.scale[half], a.least[half]
+	a.keepBits(half, 0, 8, 4)
+	a.load(half, 94, q, 4)
+	a.half(q[3], true, scale)
+	a.VMOVUPS(scale, a.slot(half, 0)) // load loses the register
+	a.load(half, 92, q, 4)
+	a.VMOVUPS(a.slot(half, 0), scale)
+	for word := range 4 { // 8 bytes are the lower halves of the scales, the 4 behind them the two upper bits
+		x := q[1+word%2]
+		if word >= 2 {
+			a.VPSRLD(operand.Imm(4), x, x)
+		}
+		a.and(a.bits(0x0f0f0f0f), x, q[0])
+		a.shift(q[3], 4-2*word, upper)
+		a.and(a.bits(0x30303030), upper, upper)
+		a.or(upper, q[0], q[0])
+		a.invert(0x20202020, q[0])
+		for i := range 4 {
+			a.keepScale(half, q[0], 8*i, 6, true, scale, word/2*a.runSlots+word%2*4+i)
+		}
+	}
+}
+
 // prepareQ4K leaves 8 scales, each followed by its minimum. They have 6 depth: see get_scale_min_k4 of ggml.
 func (a *quantisedKernel) prepareQ4K(half int) {
 	q, scale, least := a.quants[half][0], a.scale[half], a.least[half]
@@ -379,10 +465,7 @@ func (a *quantisedKernel) prepareQ4K(half int) {
 	a.half(q[0], true, least)
 	keep := func(x reg.VecPhysical, run, slot int, times reg.VecPhysical) {
 		for i := range 4 {
-			w := a.weight[half]
-			a.field(x, 8*i, 6, false, w)
-			a.VMULPS(times, w, w)
-			a.VMOVUPS(w, a.slot(half, (run+i/2)*a.runSlots+slot+i%2*2))
+			a.keepScale(half, x, 8*i, 6, false, times, (run+i/2)*a.runSlots+slot+i%2*2)
 		}
 	}
 	keep(q[1], 0, 0, scale)
@@ -400,22 +483,10 @@ func (a *quantisedKernel) prepareQ4K(half int) {
 	}
 }
 
-// prepareQ5K leaves what prepareQ4K leaves and, for each run, 8 words of bytes that begin with the fifth bits of its two sub-blocks.
+// prepareQ5K leaves what prepareQ4K leaves, and for each run 8 words of the fifth bits of elements.
 func (a *quantisedKernel) prepareQ5K(half int) {
 	a.prepareQ4K(half)
-	q := a.quants[half][0]
-	for word := range 8 {
-		if word%4 == 0 {
-			a.load(half, 16+4*word, q, 4)
-		}
-		x := q[word%4]
-		for run := range a.runs {
-			if run > 0 {
-				a.VPSRLD(operand.Imm(2), x, x)
-			}
-			a.VMOVUPS(x, a.slot(half, run*a.runSlots+4+word))
-		}
-	}
+	a.keepBits(half, 16, 4, 2)
 }
 
 // prepareQ6K leaves for each half of a block 8 scales and 8 words of the two upper bits of elements.
@@ -434,9 +505,7 @@ func (a *quantisedKernel) prepareQ6K(half int) {
 	a.VMOVUPS(w, a.slot(half, 0))
 	a.load(half, 192, q, 4)
 	for i := 15; i >= 0; i-- {
-		a.field(q[i/4], 8*(i%4), 8, true, w)
-		a.VMULPS(a.slot(half, 0), w, w)
-		a.VMOVUPS(w, a.slot(half, 16*(i/8)+i%8))
+		a.keepScale(half, q[i/4], 8*(i%4), 8, true, a.slot(half, 0), 16*(i/8)+i%8)
 	}
 }
 
@@ -445,13 +514,17 @@ func (a *quantisedKernel) inTables() bool { return a.wide() && a.depth <= 5 }
 
 // flip inverts bits that are the first of their elements, where that makes them signed numbers: ggml has them from 0 on.
 func (a *quantisedKernel) flip(mask uint32, x reg.VecPhysical) {
-	switch {
-	case !a.signed || a.inTables() || a.depth == 8:
-	case a.wide():
-		a.VPXORD(a.bits(mask), x, x)
-	default:
-		a.VPXOR(a.bits(mask), x, x)
+	if a.signed && !a.inTables() && a.depth < 8 {
+		a.invert(mask, x)
 	}
+}
+
+func (a *quantisedKernel) invert(mask uint32, x reg.VecPhysical) {
+	if a.wide() {
+		a.VPXORD(a.bits(mask), x, x)
+		return
+	}
+	a.VPXOR(a.bits(mask), x, x)
 }
 
 // field sets to to the float32 of the integer whose bits begin at low in x.
@@ -468,9 +541,8 @@ func (a *quantisedKernel) field(x reg.VecPhysical, low, bits int, signed bool, t
 	a.VCVTDQ2PS(to, to)
 }
 
-// shiftSlot sets to to the words of a slot, shifted to the left or, if by is negative, to the right.
-func (a *quantisedKernel) shiftSlot(half, slot, by int, to reg.VecPhysical) {
-	var from operand.Op = a.slot(half, slot)
+// shift sets to to the words of from, shifted to the left or, if by is negative, to the right.
+func (a *quantisedKernel) shift(from operand.Op, by int, to reg.VecPhysical) {
 	if by == 0 || !a.wide() {
 		a.VMOVUPS(from, to)
 		from = to
@@ -509,13 +581,16 @@ func (a *quantisedKernel) bytesOf(c chunk, half, i int) []reg.VecPhysical {
 // join puts the upper bits of a chunk's elements above the lower: then each has a byte, and begins with it.
 func (a *quantisedKernel) join(c chunk, half int, lower []reg.VecPhysical) []reg.VecPhysical {
 	sets, upper := a.quants[half], a.spare
-	joined := sets[len(sets)-1]
+	joined, below := sets[len(sets)-1], 4
+	if a.depth == 3 {
+		below = 2
+	}
 	for w, q := range joined {
 		if a.elements == 256 { // a byte of a slot is one element's
-			a.shiftSlot(half, c.above+w, 4-c.order, upper)
-			a.and(a.bits(0x01010101*(1<<a.depth-1<<4)), upper, upper)
+			a.shift(a.slot(half, c.above+w), below-c.order, upper)
+			a.and(a.bits(0x01010101*(1<<a.depth-1<<below)), upper, upper)
 		} else { // 4 neighbouring bits, times 1 + 2⁷ + 2¹⁴ + 2²¹, are bits of 4 bytes
-			a.shiftSlot(half, c.above, 4-c.order-4*w, upper)
+			a.shift(a.slot(half, c.above), 4-c.order-4*w, upper)
 			a.and(a.bits(0xf0), upper, upper)
 			a.VPMULLD(a.bits(0x00204081), upper, upper)
 			a.and(a.bits(0x10101010), upper, upper)
@@ -525,7 +600,7 @@ func (a *quantisedKernel) join(c chunk, half int, lower []reg.VecPhysical) []reg
 			a.VPSRLD(operand.Imm(uint64(c.shift)), x, q)
 			x = q
 		}
-		a.and(a.bits(0x0f0f0f0f), x, q)
+		a.and(a.bits(0x01010101*(1<<below-1)), x, q)
 		a.or(upper, q, q)
 	}
 	return joined
@@ -576,7 +651,7 @@ func (a *quantisedKernel) element(x reg.VecPhysical, low int, to reg.VecPhysical
 		a.VPSRLD(operand.Imm(uint64(low)), x, to)
 		x = to
 	}
-	if a.depth == 4 {
+	if a.depth <= 4 {
 		a.VPERMPS(a.values, x, to)
 		return
 	}
@@ -619,7 +694,8 @@ func (a *quantisedKernel) storeTotals() {
 	}
 }
 
-// table is the values of all elements, from 0 or, where they are signed, from half of the most below it on.
+// table is the values of all elements, from 0 or, where they are signed, from half of the most below it on. An index has 4 bits at
+// least: values are there for any above those of an element.
 func (a *quantisedKernel) table() operand.Mem {
 	count, first, name := 1<<a.depth, 0, fmt.Sprintf("values%d", a.depth)
 	key := 0xffff_ff00 | uint32(count) // no constant has these bits
@@ -631,8 +707,8 @@ func (a *quantisedKernel) table() operand.Mem {
 	}
 	m := a.StaticGlobal(name)
 	a.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range count {
-		a.AppendDatum(operand.U32(math.Float32bits(float32(first + i))))
+	for i := range max(16, count) {
+		a.AppendDatum(operand.U32(math.Float32bits(float32(first + i%count))))
 	}
 	a.constants[key] = m
 	return m
