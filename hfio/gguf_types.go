@@ -17,17 +17,19 @@ const (
 	Q41 DType = "Q4_1"
 	Q50 DType = "Q5_0"
 	Q51 DType = "Q5_1"
+	Q2K DType = "Q2_K"
+	Q3K DType = "Q3_K"
 	Q4K DType = "Q4_K"
 	Q5K DType = "Q5_K"
 	Q6K DType = "Q6_K"
 )
 
 // ggufTypes are the types of ggml, by its numbers (enum ggml_type).
-var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 12: Q4K, 13: Q5K, 14: Q6K, 30: BF16}
+var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 10: Q2K, 11: Q3K, 12: Q4K, 13: Q5K, 14: Q6K, 30: BF16}
 
 // ggufOtherTypes are names for errors.
 var ggufOtherTypes = map[uint32]string{
-	9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
+	9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
 	19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
 	29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 }
@@ -62,6 +64,8 @@ var blockTypes = map[DType]blockType{
 	Q41: {32, 20, decodeQ41},
 	Q50: {32, 22, decodeQ50},
 	Q51: {32, 24, decodeQ51},
+	Q2K: {256, 84, decodeQ2K},
+	Q3K: {256, 110, decodeQ3K},
 	Q4K: {256, 144, decodeQ4K},
 	Q5K: {256, 176, decodeQ5K},
 	Q6K: {256, 210, decodeQ6K},
@@ -155,6 +159,30 @@ func decodeQ51(dst []float32, block []byte) {
 	for i, q := range block[8:] {
 		dst[i] = float32(d*float32(uint32(q&0xf)|fifth>>i<<4&0x10)) + m
 		dst[i+16] = float32(d*float32(uint32(q>>4)|fifth>>(i+16)<<4&0x10)) + m
+	}
+}
+
+// decodeQ2K reads 16 bytes of a scale and a minimum, 64 bytes of elements, d, dmin. A
+// half of the block is 4 sub-blocks of 32, which lie above each other in 32 bytes.
+func decodeQ2K(dst []float32, block []byte) {
+	scales, quants, d, dmin := block[:16], block[16:80], half(block[80:]), half(block[82:])
+	for i := range dst {
+		of, sub, at := i/128, i/32%4, i%32
+		q, scale := quants[32*of+at]>>(2*sub)&3, scales[i/16]
+		dl, ml := d*float32(scale&0xf), dmin*float32(scale>>4)
+		dst[i] = float32(dl*float32(q)) - ml
+	}
+}
+
+// decodeQ3K reads 32 bytes of third bits, 64 bytes of lower bits as those of decodeQ2K,
+// 16 scales of 6 bits in 12 bytes, d.
+func decodeQ3K(dst []float32, block []byte) {
+	third, low, scales, d := block[:32], block[32:96], block[96:108], half(block[108:])
+	for i := range dst {
+		of, sub, at, s := i/128, i/32%4, i%32, i/16
+		q := low[32*of+at]>>(2*sub)&3 | third[at]>>(i/32)&1<<2
+		scale := scales[s%8]>>(4*(s/8))&0xf | scales[8+s%4]>>(2*(s/4))&3<<4
+		dst[i] = d * float32(int(scale)-32) * float32(int(q)-4)
 	}
 }
 

@@ -34,8 +34,13 @@ LLAMA3 = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_fact
 LONG = dict(rope_type="longrope", rope_theta=10000.0, long_factor=[1.5, 4.0], short_factor=[1.0, 1.25])
 T = transformers
 
-# How llama.cpp stores the matrices in files of several types: most of them, and the larger; rows that are not whole blocks of 256 elements.
-MIXTURES = {gguf.LlamaFileType.MOSTLY_Q4_K_M: (Q.Q4_K, Q.Q6_K), gguf.LlamaFileType.MOSTLY_Q5_K_M: (Q.Q5_K, Q.Q6_K)}
+# How llama.cpp stores the matrices in files of several types: most of them, and the others; rows that are not whole blocks of 256 elements.
+LARGER = dict(output=Q.Q6_K, attn_v=Q.Q6_K, ffn_down=Q.Q6_K)
+MIXTURES = {
+    gguf.LlamaFileType.MOSTLY_Q2_K: (Q.Q2_K, dict(output=Q.Q6_K, attn_v=Q.Q3_K, ffn_down=Q.Q3_K, attn_output=Q.Q3_K)),
+    gguf.LlamaFileType.MOSTLY_Q4_K_M: (Q.Q4_K, LARGER),
+    gguf.LlamaFileType.MOSTLY_Q5_K_M: (Q.Q5_K, LARGER),
+}
 SHORT_ROWS = {Q.Q4_K: Q.Q5_0, Q.Q5_K: Q.Q5_1, Q.Q6_K: Q.Q8_0}
 BLOCKS = dict(WIDE, hidden_size=256, intermediate_size=32)
 
@@ -47,6 +52,7 @@ CASES = {
     "llama-q8_0": ("llama", T.LlamaConfig(**WIDE), Q.Q8_0),
     "llama-q4_0": ("llama", T.LlamaConfig(**WIDE), Q.Q4_0),
     "llama-q4_1": ("llama", T.LlamaConfig(**WIDE), Q.Q4_1),
+    "llama-q2_k": ("llama", T.LlamaConfig(**dict(WIDE, hidden_size=256, intermediate_size=256, head_dim=128)), gguf.LlamaFileType.MOSTLY_Q2_K),
     "llama-q4_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q4_K_M),
     "llama-q5_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q5_K_M),
     "llama3": ("llama", T.LlamaConfig(**dict(ROTARY, head_dim=32, num_attention_heads=1, num_key_value_heads=1), rope_parameters=LLAMA3), Q.F32),
@@ -137,6 +143,36 @@ def write_rope(w, arch, c):
         w.add_tensor("rope_freqs.weight", (plain / frequencies).numpy())
 
 
+def quantize_q2_k(x):
+    """Blocks of 256: 16 times 16 numbers of 2 bits, with scales and minima of 4 bits. gguf itself only reads them."""
+    x = x.reshape(-1, 16, 16)
+    least = np.maximum(-x.min(-1), 0)
+    step = (x.max(-1) + least) / 3
+    d, dmin = ((v.max(-1, keepdims=True) / 15).astype(np.float16) for v in (step, least))
+    scale, minimum = (np.clip(np.rint(v / of.astype(np.float32)), 0, 15) for v, of in ((step, d), (least, dmin)))
+    q = np.clip(np.rint((x + (dmin * minimum)[..., None]) / (d * np.maximum(scale, 1))[..., None]), 0, 3)
+    scales = scale.astype(np.uint8) | minimum.astype(np.uint8) << 4
+    return np.concatenate([scales, pairs_of_bits(q), d.view(np.uint8), dmin.view(np.uint8)], axis=-1)
+
+
+def quantize_q3_k(x):
+    """Blocks of 256: 16 times 16 numbers of 3 bits, with scales of 6 bits. gguf itself only reads them."""
+    x = x.reshape(-1, 16, 16)
+    step = np.abs(x).max(-1) / 4
+    d = (step.max(-1, keepdims=True) / 31).astype(np.float16)
+    scale = np.clip(np.rint(step / d.astype(np.float32)), 1, 31)
+    q = np.clip(np.rint(x / (d * scale)[..., None]), -4, 3) + 4
+    third = np.bitwise_or.reduce([q.astype(np.uint8).reshape(-1, 8, 32)[:, i] >> 2 << i for i in range(8)])
+    s = scale.astype(np.uint8) + 32
+    scales = [s[:, :8] & 15 | s[:, 8:] << 4, np.bitwise_or.reduce([s[:, 4 * i :][:, :4] >> 4 << 2 * i for i in range(4)])]
+    return np.concatenate([third, pairs_of_bits(q), *scales, d.view(np.uint8)], axis=-1)
+
+
+def pairs_of_bits(q):
+    q = q.astype(np.uint8).reshape(-1, 2, 4, 32) & 3
+    return np.bitwise_or.reduce([q[:, :, i] << 2 * i for i in range(4)]).reshape(-1, 64)
+
+
 def quantize_q4_k(x, bits=4):
     """Blocks of 256: 8 times 32 numbers of 4 bits or 5, with scales and minima of 6 bits. gguf itself only reads them."""
     x = x.reshape(-1, 8, 32)
@@ -174,12 +210,13 @@ def type_in_file(kind, name, columns):
     """The type of a matrix: that of all, or what llama.cpp gives it in a file of several types."""
     if kind not in MIXTURES:
         return kind
-    kind = MIXTURES[kind][name == "output.weight" or name.endswith(("attn_v.weight", "ffn_down.weight"))]
+    most, others = MIXTURES[kind]
+    kind = others.get(name.split(".")[-2], most)
     return SHORT_ROWS[kind] if columns % 256 != 0 else kind
 
 
 def quantize(values, kind):
-    own = {Q.Q4_K: quantize_q4_k, Q.Q5_K: quantize_q5_k, Q.Q6_K: quantize_q6_k}
+    own = {Q.Q2_K: quantize_q2_k, Q.Q3_K: quantize_q3_k, Q.Q4_K: quantize_q4_k, Q.Q5_K: quantize_q5_k, Q.Q6_K: quantize_q6_k}
     return own[kind](values).reshape(len(values), -1) if kind in own else gguf.quantize(values, kind)
 
 
@@ -243,10 +280,10 @@ def save_types(out):
     rng = np.random.default_rng(7)
     w = gguf.GGUFWriter(out / "types.gguf", "llama")
     want = {}
-    for kind in (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K, Q.Q5_0, Q.Q5_1, Q.Q5_K):
+    for kind in (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K, Q.Q5_0, Q.Q5_1, Q.Q5_K, Q.Q2_K, Q.Q3_K):
         block, size = gguf.GGML_QUANT_SIZES[kind]
         data = rng.integers(0, 256, (2, 512 // block, size), np.uint8)
-        for at in {Q.F32: [3], Q.F16: [1], Q.BF16: [1], Q.Q4_1: [1, 3], Q.Q5_1: [1, 3], Q.Q4_K: [1, 3], Q.Q5_K: [1, 3], Q.Q6_K: [209]}.get(kind, [1]):
+        for at in {Q.F32: [3], Q.Q4_1: [1, 3], Q.Q5_1: [1, 3], Q.Q4_K: [1, 3], Q.Q5_K: [1, 3], Q.Q2_K: [81, 83], Q.Q3_K: [109], Q.Q6_K: [209]}.get(kind, [1]):
             data[:, :, at] &= 0xBF  # no infinities and no NaN
         w.add_tensor(kind.name, data.reshape(2, -1), raw_dtype=kind)
         want[kind.name] = digest(gguf.dequantize(data.reshape(2, -1), kind))
