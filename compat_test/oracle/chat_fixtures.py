@@ -100,6 +100,15 @@ EXPRESSIONS = [
     "{{ '\\x41\\u00e9\\U0001F6A2\\q\\\\' }}",
     "{{ [true, 'a'] }} {{ messages[0] | tojson }} {{ {'b': 1}.items() | list | length }}",
     "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join('/') }}",
+    "[{{ 'éab' | first }}{{ 'éab' | last }}{{ '' | first }}{{ [1, 2] | last }}{{ [] | first }}{{ {'k': 1, 'm': 2} | last }}]",
+    "{% macro m(t) %}{{ t | first }}{% endmacro %}{{ m('xy') }}",
+    "{{ 2.5 | round == 2 }} {{ 3.5 | round == 4 }} {{ -2.5 | round == -2 }} {{ 2.675 | round(2) }} {{ 2.25 | round(1) }} {{ 7 | round }}",
+    "{{ 2.14 | round(1, 'ceil') }} {{ 2.19 | round(1, method='floor') }} {{ 2.5 | round(precision=0) == 2 }}",
+    "{{ ['a', 'A', 'b', 1, true, 1.0, '1', none, none] | unique | list | length }} {{ ['B', 'a', 'b'] | unique | join }}",
+    "{{ '\u2028\x7f\x01\n\\\"' | tojson }} {{ [[], {}, true, none, 12] | tojson }}",
+    "{{ {'a': [1, {'b': 'é'}], 'c': {}, 'd': []} | tojson(indent=2) }}",
+    "{{ none }} {{ [none, true] }} {{ none | string }} {{ {'a': 1}.get('b') }}",
+    "{{ [\"it's\", 'a\"b', '\\'\"', 'é\n\t\\\x7f\u200b'] }} {{ {\"k's\": ''} }}",
 ]
 
 

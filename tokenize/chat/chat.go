@@ -3,9 +3,28 @@
 // [Load]. The text holds the special tokens already: encode it with
 // tokenize.Options.NoSpecialTokens.
 //
-// Templates are Jinja, which github.com/ardanlabs/jinja runs. What that does not do as
-// Jinja does is an error that names it. A template is a program: it is given the messages and the
-// special tokens, reads nothing else, and runs for as long as its loops do.
+// Templates are Jinja, which github.com/ardanlabs/jinja runs, with filters of this package where
+// its own differ. Statements, filters, tests, methods and functions that it does not have are
+// errors that name them. In the values that templates compute it differs from Jinja and says
+// nothing:
+//
+//   - Whole floats print without their .0, and integers have 64 bits.
+//   - // and % round towards zero: -7 // 2 is -3, and -7 % 3 is -1.
+//   - 1 is not equal to true; neither true nor 1.0 is in [1].
+//   - Of comparisons in a chain each compares the result of the one before: 1 < 3 > 2 is false.
+//     Lists have no order: [1] < [2] is false.
+//   - split takes all of a text apart, whatever its second argument says.
+//   - Tuples are lists, keys are texts, and a list times a number is 0.
+//   - ~ and join make nothing of none, and join leaves a text as it is.
+//   - Filters come before a minus: -1 | string is 0.
+//   - find counts bytes, startswith and endswith take one text, int has no default, list makes
+//     no keys of a dict, map takes no index, and upper leaves an ß.
+//   - title as a filter begins a word behind an apostrophe and as a method does not; in Jinja it is
+//     the other way round.
+//   - What is asked of something undefined is undefined; in Jinja it is an error.
+//
+// A template is a program: it is given the messages and the special tokens, reads nothing else, and
+// runs for as long as its loops do.
 package chat
 
 import (
@@ -97,6 +116,9 @@ func (t *Template) Render(messages []Message, addGenerationPrompt bool) (string,
 	}
 	for name, token := range t.tokens {
 		variables[name] = jinja.NewString(token)
+	}
+	for name, filter := range ownFilters {
+		variables[ownPrefix+name] = jinja.NewCallable(name, filter)
 	}
 	text := ""
 	err := recovered(func() (err error) {

@@ -230,7 +230,7 @@ func joinSource(segments []segment) string {
 		case 't':
 			b.WriteString("{{ " + quote(s.text) + " }}")
 		case '{':
-			b.WriteString("{{" + joinTokens(s.tokens) + " }}")
+			b.WriteString("{{ (" + joinTokens(s.tokens) + " ) | " + ownPrefix + "string }}")
 		default:
 			b.WriteString("{%" + joinTokens(s.tokens) + " %}")
 		}
@@ -245,11 +245,14 @@ func joinTokens(tokens []token) string {
 		if i == 0 || !(t.is('o', ".") || tokens[i-1].is('o', ".") || tokens[i-1].kind == 'n' && t.is('o', "(")) {
 			b.WriteByte(' ')
 		}
-		if t.kind == 's' {
+		switch {
+		case t.kind == 's':
 			b.WriteString(quote(t.text))
-		} else {
-			b.WriteString(t.text)
+			continue
+		case i > 0 && tokens[i-1].is('o', "|") && ownFilters[t.text] != nil:
+			b.WriteString(ownPrefix)
 		}
+		b.WriteString(t.text)
 	}
 	return b.String()
 }
