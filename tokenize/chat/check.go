@@ -39,7 +39,40 @@ func check(segments []segment) error {
 			return err
 		}
 	}
+	if err := checkNamespaces(segments); err != nil {
+		return err
+	}
 	return checkMacros(segments, macros)
+}
+
+// checkNamespaces refuses what could put a namespace in itself, which the engine would follow for
+// ever: one that has no name, and its name without an attribute.
+func checkNamespaces(segments []segment) error {
+	var names []string
+	made := func(tokens []token, i int) bool { // by {% set name = namespace(…
+		return i == 3 && tokens[0].is('n', "set") && tokens[2].is('o', "=") && tokens[i].is('n', "namespace")
+	}
+	for _, s := range segments {
+		for i, t := range s.tokens {
+			switch {
+			case s.kind == '%' && made(s.tokens, i):
+				names = append(names, s.tokens[1].text)
+			case t.is('n', "namespace"):
+				return errors.New("a namespace without a name is not supported")
+			}
+		}
+	}
+	for _, s := range segments {
+		for i, t := range s.tokens {
+			isTarget := s.kind == '%' && i == 1 && s.tokens[0].is('n', "set")
+			hasAttribute := i+1 < len(s.tokens) && s.tokens[i+1].is('o', ".")
+			isAttribute := i > 0 && s.tokens[i-1].is('o', ".")
+			if t.kind == 'n' && slices.Contains(names, t.text) && !isTarget && !hasAttribute && !isAttribute {
+				return fmt.Errorf("namespace %s without an attribute is not supported", t.text)
+			}
+		}
+	}
+	return nil
 }
 
 func checkTag(s segment, macros []string) error {
