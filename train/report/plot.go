@@ -50,21 +50,21 @@ func (h *History) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return save(path, plots, halfHeight*vg.Length(len(plots)))
+	return save(path, halfHeight*vg.Length(len(plots)), func(c draw.Canvas) { drawAll(plots, c) })
 }
 
-// save draws plots below each other into a .png or .svg file.
-func save(path string, plots []*plot.Plot, height vg.Length) error {
+// save draws into a .png or .svg file.
+func save(path string, height vg.Length, drawing func(draw.Canvas)) error {
 	var b bytes.Buffer
 	var err error
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".png":
 		c := vgimg.New(width, height)
-		drawAll(plots, draw.New(c))
+		drawing(draw.New(c))
 		_, err = vgimg.PngCanvas{Canvas: c}.WriteTo(&b)
 	case ".svg":
 		c := vgsvg.New(width, height)
-		drawAll(plots, draw.New(c))
+		drawing(draw.New(c))
 		_, err = c.WriteTo(&b)
 	default:
 		err = fmt.Errorf("%w: want .png or .svg", ErrPicture)

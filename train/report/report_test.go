@@ -10,6 +10,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -211,12 +213,54 @@ func TestScores(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := textsOf(t, path)
-	for _, want := range []string{"PROMPT_TUNING", "PREFIX_TUNING", "one run", "trained parameters", "dev accuracy", "100", "100000"} {
+	for _, want := range []string{"PROMPT_TUNING", "PREFIX_TUNING", "one run", "trained parameters", "dev accuracy", "100", "1k", "100k"} {
 		if !texts[want] {
 			t.Errorf("the drawing lacks the text %q", want)
 		}
 	}
 	if err := SaveScores(path, "accuracy", nil); !errors.Is(err, ErrEmpty) {
 		t.Errorf("found %v, want ErrEmpty", err)
+	}
+}
+
+// TestScoresStandApart: no two dots and no two names are drawn in the same place, however alike the scores are.
+func TestScoresStandApart(t *testing.T) {
+	scores := []Score{
+		{Method: "PREFIX_TUNING", Parameters: 92930, Mean: 0.78},
+		{Method: "CARTRIDGE", Parameters: 92930, Mean: 0.78},
+		{Method: "P_TUNING", Parameters: 99999, Mean: 0.78},
+		{Method: "none", Parameters: 0, Mean: 0.78},
+	}
+	places, low, high := placesOf(scores)
+	if places[3] != 1 || places[0] != 92930 {
+		t.Errorf("found %v, want a score that nothing is near to where its size is, and 0 at 1", places)
+	}
+	slices.Sort(places)
+	for i := range places[1:] {
+		if share := math.Log(places[i+1]/places[i]) / math.Log(high/low); share < 0.01 {
+			t.Errorf("%v and %v are %.4f of the axis apart", places[i], places[i+1], share)
+		}
+	}
+	if low > places[0] || high < places[3] {
+		t.Errorf("the axis from %v to %v does not hold %v", low, high, places)
+	}
+	path := filepath.Join(t.TempDir(), "scores.svg")
+	if err := SaveScores(path, "accuracy", scores); err != nil {
+		t.Fatal(err)
+	}
+	drawing, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := map[string]string{}
+	for _, found := range regexp.MustCompile(`<text x="[^"]*" y="([^"]*)"[^>]*>([A-Za-z_]+)</text>`).FindAllStringSubmatch(string(drawing), -1) {
+		if height, name := found[1], found[2]; where[height] != "" {
+			t.Errorf("%s is as high as %s", name, where[height])
+		} else {
+			where[height] = name
+		}
+	}
+	if len(where) < len(scores) {
+		t.Errorf("found the names %v, want all methods", where)
 	}
 }
