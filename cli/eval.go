@@ -58,6 +58,7 @@ func runEval(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
+	warnUnfinished(c)
 	evaluate, from, err := openMeasured(c, base)
 	if err != nil {
 		return err

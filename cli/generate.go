@@ -157,6 +157,7 @@ func runGenerate(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
+	warnUnfinished(c)
 	g := &generation{c: c, base: base}
 	if c.Bool("chat") {
 		if g.chat, err = chatTemplate(base.Files()); err != nil {

@@ -118,6 +118,7 @@ func inspectAdapter(dir fs.FS) (inspected, error) {
 	if config.PrefixProjection {
 		s.add("prefix projection", "yes")
 	}
+	s.add("training", unfinished(dir))
 	s.addInfo(a.Info)
 	if config.PeftType == hfio.Lora {
 		s.add("rank", strconv.Itoa(config.R))
@@ -202,6 +203,7 @@ func inspectModel(dir fs.FS) (inspected, error) {
 	if err := r.Err(); err != nil {
 		return inspected{}, err
 	}
+	s.add("training", unfinished(dir))
 	for _, name := range checkpoint.Names() {
 		t, err := checkpoint.Tensor(name)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +116,20 @@ func TestInterruptedRun(t *testing.T) {
 	said := interrupt(t, command, filepath.Join(output, "adapter_config.json"))
 	if !strings.Contains(said, "--resume") {
 		t.Errorf("the message does not say how to go on: %s", said)
+	}
+	stopped := regexp.MustCompile(`interrupted after step (\d+ of \d+)`).FindStringSubmatch(said)
+	if stopped == nil {
+		t.Fatalf("the message does not say where it stopped: %s", said)
+	}
+	want := "unfinished, after step " + stopped[1] + ": the same gopeft train with --resume goes on"
+	for name, command := range map[string]*exec.Cmd{
+		"inspect": exec.Command(binary, "inspect", output),
+		"predict": exec.Command(binary, "predict", "--base", base, "--adapter", output, os.DevNull),
+		"eval":    exec.Command(binary, "eval", "--base", base, "--adapter", output, "--data", toyData(t, 3)),
+	} {
+		if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: found %v, %s, want %q", name, err, out, want)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ func runMerge(c *cli.Context) error {
 		return err
 	}
 	defer file.Close()
+	warnUnfinished(c)
 	base, err := openBase(c, baseName(c))
 	if err != nil {
 		return err

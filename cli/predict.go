@@ -66,6 +66,7 @@ func runPredict(c *cli.Context) error {
 		return err
 	}
 	defer base.Close()
+	warnUnfinished(c)
 	if predictor.TaskID, err = taskID(c, predictor); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -208,6 +209,28 @@ func collectEarly() (restore func()) {
 	}
 	before := debug.SetGCPercent(25)
 	return func() { debug.SetGCPercent(before) }
+}
+
+// unfinished says of what a directory holds that its training has not come to its end; "": it has, or
+// nothing is known of one.
+func unfinished(files fs.FS) string {
+	at, err := train.StandingOf(files)
+	if err != nil || at.Done { // a broken side file is reported where the adapter is opened
+		return ""
+	}
+	return fmt.Sprintf("unfinished, after step %d of %d: the same gopeft train with --resume goes on", at.Step, at.Steps)
+}
+
+// warnUnfinished warns of an adapter or a model whose training has not come to its end.
+func warnUnfinished(c *cli.Context) {
+	for _, dir := range []string{c.String("base"), c.String("adapter")} {
+		if dir == "" {
+			continue
+		}
+		if text := unfinished(hfio.Dir(dir)); text != "" {
+			fmt.Fprintf(c.App.ErrWriter, "gopeft: warning: %s: its training is %s\n", dir, text)
+		}
+	}
 }
 
 // resumes tells whether the run goes on with one in --output. Without --resume an

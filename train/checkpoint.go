@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -53,11 +54,9 @@ func savedOf(state *hfio.SafeTensors) (savedState, error) {
 	if state == nil {
 		return savedState{}, nil
 	}
-	var object stateJSON
-	if text := state.Metadata[adapters.StateKey]; text != "" {
-		if err := json.Unmarshal([]byte(text), &object); err != nil {
-			return savedState{}, stateError(err)
-		}
+	object, err := parseState(state)
+	if err != nil {
+		return savedState{}, err
 	}
 	s := savedState{weights: object.Weights}
 	for _, t := range state.Tensors {
@@ -66,6 +65,17 @@ func savedOf(state *hfio.SafeTensors) (savedState, error) {
 		}
 	}
 	return s, nil
+}
+
+// parseState reads the side file's object; the zero value where it has none.
+func parseState(state *hfio.SafeTensors) (stateJSON, error) {
+	var object stateJSON
+	if text := state.Metadata[adapters.StateKey]; text != "" {
+		if err := json.Unmarshal([]byte(text), &object); err != nil {
+			return object, fmt.Errorf("%s: metadata %q: %w: %w", hfio.StateFile, adapters.StateKey, hfio.ErrFormat, err)
+		}
+	}
+	return object, nil
 }
 
 // checkpoint writes where the run stands. The adapter's own files hold the best

@@ -1,13 +1,13 @@
 package train
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gopeft/gopeft/adapters"
@@ -68,19 +68,16 @@ func Reopen(dir string, base *models.Model) (*adapters.PeftModel, error) {
 
 // openState reads the side file of a run into memory of its own.
 func openState(dir string) (stateJSON, *hfio.SafeTensors, error) {
-	var object stateJSON
 	state, err := hfio.OpenSafeTensors(hfio.Dir(dir), hfio.StateFile, &hfio.OpenOptions{NoMap: true})
 	if errors.Is(err, fs.ErrNotExist) {
-		return object, nil, fmt.Errorf("%s: %w", dir, ErrNoCheckpoint)
+		return stateJSON{}, nil, fmt.Errorf("%s: %w", dir, ErrNoCheckpoint)
 	}
 	if err != nil {
-		return object, nil, err
+		return stateJSON{}, nil, err
 	}
-	text, ok := state.Metadata[adapters.StateKey]
-	if ok {
-		if err := json.Unmarshal([]byte(text), &object); err != nil {
-			return object, nil, fmt.Errorf("%s: %w", dir, stateError(err))
-		}
+	object, err := parseState(state)
+	if err != nil {
+		return object, nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if object.Progress == nil {
 		return object, nil, fmt.Errorf("%s: %w: %s holds an encoder only", dir, ErrNoCheckpoint, hfio.StateFile)
@@ -88,8 +85,36 @@ func openState(dir string) (stateJSON, *hfio.SafeTensors, error) {
 	return object, state, nil
 }
 
-func stateError(err error) error {
-	return fmt.Errorf("%s: metadata %q: %w: %w", hfio.StateFile, adapters.StateKey, hfio.ErrFormat, err)
+// Standing is how far a run has come.
+type Standing struct {
+	Step, Steps int  // done, and to be done
+	Done        bool // whether it came to its end: after all steps, or early for want of a better evaluation
+}
+
+// StandingOf reads how far the run has come that writes into a directory; ErrNoCheckpoint: none does.
+func StandingOf(fsys fs.FS) (_ Standing, err error) {
+	state, err := hfio.OpenSafeTensors(fsys, hfio.StateFile, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Standing{}, ErrNoCheckpoint
+	}
+	if err != nil {
+		return Standing{}, err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	object, err := parseState(state)
+	if err != nil {
+		return Standing{}, err
+	}
+	p := object.Progress
+	if p == nil {
+		return Standing{}, ErrNoCheckpoint
+	}
+	steps, err := strconv.Atoi(object.Settings["steps"])
+	if err != nil {
+		return Standing{}, fmt.Errorf("%s: %w: steps: %w", hfio.StateFile, hfio.ErrFormat, err)
+	}
+	over := p.Stopped || p.Step >= steps
+	return Standing{Step: p.Step, Steps: steps, Done: over && p.Measured == p.Step}, nil
 }
 
 // restore puts the run where the checkpoint stands.

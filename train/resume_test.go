@@ -93,7 +93,14 @@ func runOn(t *testing.T, base *models.Model, dir string, method hfio.PeftType, c
 		}
 		s, err := train.Run(ctx, m, data, cfg)
 		cancel()
+		at, standingErr := train.StandingOf(hfio.Dir(dir))
+		if standingErr != nil || at.Step != s.Steps || at.Done != (err == nil) {
+			t.Fatalf("StandingOf() = %+v, %v after step %d, with %v", at, standingErr, s.Steps, err)
+		}
 		if err == nil {
+			if at.Steps != s.Steps {
+				t.Fatalf("StandingOf() = %+v, want %d steps", at, s.Steps)
+			}
 			return s.Steps
 		}
 		if !errors.Is(err, context.Canceled) {
