@@ -30,7 +30,8 @@ given is each method's own default. After Ctrl-C the same command line goes on w
 With --sweep each method first looks for its settings with the first seed, one after the other, keeping the best of each:
 ` + sweepText() + `
 A run of the sweep ends early when its best metric is worse than the median of what the others had on average at the same step (the median rule of
-Golovin et al. 2017, "Google Vizier"). Settings given as options stay as they are.
+Golovin et al. 2017, "Google Vizier"). Settings given as options stay as they are. The best run of a sweep is that of the first seed, too, and stays
+in the folder sweep of --output.
 
 Example:
    gopeft compare --data train.tsv --dev dev.tsv --methods PROMPT_TUNING,PREFIX_TUNING,p-tuning-v2 --output comparison`,

@@ -38,7 +38,7 @@ type compareRun struct {
 	Method   string   `json:"method"`
 	Seed     int      `json:"seed"`
 	Settings []string `json:"settings,omitempty"` // of the sweep, as options of train
-	Sweep    bool     `json:"sweep,omitempty"`    // trained to find the settings, not to be compared
+	Sweep    bool     `json:"sweep,omitempty"`    // trained to find the settings, and not compared
 	Dir      string   `json:"dir"`                // in --output
 	// Ended: "": half-done; "done"; "hopeless": stopped by the median rule.
 	Ended   string        `json:"ended"`
@@ -117,14 +117,22 @@ func peftTypeOf(method string) hfio.PeftType {
 	return hfio.PeftType(method)
 }
 
-// run trains an adapter, goes on with a half-done one, or returns a finished one.
+// run trains an adapter, goes on with a half-done one, or returns a finished one. The best of a sweep
+// is trained once: it is compared, too.
 func (x *comparison) run(method string, seed int, settings []string, sweep bool) (*compareRun, error) {
 	r := &compareRun{Method: method, Seed: seed, Settings: settings, Sweep: sweep}
 	at := slices.IndexFunc(x.state.Runs, func(o *compareRun) bool {
-		return o.Method == method && o.Seed == seed && o.Sweep == sweep && slices.Equal(o.Settings, settings)
+		return o.Method == method && o.Seed == seed && slices.Equal(o.Settings, settings)
 	})
 	if at >= 0 {
 		r = x.state.Runs[at]
+		if r.Sweep && !sweep {
+			r.Sweep = false
+			fmt.Fprintf(x.c.App.ErrWriter, "\n%s, seed %d: trained in the sweep, %s\n", method, seed, filepath.Join(x.dir, r.Dir))
+			if err := x.save(); err != nil {
+				return nil, err
+			}
+		}
 	} else {
 		r.Dir = fmt.Sprintf("%s-seed%d", method, seed)
 		if sweep {
