@@ -42,28 +42,33 @@ Example:
 
 // ownTrainFlags are the options of train that compare sets itself, or has no use for.
 var ownTrainFlags = []string{
-	"preset", "peft-type", "adapter", "output", "resume", "seed", "json", "plot", "tensorboard", "base-model-name-or-path",
+	"preset", "peft-type", fullFlag, "adapter", "output", "resume", "seed", "json", "plot", "tensorboard", "base-model-name-or-path",
 }
 
 func compareFlags() []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "output", Usage: "a directory for the adapters, compare.json and compare.svg", Required: true},
 		&cli.StringFlag{Name: "methods", Usage: "PEFT methods and presets, separated with commas", DefaultText: strings.Join(compared, ",") + "; head not for language models"},
-		&cli.IntFlag{Name: "seeds", Usage: "how often each method is trained", Value: 3},
+		&cli.IntFlag{Name: "seeds", Usage: "how often each method is trained, with the seeds 1 to so many", Value: 3},
 		&cli.BoolFlag{Name: "sweep", Usage: "look for each method's settings first"},
 		jsonFlag("print what compare.json holds instead of the table"),
 	}
-	return append(flags, slices.DeleteFunc(trainFlags(), func(f cli.Flag) bool { return slices.Contains(ownTrainFlags, f.Names()[0]) })...)
+	for _, flag := range trainFlags() {
+		switch name := flag.Names()[0]; {
+		case name == "dev":
+			flags = append(flags, &cli.StringFlag{Name: name, Usage: "the file that the methods are compared on", Required: true})
+		case !slices.Contains(ownTrainFlags, name):
+			flags = append(flags, flag)
+		}
+	}
+	return flags
 }
 
 func runCompare(c *cli.Context) error {
 	if _, err := wantArgs(c); err != nil {
 		return err
 	}
-	switch {
-	case c.String("dev") == "":
-		return usagef("compare: --dev is missing: the methods are compared on it")
-	case c.Int("seeds") < 1:
+	if c.Int("seeds") < 1 {
 		return usagef("--seeds: found %d, want 1 or more", c.Int("seeds"))
 	}
 	methods, err := methodsOf(c)

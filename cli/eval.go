@@ -20,7 +20,7 @@ import (
 func evalCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "eval",
-		Usage:     "measure an adapter on labelled data",
+		Usage:     "measure an adapter, or a base alone, on a data file",
 		ArgsUsage: " ",
 		Description: `Prints the loss and the metrics of the task: accuracy, F1 and Matthews' correlation of labels, mean squares and Pearson's correlation of a regression, F1
 of entities, exact match and F1 of answers, perplexity and accuracy of the next token of a language model, the first token of a text not counted. --data is read as by gopeft train, with the columns that

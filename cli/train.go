@@ -20,7 +20,7 @@ import (
 func trainCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "train",
-		Usage:     "train an adapter on labelled text",
+		Usage:     "train an adapter, or a whole model, on a file of texts",
 		ArgsUsage: " ",
 		Description: `Trains a soft prompt or LoRA, and the head of the task, for a frozen base model and writes a PEFT adapter directory. With --dev the best adapter
 is kept, else the last. Interrupted with Ctrl-C or killed, a run goes on with --resume and ends with the same bytes.
@@ -31,11 +31,12 @@ is kept, else the last. Interrupted with Ctrl-C or killed, a run goes on with --
    QUESTION_ANS  text (the question), pair (its context), answers, as in SQuAD
    CAUSAL_LM     text and target (a prompt and its completion), or messages (a chat), or text alone
    SEQ_2_SEQ_LM  text and target
+With MULTITASK_PROMPT_TUNING there is also task, the number of each example's task, from 0.
 
 The learning rate and the start of the prompt matter most. The defaults per method, chosen by PEFT's own benchmark and runs on
 MiniLM-L6 and SmolLM2 (see docs/defaults.md):
 ` + defaultsTable() + `
-On decoders batches have 8 examples, prefixes start at zero, and LORA's learning rate is 1e-3.
+On decoders batches have 8 examples, prefixes start at zero, and LORA's learning rate is 0.001.
 
 Example:
    gopeft train --base all-MiniLM-L6-v2 --data train.tsv --dev dev.tsv --peft-type PREFIX_TUNING --output my-adapter`,
@@ -47,7 +48,11 @@ Example:
 func defaultsTable() string {
 	text := ""
 	for _, method := range adapters.Methods() {
-		r := train.Defaults(method, train.Encoder)
+		kind := train.Encoder
+		if method == hfio.CPT { // which no encoder has
+			kind = train.Decoder
+		}
+		r := train.Defaults(method, kind)
 		size := fmt.Sprintf("start %s, %d virtual tokens", cmp.Or(r.PromptTuningInit, "N(0, 1)"), r.VirtualTokens)
 		switch method {
 		case hfio.CPT:
@@ -72,7 +77,7 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "dev", Usage: "a file to measure on"},
 		&cli.StringFlag{Name: "output", Usage: "the adapter's directory", Required: true},
 		&cli.BoolFlag{Name: fullFlag, Usage: "full fine-tuning: train all weights of the base instead of an adapter; --output becomes a model of transformers, for --base"},
-		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --output"},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --output, with the options that it began with"},
 		&cli.StringFlag{Name: "adapter", Usage: "start from this adapter, with its method, sizes, task and labels, instead of a new one"},
 		&cli.StringFlag{Name: "peft-type", Usage: fmt.Sprintf("one of %v", adapters.Methods()), Value: string(hfio.PrefixTuning)},
 		&cli.StringFlag{Name: "task-type", Usage: "SEQ_CLS, TOKEN_CLS, QUESTION_ANS, CAUSAL_LM or SEQ_2_SEQ_LM", Value: string(models.SeqCls)},
