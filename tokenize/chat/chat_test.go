@@ -128,6 +128,7 @@ func TestErrors(t *testing.T) {
 		"{% macro f() %}{{ n.g() }}{% endmacro %}{% set n.g = f %}":                              `method "g" is not supported`,
 		"{% macro f() %}{{ n.get() }}{% endmacro %}{% set n.get = f %}":                          "macro f, used without being called, is not supported",
 		"{% set n = namespace() %}{% set n.a = n %}{{ n }}":                                      "namespace n without an attribute is not supported",
+		"{% set n = namespace(), 1 %}{% set n[0].a = n[0] %}{{ n }}":                             "namespace n without an attribute is not supported",
 		"{% set n = [namespace()] %}{% set n[0].a = n %}{{ n }}":                                 "a namespace without a name is not supported",
 		strings.Repeat("a", 1<<17):                                                               "131072 bytes, want at most 102400",
 	} {
