@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nlpodyssey/spago/mat"
+
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -44,23 +46,13 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if in.DecoderInputIDs != nil && p.shiftRight == nil {
 		return nil, fmt.Errorf("field \"decoder_input_ids\": %w: %s has no decoder", models.ErrUnsupportedTask, p.Task)
 	}
+	sequence, err := p.sequence(in)
+	if err != nil {
+		return nil, err
+	}
 	pool := p.base.pools.Get().(*models.Pool)
 	defer p.base.giveBack(pool)
-	sequence := models.Sequence{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs, TaskID: p.TaskID, DecoderIDs: in.DecoderInputIDs}
-	if in.TaskIDs != nil {
-		sequence.TaskID = *in.TaskIDs
-	}
-	if p.Task == models.Seq2SeqLM && sequence.DecoderIDs == nil {
-		labels, ok, err := in.labels(p.Task, "", 0)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			sequence.DecoderIDs = p.shiftRight(labels.Tokens[0])
-		}
-	}
-	batch := models.Batch{Sequences: []models.Sequence{sequence}, Pool: pool}
-	logits, out, err := p.forward(batch)
+	logits, out, err := p.forward(models.Batch{Sequences: []models.Sequence{sequence}, Pool: pool})
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +73,32 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	if err != nil || !ok {
 		return output, err
 	}
+	loss, err := p.loss(logits, out, labels)
+	if err != nil {
+		return nil, err
+	}
+	output.Loss = &loss
+	return output, nil
+}
+
+// sequence returns the input as the model takes it.
+func (p *Predictor) sequence(in TokenInput) (models.Sequence, error) {
+	s := models.Sequence{IDs: in.InputIDs, TypeIDs: in.TokenTypeIDs, TaskID: p.TaskID, DecoderIDs: in.DecoderInputIDs}
+	if in.TaskIDs != nil {
+		s.TaskID = *in.TaskIDs
+	}
+	if p.Task != models.Seq2SeqLM || s.DecoderIDs != nil {
+		return s, nil
+	}
+	labels, ok, err := in.labels(p.Task, "", 0)
+	if err == nil && ok {
+		s.DecoderIDs = p.shiftRight(labels.Tokens[0])
+	}
+	return s, err
+}
+
+// loss returns that of a sequence's scores.
+func (p *Predictor) loss(logits mat.Tensor, out models.Output, labels models.Labels) (float32, error) {
 	switch p.Task {
 	case models.CausalLM:
 		labels.Tokens = models.ShiftLabels(out, labels.Tokens)
@@ -89,11 +107,9 @@ func (p *Predictor) Forward(in TokenInput) (*ModelOutput, error) {
 	}
 	loss, err := models.Loss(p.Task, p.ProblemType, logits, out, labels)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	value := models.Values(loss)[0]
-	output.Loss = &value
-	return output, nil
+	return models.Values(loss)[0], nil
 }
 
 func rowsOf(values []float32, columns int) [][]float32 {
