@@ -136,8 +136,10 @@ func or[T comparable](value, def T) T {
 // check reports everything that is wrong with filled settings.
 func (c Config) check(base *models.Model) error {
 	var found []error
-	note := func(name string, value any, want string) {
-		found = append(found, fmt.Errorf("%w: %s: found %v, want %s", ErrConfig, name, value, want))
+	note := func(bad bool, name string, value any, want string) {
+		if bad {
+			found = append(found, fmt.Errorf("%w: %s: found %v, want %s", ErrConfig, name, value, want))
+		}
 	}
 	for _, n := range []struct {
 		name  string
@@ -154,33 +156,16 @@ func (c Config) check(base *models.Model) error {
 		{"patience", c.Patience},
 		{"save_steps", c.SaveSteps},
 	} {
-		if n.value < 0 {
-			note(n.name, n.value, "0 or more")
-		}
+		note(n.value < 0, n.name, n.value, "0 or more")
 	}
-	if !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 0) {
-		note("learning_rate", c.LearningRate, "more than 0")
-	}
-	if !(c.WarmupRatio <= 1) {
-		note("warmup_ratio", c.WarmupRatio, "at most 1")
-	}
-	if !(c.Beta1 >= 0 && c.Beta1 < 1 && c.Beta2 >= 0 && c.Beta2 < 1) {
-		note("betas", [2]float64{c.Beta1, c.Beta2}, "0 to below 1")
-	}
-	if !(c.ClipNorm >= 0) {
-		note("clip_norm", c.ClipNorm, "a number")
-	}
-	if !(c.WeightDecay >= 0) || !(c.Epsilon >= 0) {
-		note("weight_decay and epsilon", [2]float64{c.WeightDecay, c.Epsilon}, "0 or more")
-	}
-	if err := c.Schedule.check(); err != nil {
-		note("schedule", c.Schedule, "linear, cosine or constant")
-	}
-	if known := Metrics(base); !slices.Contains(known, c.Metric) {
-		note("metric", c.Metric, strings.Join(known, ", "))
-	}
-	if c.Resume && c.Dir == "" {
-		note("resume", "no directory", "the directory of the checkpoint")
-	}
+	note(!(c.LearningRate > 0) || math.IsInf(c.LearningRate, 0), "learning_rate", c.LearningRate, "more than 0")
+	note(!(c.WarmupRatio <= 1), "warmup_ratio", c.WarmupRatio, "at most 1")
+	note(!(c.Beta1 >= 0 && c.Beta1 < 1 && c.Beta2 >= 0 && c.Beta2 < 1), "betas", [2]float64{c.Beta1, c.Beta2}, "0 to below 1")
+	note(!(c.ClipNorm >= 0), "clip_norm", c.ClipNorm, "a number")
+	note(!(c.WeightDecay >= 0) || !(c.Epsilon >= 0), "weight_decay and epsilon", [2]float64{c.WeightDecay, c.Epsilon}, "0 or more")
+	note(c.Schedule.check() != nil, "schedule", c.Schedule, "linear, cosine or constant")
+	known := Metrics(base)
+	note(!slices.Contains(known, c.Metric), "metric", c.Metric, strings.Join(known, ", "))
+	note(c.Resume && c.Dir == "", "resume", "no directory", "the directory of the checkpoint")
 	return errors.Join(found...)
 }
