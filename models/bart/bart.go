@@ -65,9 +65,9 @@ func (m *Model) Step(batch models.Batch, caches []*models.Cache) (models.Output,
 
 func (m *Model) stacks() stack.Stacks {
 	return stack.Stacks{
-		Encoder: func(p *stack.Pass) models.Output { return m.encoder.run(p, m.words) },
-		Decoder: func(p *stack.Pass) models.Output { return m.decoder.run(p, m.words) },
-		Layers:  m.decoder.layers,
+		Encoder:       func(p *stack.Pass) models.Output { return m.encoder.run(p, m.words) },
+		Decoder:       func(p *stack.Pass) models.Output { return m.decoder.run(p, m.words) },
+		DecoderLayers: m.decoder.layers,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // there is none, and the encoder can be read alone.
 type Stacks struct {
 	Encoder, Decoder func(*Pass) models.Output
-	Layers           []Layer
+	DecoderLayers    []Layer
 }
 
 // Read is the Forward of the backbone: the decoder's last hidden states, or for a head that
@@ -92,7 +92,7 @@ func (s Stacks) behind(m models.EncoderDecoder, batch models.Batch, caches []*mo
 	if err != nil {
 		return nil, err
 	}
-	remember(encoded, s.Layers, fresh)
+	remember(encoded, s.DecoderLayers, fresh)
 	return p, nil
 }
 

@@ -68,7 +68,7 @@ func (m *Model) stacks() stack.Stacks {
 	s := stack.Stacks{Encoder: func(p *stack.Pass) models.Output { return m.encoder.run(p, m.words) }}
 	if m.decoder != nil {
 		s.Decoder = func(p *stack.Pass) models.Output { return m.decoder.run(p, m.words) }
-		s.Layers = m.decoder.layers
+		s.DecoderLayers = m.decoder.layers
 	}
 	return s
 }
