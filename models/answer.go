@@ -1,8 +1,8 @@
 package models
 
-// MaxAnswerTokens is the longest answer that [BestSpan] looks for, as in the scripts
+// maxAnswerTokens is the longest answer that [BestSpan] looks for, as in the scripts
 // of transformers.
-const MaxAnswerTokens = 30
+const maxAnswerTokens = 30
 
 // BestSpan returns the first and the last token of the answer to a question: the span
 // with the highest sum of its start and end score, of tokens of the context alone.
@@ -14,7 +14,7 @@ func BestSpan(scores []float32, inContext func(token int) bool) (start, end int,
 		if !inContext(s) {
 			continue
 		}
-		for e := s; e < min(s+MaxAnswerTokens, tokens) && inContext(e); e++ {
+		for e := s; e < min(s+maxAnswerTokens, tokens) && inContext(e); e++ {
 			if sum := scores[2*s] + scores[2*e+1]; !ok || sum > score {
 				start, end, score, ok = s, e, sum, true
 			}
