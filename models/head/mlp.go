@@ -20,7 +20,7 @@ type MLP struct {
 	Dropout    float32 // of the activation
 }
 
-var _ models.Head = (*MLP)(nil)
+var _ models.FirstRowReader = (*MLP)(nil)
 
 // Forward returns [B, C].
 func (h *MLP) Forward(out models.Output, dropout *layer.Dropout) (_ mat.Tensor, err error) {

@@ -56,6 +56,8 @@ func (h *pooled) clone() pooled {
 // Source: transformers 5.23, modeling_bert.py, BertPooler and BertForSequenceClassification.
 type first struct{ pooled }
 
+var _ models.FirstRowReader = (*first)(nil)
+
 // NewPooled returns the head dropout(pooler(first row)) → scores.
 func NewPooled(pooler Pooler, dropout float32, scores Linear) models.Head {
 	return &first{pooled{pooler: pooler, dropout: dropout, Scores: Always(scores)}}

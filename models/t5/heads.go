@@ -47,6 +47,8 @@ func (m *Model) headDeviation(task models.Task) float64 {
 // encoderHead reads the encoder's rows.
 type encoderHead struct{ models.Head }
 
+var _ models.EncoderReader = encoderHead{}
+
 func (h encoderHead) ReadsEncoder() {}
 
 func (h encoderHead) Clone() models.Head { return encoderHead{h.Head.Clone()} }
