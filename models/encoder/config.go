@@ -1,7 +1,7 @@
 // Package encoder is what encoders in the manner of BERT (Devlin et al. 2019, arXiv
-// 1810.04805) share: their config, their embeddings, and a layer of self-attention and a
-// feed-forward network, each followed by a residual connection and LayerNorm. An
-// architecture gives its defaults and the names of its tensors.
+// 1810.04805) share: their config, their embeddings, a layer of self-attention and a
+// feed-forward network, each followed by a residual connection and LayerNorm, and the head
+// for masked words. An architecture gives its defaults and the names of its tensors.
 package encoder
 
 import (
