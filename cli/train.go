@@ -36,7 +36,8 @@ With MULTITASK_PROMPT_TUNING there is also task, the number of each example's ta
 The learning rate and the start of the prompt matter most. The defaults per method, chosen by PEFT's own benchmark and runs on
 MiniLM-L6 and SmolLM2 (see docs/defaults.md):
 ` + defaultsTable() + `
-On decoders batches have 8 examples, prefixes start at zero, and LORA's learning rate is 0.001.
+On decoders batches have 8 examples, prefixes start at zero, and LORA's learning rate is 0.001; it is 0.005 for TOKEN_CLS
+on other bases.
 
 Example:
    gopeft train --base all-MiniLM-L6-v2 --data train.tsv --dev dev.tsv --peft-type PREFIX_TUNING --output my-adapter`,

@@ -21,19 +21,23 @@ type Recipe struct {
 	Alpha            float64 // LORA
 }
 
-// Kind is a kind of base that wants its own settings.
+// Kind is a kind of base and task that wants its own settings.
 type Kind int
 
 // The kinds.
 const (
 	Encoder Kind = iota // and encoder-decoders, for which nothing else was measured
-	Decoder             // with any head
+	Tagger              // an Encoder for TOKEN_CLS
+	Decoder             // for any task
 )
 
 // KindOf returns the kind of a model.
 func KindOf(m *models.Model) Kind {
 	if _, ok := m.Backbone.(models.Decoder); ok && m.Backbone.Shape().DecoderLayers == 0 {
 		return Decoder
+	}
+	if m.Task == models.TokenCls {
+		return Tagger
 	}
 	return Encoder
 }
@@ -62,7 +66,8 @@ func KindOf(m *models.Model) Kind {
 // back to 67.0 %. One epoch of SST-2 gave 77.5 % against 72.8 %.
 //
 // LoRA of rank 8 and alpha 16 on queries and values, two epochs of TREC, one seed, gave
-// 96.2 % at 3e-3 and 92.8 % at 1e-3.
+// 96.2 % at 3e-3 and 92.8 % at 1e-3. Tokens want a higher rate than sequences: ten epochs of CoNLL-04,
+// three seeds, gave an entity F1 of 77.4 at 5e-3 and 74.9 at 3e-3; one epoch of SST-2 85.1 and 86.0 %.
 //
 // CPT keeps what it adds to a word within 0.1·√(d/2048): at 1e-4 AdamW, whose step is about the
 // rate times √d long, needs some twenty steps to get there, whatever d is. On gloss-llama rates
@@ -94,8 +99,11 @@ func Defaults(method hfio.PeftType, base Kind) Recipe {
 		r.VirtualTokens, r.ContextExamples, r.LearningRate = 0, 4, 1e-4
 	case hfio.Lora:
 		r.VirtualTokens, r.Rank, r.Alpha, r.LearningRate = 0, 8, 16, 3e-3
-		if base == Decoder {
+		switch base {
+		case Decoder:
 			r.LearningRate = 1e-3
+		case Tagger:
+			r.LearningRate = 5e-3
 		}
 	}
 	return r
