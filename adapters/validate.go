@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gopeft/gopeft/hfio"
+	"github.com/gopeft/gopeft/internal/joined"
 	"github.com/gopeft/gopeft/models"
 )
 
@@ -73,23 +74,16 @@ func Validate(file *hfio.Adapter, base *models.Shape) []Finding {
 // Findings says one by one, in the words of [Validate], what an error of [Load] or [FromFile] reports
 // together; none for nil.
 func Findings(err error) []Finding {
-	if err == nil {
-		return nil
-	}
 	var found []Finding
-	many, ok := err.(interface{ Unwrap() []error })
-	if ok && errors.Join(many.Unwrap()...).Error() == err.Error() { // else it is one error that is of two kinds
-		for _, one := range many.Unwrap() {
-			found = append(found, Findings(one)...)
+	for _, one := range joined.Parts(err) {
+		var misfit *MismatchError
+		if !errors.As(one, &misfit) {
+			found = append(found, errorFinding(one))
+			continue
 		}
-		return found
-	}
-	var misfit *MismatchError
-	if !errors.As(err, &misfit) {
-		return []Finding{errorFinding(err)}
-	}
-	for _, m := range misfit.Mismatches {
-		found = append(found, m.finding())
+		for _, m := range misfit.Mismatches {
+			found = append(found, m.finding())
+		}
 	}
 	return found
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/gopeft/gopeft/internal/joined"
 	"github.com/gopeft/gopeft/predict"
 )
 
@@ -76,18 +77,14 @@ func located(err error, path string, lines []int) error {
 
 // mapErrors puts what f makes of it in place of each of the errors that are joined in one.
 func mapErrors(err error, f func(error) error) error {
-	many, ok := err.(interface{ Unwrap() []error })
-	if ok && errors.Join(many.Unwrap()...).Error() == err.Error() { // else it is one error that is of two kinds
-		var all []error
-		for _, one := range many.Unwrap() {
-			all = append(all, mapErrors(one, f))
-		}
-		return errors.Join(all...)
+	var all []error
+	for _, one := range joined.Parts(err) {
+		all = append(all, f(one))
 	}
-	if err == nil {
-		return nil
+	if len(all) == 1 {
+		return all[0]
 	}
-	return f(err)
+	return errors.Join(all...)
 }
 
 // maxLine bounds one line of input.
