@@ -84,7 +84,7 @@ func (o *logProbabilities) backward(m *memory, gradient []float32) {
 				e := gx.data[row*v:][:v]
 				copy(e, x[row*v:])
 				top, logSum := exponentials(e)
-				simd.Scale(float32(-count*math.Exp(top-logSum)), e)
+				scaleExponentials(e, 1, e, float32(-count*math.Exp(top-logSum)))
 			}
 			for i, sum := range o.sums {
 				for _, p := range sum {

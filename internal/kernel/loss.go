@@ -147,23 +147,13 @@ func (o *crossEntropy) forward(m *memory) *Tensor {
 	return scalar(loss)
 }
 
-// negligible is what a logit's exponential must exceed, the largest being 1, to have a gradient: far
-// below the rounding of the others, and above what a mean over a batch would make a denormal
-// number. Products with such numbers take a hundred times as long on some CPUs.
-const negligible = 0x1p-90
-
 // The gradient of -log softmax(x)[target] is softmax(x), less 1 at the target.
 func (o *crossEntropy) backward(m *memory, gradient []float32) {
 	gx := m.zeros(Rows(o.x), Cols(o.x))
 	o.each(func(c *choice, e []float32, top, logSum float64) {
 		scale, inverse := float64(gradient[0])*c.weight, math.Exp(top-logSum)
 		factor, right := float32(scale*inverse), scale*(float64(e[c.target])*inverse-1)
-		for j, v := range e {
-			if v < negligible {
-				continue
-			}
-			gx.data[c.start+j*c.step] = factor * v
-		}
+		scaleExponentials(gx.data[c.start:], c.step, e, factor)
 		gx.data[c.start+c.target*c.step] = float32(right)
 	})
 	m.accumulate(o.x, gx)
@@ -177,6 +167,21 @@ func exponentials(e []float32) (top, logSum float64) {
 		return top, math.NaN()
 	}
 	return top, top + math.Log(simd.Sum(e))
+}
+
+// negligible is what a logit's exponential must exceed, the largest being 1, to have a gradient: far
+// below the rounding of the others, and above what a mean over a batch would make a denormal
+// number. Products with such numbers take a hundred times as long on some CPUs.
+const negligible = 0x1p-90
+
+// scaleExponentials writes factor times the exponentials in e to every step-th place of to, which may be e.
+func scaleExponentials(to []float32, step int, e []float32, factor float32) {
+	for j, v := range e {
+		if v < negligible {
+			v = 0
+		}
+		to[j*step] = factor * v
+	}
 }
 
 // exponentialsGrain is how many rows of n logits are worth a goroutine.
