@@ -29,12 +29,20 @@ type scoredToken struct {
 }
 
 func (s *scoredToken) UnmarshalJSON(data []byte) error {
-	pair := []any{&s.token, &s.score}
+	var score json.RawMessage
+	pair := []any{&s.token, &score}
 	if err := json.Unmarshal(data, &pair); err != nil {
 		return err
 	}
 	if len(pair) != 2 {
 		return fmt.Errorf("%d values", len(pair))
+	}
+	ok := len(score) > 0 && (score[0] == '-' || '0' <= score[0] && score[0] <= '9')
+	if ok {
+		s.score, ok = parseScore(string(score))
+	}
+	if !ok {
+		return fmt.Errorf("score %s", shown(score))
 	}
 	return nil
 }
