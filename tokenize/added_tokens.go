@@ -88,9 +88,11 @@ func (m *matcher) split(matches []match, s string) []match {
 		if done < start {
 			matches = append(matches, match{done, start, -1})
 		}
-		// This can overlap the match before, where that took white space along.
-		matches = append(matches, match{start, end, id})
-		done = end
+		// This can overlap the match before, where that took white space along, or lie in it.
+		if start < end {
+			matches = append(matches, match{start, end, id})
+			done = end
+		}
 	}
 	if done < len(s) {
 		matches = append(matches, match{done, len(s), -1})
@@ -110,7 +112,7 @@ func startsWithWord(s string) bool {
 
 // newAddedTokens numbers the tokens as the reference does: a token the model
 // knows keeps the model's id, another one takes the next free id, whatever id the file gives.
-func newAddedTokens(tokens []AddedToken, m model, n normalizer) *addedTokens {
+func newAddedTokens(tokens []AddedToken, m model, n normalizer, log *problems) *addedTokens {
 	a := &addedTokens{ids: map[string]int{}, contents: map[int]addedToken{}}
 	highest := -1
 	for _, token := range tokens {
@@ -126,19 +128,25 @@ func newAddedTokens(tokens []AddedToken, m model, n normalizer) *addedTokens {
 			a.beyondModel++
 		}
 		highest = max(highest, id)
+		if before, again := a.contents[id]; again && before.AddedToken != token {
+			log.add("added_tokens", quoted(token.Content)+" twice, with different flags", "the same ones")
+		}
 		a.ids[token.Content], a.contents[id] = id, addedToken{AddedToken: token}
 	}
-	a.index(n)
+	a.index(n, log)
 	return a
 }
 
 // index makes the matchers. Tokens that the normaliser makes equal have the lowest id.
-func (a *addedTokens) index(n normalizer) {
+func (a *addedTokens) index(n normalizer, log *problems) {
 	var raw, normalized []trieKey
 	for _, id := range slices.Sorted(maps.Keys(a.contents)) {
 		token := a.contents[id]
 		if token.Normalized {
 			token.shown = normalizeString(n, token.Content)
+			if token.shown == "" {
+				log.add("added_tokens", quoted(token.Content), "a token that the normaliser leaves something of")
+			}
 			normalized = append(normalized, trieKey{token.shown, int32(id)})
 		} else {
 			token.shown = token.Content

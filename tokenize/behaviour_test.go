@@ -1,6 +1,7 @@
 package tokenize_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +56,15 @@ func TestParseErrors(t *testing.T) {
 			`t.json: field "post_processor.single": sequence B, want sequence A only`,
 		},
 		{
+			"two templates", `"post_processor":null`,
+			`"post_processor":{"type":"Sequence","processors":[{"type":"BertProcessing","sep":["a",1],"cls":["b",2]},{"type":"BertProcessing","sep":["a",1],"cls":["b",2]}]}`,
+			`t.json: field "post_processor.processors": 2 templates, want at most one`,
+		},
+		{
+			"nothing put before", `"normalizer":null`, `"normalizer":{"type":"Prepend","prepend":""}`,
+			`t.json: field "normalizer.prepend": "", want a text to put there`,
+		},
+		{
 			"two problems", `"normalizer":null,"pre_tokenizer":null`, `"normalizer":{"type":"X"},"pre_tokenizer":{"type":"Y"}`,
 			"t.json: field \"normalizer.type\": \"X\", want one of BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, StripAccents\n" +
 				"t.json: field \"pre_tokenizer.type\": \"Y\", want one of BertPreTokenizer, ByteLevel, Digits, Metaspace, Punctuation, Sequence, Split, WhitespaceSplit",
@@ -73,6 +84,90 @@ func TestParseErrors(t *testing.T) {
 				t.Errorf("Parse: error of type %T, want a FieldError in it", err)
 			}
 		})
+	}
+}
+
+// bareWith is bare.json with other values of fields, which follow their names.
+func bareWith(t *testing.T, fields ...string) (*tokenize.Tokenizer, error) {
+	t.Helper()
+	data, err := os.ReadFile(tinyFile("bare"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]json.RawMessage
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	for pair := range slices.Chunk(fields, 2) {
+		file[pair[0]] = json.RawMessage(pair[1])
+	}
+	if data, err = json.Marshal(file); err != nil {
+		t.Fatal(err)
+	}
+	return tokenize.Parse("t.json", data)
+}
+
+func TestAddedTokenErrors(t *testing.T) {
+	const token = `{"id":8,"content":"a b","single_word":%v,"lstrip":false,"rstrip":false,"normalized":true,"special":false}`
+	for _, c := range []struct{ normalizer, added, want string }{
+		{
+			"null", fmt.Sprintf("["+token+","+token+"]", true, false),
+			`t.json: field "added_tokens": "a b" twice, with different flags, want the same ones`,
+		},
+		{
+			`{"type":"Replace","pattern":{"String":"a b"},"content":""}`, fmt.Sprintf("["+token+"]", true),
+			`t.json: field "added_tokens": "a b", want a token that the normaliser leaves something of`,
+		},
+	} {
+		if _, err := bareWith(t, "normalizer", c.normalizer, "added_tokens", c.added); err == nil || err.Error() != c.want {
+			t.Errorf("Parse: %v, want %s", err, c.want)
+		}
+	}
+	same := fmt.Sprintf("["+token+","+token+"]", true, true)
+	if _, err := bareWith(t, "added_tokens", same); err != nil {
+		t.Errorf("the same token twice: %v", err)
+	}
+}
+
+// Of two added tokens the second is none where the first has taken it along. Expected: tokenizers 0.23.3.
+func TestAddedTokensInWhiteSpace(t *testing.T) {
+	tokenizer, err := bareWith(t, "added_tokens",
+		`[{"id":8,"content":" ","single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":false}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]string{
+		"a  b":      {"a", "  ", "b"},
+		"   a":      {"   ", "a"},
+		" a    b ":  {" ", "a", "    ", "b", " "},
+		"a\u3000 b": {"a", "\u3000 ", "b"},
+	} {
+		e, err := tokenizer.Encode(text, nil)
+		if diff := cmp.Diff(want, e.Tokens); diff != "" || err != nil {
+			t.Errorf("%q: %v (-want +got):\n%s", text, err, diff)
+		}
+	}
+}
+
+// Post-processors of a sequence trim one after the other. Expected: tokenizers 0.23.3.
+func TestTrimmedTwice(t *testing.T) {
+	one := func(prefixSpace, trim bool) string {
+		return fmt.Sprintf(`{"type":"ByteLevel","add_prefix_space":%v,"trim_offsets":%v,"use_regex":true}`, prefixSpace, trim)
+	}
+	for processors, want := range map[string]tokenize.Span{
+		one(false, true): {Start: 1, End: 5},
+		one(false, true) + "," + one(false, false): {Start: 1, End: 5},
+		one(true, true) + "," + one(false, true):   {Start: 1, End: 5},
+		one(false, true) + "," + one(false, true):  {Start: 2, End: 5},
+	} {
+		tokenizer, err := bareWith(t, "post_processor", `{"type":"Sequence","processors":[`+processors+`]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := tokenizer.Encode(" lead", nil)
+		if err != nil || e.Offsets[0] != want {
+			t.Errorf("%s: %v, %v, want %v", processors, e.Offsets, err, want)
+		}
 	}
 }
 

@@ -58,8 +58,11 @@ func New(name string, d Description) (*Tokenizer, error) {
 	if err := log.err(); err != nil {
 		return nil, err
 	}
-	t.added = newAddedTokens(d.Added, t.model, t.normalizer)
+	t.added = newAddedTokens(d.Added, t.model, t.normalizer, log)
 	t.special = t.specialIDs(d.Roles)
+	if err := log.err(); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 

@@ -190,8 +190,11 @@ func (t *Tokenizer) scanWordsOf(s *scratch, start, end int, counter *wordCounter
 
 // trim trims the offsets of a sequence's tokens, where the template says so.
 func (t *Tokenizer) trim(tokens []found) {
-	if t.template != nil {
-		t.template.trim.apply(tokens, t.textOf)
+	if t.template == nil {
+		return
+	}
+	for _, trim := range t.template.trim {
+		trim.apply(tokens, t.textOf)
 	}
 }
 

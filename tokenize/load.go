@@ -62,7 +62,7 @@ func (t *Tokenizer) applyConfig(fsys fs.FS) error {
 	}
 	if n, ok := t.normalizer.(*bertNormalizer); ok && !slices.Contains(asItIs, config.optionalString("tokenizer_class", "")) {
 		t.normalizer = n.configured(config)
-		t.added.index(t.normalizer)
+		t.added.index(t.normalizer, log)
 	}
 	t.readCleanUp(config)
 	t.special = t.specialIDs(readRoles(config))

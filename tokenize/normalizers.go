@@ -86,7 +86,13 @@ func (n stripWhite) normalize(in, out *text) {
 // prepend puts a string before a text that is not empty.
 type prepend string
 
-func readPrepend(o *object) normalizer { return prepend(o.string("prepend")) }
+func readPrepend(o *object) normalizer {
+	p := prepend(o.string("prepend"))
+	if p == "" {
+		o.wrong("prepend", `""`, "a text to put there")
+	}
+	return p
+}
 
 func (p prepend) normalize(in, out *text) {
 	if len(in.bytes) > 0 {

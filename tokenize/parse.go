@@ -53,7 +53,7 @@ func parseRoot(root *object) *Tokenizer {
 	if t.model == nil || len(root.log.errs) > 0 {
 		return nil
 	}
-	t.added = newAddedTokens(listed, t.model, t.normalizer)
+	t.added = newAddedTokens(listed, t.model, t.normalizer, root.log)
 	t.special = t.specialIDs(bertRoles)
 	return t
 }

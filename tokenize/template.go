@@ -5,7 +5,7 @@ import "fmt"
 // template says how sequences and special tokens make one encoding.
 type template struct {
 	single, pair []part
-	trim         trimmed
+	trim         []trimmed // one after the other
 }
 
 // part is a sequence or a run of special tokens.

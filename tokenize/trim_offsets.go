@@ -1,16 +1,25 @@
 package tokenize
 
-// trimmed says how a post-processor trims the offsets of tokens with white space at
+import "fmt"
+
+// trimmed says that a post-processor trims the offsets of tokens with white space at
 // their ends.
 type trimmed struct {
-	on          bool
 	prefixSpace bool // the first token's first space was put there
+}
+
+// readTrimmed reads whether it does so.
+func readTrimmed(on, prefixSpace bool) []trimmed {
+	if !on {
+		return nil
+	}
+	return []trimmed{{prefixSpace}}
 }
 
 func readByteLevelPost(o *object) *template {
 	o.raw("use_regex") // the pre-tokeniser's
 	t := bare
-	t.trim = trimmed{o.optionalBool("trim_offsets", true), o.optionalBool("add_prefix_space", true)}
+	t.trim = readTrimmed(o.optionalBool("trim_offsets", true), o.optionalBool("add_prefix_space", true))
 	return &t
 }
 
@@ -20,24 +29,27 @@ func readRoberta(o *object) *template {
 	return &template{
 		single: []part{cls, {sequence: 0}, sep},
 		pair:   []part{cls, {sequence: 0}, sep, sep, {sequence: 1}, sep},
-		trim:   trimmed{o.bool("trim_offsets"), o.bool("add_prefix_space")},
+		trim:   readTrimmed(o.bool("trim_offsets"), o.bool("add_prefix_space")),
 	}
 }
 
 // readPostSequence reads several post-processors, of which one may be a template.
 func readPostSequence(o *object) *template {
-	all := bare
+	all, templates := bare, 0
 	for _, item := range o.list("processors") {
 		kind := item.string("type")
 		one := readKind(item, kind, postProcessors)
-		switch {
-		case one == nil:
-		case kind == "ByteLevel":
-			all.trim = one.trim
-		default:
-			one.trim = all.trim
-			all = *one
+		if one == nil {
+			continue
 		}
+		all.trim = append(all.trim, one.trim...)
+		if kind != "ByteLevel" {
+			all.single, all.pair = one.single, one.pair
+			templates++
+		}
+	}
+	if templates > 1 {
+		o.wrong("processors", fmt.Sprintf("%d templates", templates), "at most one")
 	}
 	return &all
 }
@@ -45,9 +57,6 @@ func readPostSequence(o *object) *template {
 // apply trims the offsets of one sequence's tokens, whose texts text gives.
 // Source: tokenizers 0.23, pre_tokenizers/byte_level.rs, process_offsets.
 func (t trimmed) apply(tokens []found, text func(found) string) {
-	if !t.on {
-		return
-	}
 	for i := range tokens {
 		f := &tokens[i]
 		characters := []rune(text(*f))

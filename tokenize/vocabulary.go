@@ -38,7 +38,7 @@ func loadVocabulary(fsys fs.FS, data []byte) (*Tokenizer, error) {
 	if names.Cls == "" || names.Sep == "" {
 		log.add("cls_token, sep_token", "null", "two tokens: BERT's template needs them")
 	}
-	t.added = newAddedTokens(listed, t.model, t.normalizer)
+	t.added = newAddedTokens(listed, t.model, t.normalizer, log)
 	t.readCleanUp(config)
 	t.special = t.specialIDs(names)
 	t.template = bertTemplate(t.named(names.Cls), t.named(names.Sep))
