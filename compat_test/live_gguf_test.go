@@ -15,7 +15,7 @@ import (
 func TestLiveGGUF(t *testing.T) {
 	o := needOracle(t)
 	c := taskCase{name: string(models.CausalLM), task: models.CausalLM}
-	for _, name := range []string{"llama", "llama-f16", "llama-q4_0", "llama-q4_1", "llama-q8_0", "llama-q2_k", "llama-q4_k_m", "llama-q5_k_m"} {
+	for _, name := range []string{"llama", "llama-f16", "llama-q4_0", "llama-q4_1", "llama-q8_0", "llama-q2_k", "llama-q2_k-short", "llama-q3_k_m", "llama-q4_k_m", "llama-q5_k_m"} {
 		t.Run(name, func(t *testing.T) {
 			base := liveBase{dir: t.TempDir(), vocab: 24, decoder: true}
 			data, err := os.ReadFile(filepath.Join("../hfio/testdata/gguf", name, "model.gguf"))

@@ -244,7 +244,7 @@ func TestMalformedGGUF(t *testing.T) {
 		"a key twice":       {replaced("eos_token_id", "bos_token_id"), "bos_token_id\" is there twice", ErrFormat},
 		"five dimensions":   {replaced("token_embd.weight\x02", "token_embd.weight\x05"), "5 dimensions", ErrFormat},
 		"tensor twice":      {replaced("blk.0.attn_k.weight", "blk.0.attn_q.weight"), "there twice", ErrFormat},
-		"a type not read":   {kindOf(whole, "output_norm.weight", 1, 20), "data of type IQ4_NL, want F32, F16, Q4_0", ErrUnsupported},
+		"a type not read":   {kindOf(whole, "output_norm.weight", 1, 21), "data of type IQ3_S, want F32, F16, Q4_0", ErrUnsupported},
 		"an unknown type":   {kindOf(whole, "output_norm.weight", 1, 99), "unknown type 99", ErrUnsupported},
 		"no whole block":    {kindOf(whole, "output_norm.weight", 1, 8), "rows of whole blocks", ErrShape},
 		"truncated":         {whole[:len(whole)-32], "bytes of data", ErrFormat},

@@ -22,15 +22,18 @@ const (
 	Q4K DType = "Q4_K"
 	Q5K DType = "Q5_K"
 	Q6K DType = "Q6_K"
+
+	IQ4NL DType = "IQ4_NL"
+	IQ4XS DType = "IQ4_XS"
 )
 
 // ggufTypes are the types of ggml, by its numbers (enum ggml_type).
-var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 10: Q2K, 11: Q3K, 12: Q4K, 13: Q5K, 14: Q6K, 30: BF16}
+var ggufTypes = map[uint32]DType{0: F32, 1: F16, 2: Q40, 3: Q41, 6: Q50, 7: Q51, 8: Q80, 10: Q2K, 11: Q3K, 12: Q4K, 13: Q5K, 14: Q6K, 20: IQ4NL, 23: IQ4XS, 30: BF16}
 
 // ggufOtherTypes are names for errors.
 var ggufOtherTypes = map[uint32]string{
 	9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
-	19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
+	19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
 	29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 }
 
@@ -69,6 +72,9 @@ var blockTypes = map[DType]blockType{
 	Q4K: {256, 144, decodeQ4K},
 	Q5K: {256, 176, decodeQ5K},
 	Q6K: {256, 210, decodeQ6K},
+
+	IQ4NL: {32, 18, decodeIQ4NL},
+	IQ4XS: {256, 136, decodeIQ4XS},
 }
 
 // decodeAll decodes whole rows of blocks.
@@ -231,5 +237,30 @@ func decodeQ6K(dst []float32, block []byte) {
 		h := high[32*of+at] >> (2 * sub) & 3
 		scale := d * float32(int8(scales[i/16]))
 		dst[i] = scale * float32(int(l|h<<4)-32)
+	}
+}
+
+// unevenValues are what 4 bits of decodeIQ4NL and decodeIQ4XS stand for: kvalues_iq4nl of ggml.
+var unevenValues = [16]float32{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+
+// decodeIQ4NL reads d, then as decodeQ40.
+func decodeIQ4NL(dst []float32, block []byte) {
+	decodeUneven(dst, half(block), block[2:])
+}
+
+func decodeUneven(dst []float32, d float32, quants []byte) {
+	for i, q := range quants {
+		dst[i] = d * unevenValues[q&0xf]
+		dst[i+16] = d * unevenValues[q>>4]
+	}
+}
+
+// decodeIQ4XS reads d, the upper 2 bits of 8 scales in 2 bytes and their lower 4 bits in 4
+// bytes, and 8 sub-blocks of 32 as those of decodeIQ4NL.
+func decodeIQ4XS(dst []float32, block []byte) {
+	d, high, low, quants := half(block), le.Uint16(block[2:]), block[4:8], block[8:]
+	for sub := range 8 {
+		scale := low[sub/2]>>(4*(sub%2))&0xf | byte(high>>(2*sub)&3)<<4
+		decodeUneven(dst[32*sub:], d*float32(int(scale)-32), quants[16*sub:][:16])
 	}
 }

@@ -38,10 +38,11 @@ T = transformers
 LARGER = dict(output=Q.Q6_K, attn_v=Q.Q6_K, ffn_down=Q.Q6_K)
 MIXTURES = {
     gguf.LlamaFileType.MOSTLY_Q2_K: (Q.Q2_K, dict(output=Q.Q6_K, attn_v=Q.Q3_K, ffn_down=Q.Q3_K, attn_output=Q.Q3_K)),
+    gguf.LlamaFileType.MOSTLY_Q3_K_M: (Q.Q3_K, dict(output=Q.Q6_K, attn_v=Q.Q5_K, ffn_down=Q.Q4_K, attn_output=Q.Q4_K)),
     gguf.LlamaFileType.MOSTLY_Q4_K_M: (Q.Q4_K, LARGER),
     gguf.LlamaFileType.MOSTLY_Q5_K_M: (Q.Q5_K, LARGER),
 }
-SHORT_ROWS = {Q.Q4_K: Q.Q5_0, Q.Q5_K: Q.Q5_1, Q.Q6_K: Q.Q8_0}
+SHORT_ROWS = {Q.Q2_K: Q.IQ4_NL, Q.Q3_K: Q.IQ4_NL, Q.Q4_K: Q.Q5_0, Q.Q5_K: Q.Q5_1, Q.Q6_K: Q.Q8_0}
 BLOCKS = dict(WIDE, hidden_size=256, intermediate_size=32)
 
 # name: architecture of gguf, config, how the matrices are stored
@@ -53,6 +54,8 @@ CASES = {
     "llama-q4_0": ("llama", T.LlamaConfig(**WIDE), Q.Q4_0),
     "llama-q4_1": ("llama", T.LlamaConfig(**WIDE), Q.Q4_1),
     "llama-q2_k": ("llama", T.LlamaConfig(**dict(WIDE, hidden_size=256, intermediate_size=256, head_dim=128)), gguf.LlamaFileType.MOSTLY_Q2_K),
+    "llama-q2_k-short": ("llama", T.LlamaConfig(**WIDE), gguf.LlamaFileType.MOSTLY_Q2_K),
+    "llama-q3_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q3_K_M),
     "llama-q4_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q4_K_M),
     "llama-q5_k_m": ("llama", T.LlamaConfig(**BLOCKS), gguf.LlamaFileType.MOSTLY_Q5_K_M),
     "llama3": ("llama", T.LlamaConfig(**dict(ROTARY, head_dim=32, num_attention_heads=1, num_key_value_heads=1), rope_parameters=LLAMA3), Q.F32),
@@ -206,6 +209,17 @@ def quantize_q6_k(x):
     return np.concatenate([low, high, scale.astype(np.int8).view(np.uint8), d.view(np.uint8)], axis=-1)
 
 
+UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
+
+
+def quantize_iq4_nl(x):
+    """Blocks of 32 numbers of 4 bits, which stand for uneven values. gguf itself only reads them."""
+    x = x.reshape(-1, 32)
+    d = (np.abs(x).max(-1, keepdims=True) / 113).astype(np.float16)
+    q = np.abs((x / d)[..., None] - UNEVEN).argmin(-1).astype(np.uint8)
+    return np.concatenate([d.view(np.uint8), q[:, :16] | q[:, 16:] << 4], axis=-1)
+
+
 def type_in_file(kind, name, columns):
     """The type of a matrix: that of all, or what llama.cpp gives it in a file of several types."""
     if kind not in MIXTURES:
@@ -216,7 +230,7 @@ def type_in_file(kind, name, columns):
 
 
 def quantize(values, kind):
-    own = {Q.Q2_K: quantize_q2_k, Q.Q3_K: quantize_q3_k, Q.Q4_K: quantize_q4_k, Q.Q5_K: quantize_q5_k, Q.Q6_K: quantize_q6_k}
+    own = {Q.Q2_K: quantize_q2_k, Q.Q3_K: quantize_q3_k, Q.Q4_K: quantize_q4_k, Q.Q5_K: quantize_q5_k, Q.Q6_K: quantize_q6_k, Q.IQ4_NL: quantize_iq4_nl}
     return own[kind](values).reshape(len(values), -1) if kind in own else gguf.quantize(values, kind)
 
 
@@ -280,7 +294,7 @@ def save_types(out):
     rng = np.random.default_rng(7)
     w = gguf.GGUFWriter(out / "types.gguf", "llama")
     want = {}
-    for kind in (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K, Q.Q5_0, Q.Q5_1, Q.Q5_K, Q.Q2_K, Q.Q3_K):
+    for kind in (Q.F32, Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q4_K, Q.Q6_K, Q.Q5_0, Q.Q5_1, Q.Q5_K, Q.Q2_K, Q.Q3_K, Q.IQ4_NL, Q.IQ4_XS):
         block, size = gguf.GGML_QUANT_SIZES[kind]
         data = rng.integers(0, 256, (2, 512 // block, size), np.uint8)
         for at in {Q.F32: [3], Q.Q4_1: [1, 3], Q.Q5_1: [1, 3], Q.Q4_K: [1, 3], Q.Q5_K: [1, 3], Q.Q2_K: [81, 83], Q.Q3_K: [109], Q.Q6_K: [209]}.get(kind, [1]):
