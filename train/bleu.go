@@ -4,6 +4,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // BLEU is the corpus score of texts from 0 to 100, each against one or several
@@ -101,12 +102,15 @@ var (
 )
 
 func words13a(text string) []string {
-	text = " " + lines13a.Replace(strings.TrimSpace(text)) + " "
+	text = " " + lines13a.Replace(strings.TrimFunc(text, isPythonSpace)) + " "
 	for _, entity := range entities13a {
 		text = strings.ReplaceAll(text, entity[0], entity[1])
 	}
 	for _, cut := range cut13a {
 		text = cut.at.ReplaceAllString(text, cut.put)
 	}
-	return strings.Fields(text)
+	return strings.FieldsFunc(text, isPythonSpace)
 }
+
+// isPythonSpace tells whether Python cuts words there: it counts four more of the control characters than Go.
+func isPythonSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

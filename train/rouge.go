@@ -28,8 +28,11 @@ func ROUGE(text string, references []string) ROUGEScores {
 
 var notRouge = regexp.MustCompile(`[^a-z0-9]+`)
 
+// dotted makes of the Turkish capital I with its dot what Python's lower does, where Go loses the dot.
+var dotted = strings.NewReplacer("İ", "i\u0307")
+
 func rougeWords(text string) []string {
-	return strings.Fields(notRouge.ReplaceAllString(strings.ToLower(text), " "))
+	return strings.Fields(notRouge.ReplaceAllString(strings.ToLower(dotted.Replace(text)), " "))
 }
 
 func rougeN(words, reference []string, n int) float64 {

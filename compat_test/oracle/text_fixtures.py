@@ -26,6 +26,7 @@ CORPORA = [
     ],
     [["état à l'œuvre, 1,000.5 <b>bold</b> a-b 3-4", ["état a l'œuvre , 1,000.5 bold a-b 3-4"]], ["日本 語 text one two", ["日本 text one two"]]],
     [["short", ["a much longer reference than the text itself"]], ["a b c d e f g", ["a b c d", "a b c d e f g h i j"]]],
+    [["a part\x1cof İstanbul\x1d and \x1f its İİ\x1c", ["a part of İstanbul and its İİ \x1e"]]],
     [["Line\nbroken-\nword {x} [y] `z` ~", ["Line brokenword {x} [y] `z` ~"]]],
 ]
 
