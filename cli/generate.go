@@ -105,7 +105,13 @@ func generationConfig(c *cli.Context, base *predict.Base) (generate.Config, erro
 	if c.IsSet("early-stopping") {
 		config.EarlyStopping = generate.EarlyStopping(c.String("early-stopping"))
 	}
-	config.Seed, config.StopStrings = c.Uint64("seed"), c.StringSlice("stop-strings")
+	if c.IsSet("min-new-tokens") { // 0, too, takes the place of the base's min_length
+		config.MinLength = 0
+	}
+	if c.IsSet("stop-strings") {
+		config.StopStrings = c.StringSlice("stop-strings")
+	}
+	config.Seed = c.Uint64("seed")
 	if err := ofSetting(c, config.Check()); err != nil {
 		return config, &usageError{err}
 	}

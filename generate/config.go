@@ -46,7 +46,7 @@ const None = -1
 type Config struct {
 	MaxNewTokens int
 	MinNewTokens int // no end before them
-	MinLength    int // no end before so many tokens, those of the prompt included
+	MinLength    int // no end before so many tokens, those of the prompt included; counts only where MinNewTokens is 0
 
 	DoSample    bool // draw the tokens; else the likeliest are taken
 	Temperature float64
@@ -66,11 +66,11 @@ type Config struct {
 	EarlyStopping      EarlyStopping
 	NumReturnSequences int
 
-	EOS          []int // each ends an answer
-	ForcedBOS    int   // first token of an answer, or None
-	ForcedEOS    int   // last token of an answer of MaxNewTokens, or None
-	DecoderStart int   // what an encoder-decoder's answer is written behind, or None
-	StopStrings  []string
+	EOS          []int    // each ends an answer
+	ForcedBOS    int      // first token of an answer, or None
+	ForcedEOS    int      // last token of an answer of MaxNewTokens, or None
+	DecoderStart int      // what an encoder-decoder's answer is written behind, or None
+	StopStrings  []string // in what was made alone, where transformers lets one begin in the prompt
 }
 
 // Default returns transformers' defaults, with room for a longer answer than its 20 tokens.
@@ -106,8 +106,10 @@ func ParseConfig(file hfio.ModelConfig) (Config, error) {
 	r, c := file.Reader(), Default()
 	c.MaxNewTokens = r.SizeOr("max_new_tokens", c.MaxNewTokens)
 	c.MinNewTokens = r.IntOr("min_new_tokens", 0)
-	c.MinLength = r.IntOr("min_length", 0)
-	c.StopStrings = r.StringsOr("stop_strings", nil)
+	if minLength := r.IntOr("min_length", 0); !r.Has("min_new_tokens") { // which takes its place, at 0 too
+		c.MinLength = minLength
+	}
+	c.StopStrings = readStrings(r, "stop_strings")
 	c.DoSample = r.BoolOr("do_sample", false)
 	c.Temperature = r.FloatOr("temperature", c.Temperature)
 	c.TopK = r.IntOr("top_k", c.TopK)
@@ -139,6 +141,14 @@ func readIDs(r *hfio.ConfigReader, key string) []int {
 	return []int{r.Int(key)}
 }
 
+// readStrings returns a text or a list of texts.
+func readStrings(r *hfio.ConfigReader, key string) []string {
+	if raw := r.RawOr(key, nil); len(raw) > 0 && raw[0] == '"' {
+		return []string{r.String(key)}
+	}
+	return r.StringsOr(key, nil)
+}
+
 func readEarlyStopping(r *hfio.ConfigReader) EarlyStopping {
 	switch string(r.RawOr("early_stopping", []byte("false"))) {
 	case "false":
@@ -159,7 +169,7 @@ var unknown = map[string][]string{
 	"encoder_repetition_penalty": {"1", "1.0"}, "encoder_no_repeat_ngram_size": {"0"}, "bad_words_ids": nil,
 	"exponential_decay_length_penalty": nil, "suppress_tokens": {"[]"}, "begin_suppress_tokens": {"[]"},
 	"sequence_bias": nil, "guidance_scale": {"1", "1.0"}, "watermarking_config": nil, "penalty_alpha": {"0", "0.0"},
-	"dola_layers": nil, "diversity_penalty": {"0", "0.0"}, "num_beam_groups": {"1"}, "constraints": nil, "force_words_ids": nil,
+	"token_healing": {"false"}, "dola_layers": nil, "diversity_penalty": {"0", "0.0"}, "num_beam_groups": {"1"}, "constraints": nil, "force_words_ids": nil,
 }
 
 func rejectUnknown(r *hfio.ConfigReader) {

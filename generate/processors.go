@@ -23,7 +23,7 @@ func (c Config) process(h history, scores []float32) {
 	c.penalizeRepetition(h, scores)
 	c.penalizeCounts(h, scores)
 	c.banRepeatedNGrams(h, scores)
-	if len(h.made()) < c.MinNewTokens || len(h.ids) < c.MinLength {
+	if len(h.made()) < c.leastNew(h.prompt) {
 		for _, id := range c.EOS {
 			scores[id] = never
 		}
@@ -34,6 +34,15 @@ func (c Config) process(h history, scores []float32) {
 	if c.ForcedEOS != None && len(h.made()) == c.MaxNewTokens-1 {
 		force(c.ForcedEOS, scores)
 	}
+}
+
+// leastNew is how many tokens an answer has at least.
+// Source: transformers 5.23, generation/utils.py, _prepare_generated_length.
+func (c Config) leastNew(prompt int) int {
+	if c.MinNewTokens > 0 {
+		return c.MinNewTokens
+	}
+	return c.MinLength - prompt
 }
 
 // force leaves one token.

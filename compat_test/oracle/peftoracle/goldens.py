@@ -98,6 +98,9 @@ GENERATION = [
     {"max_new_tokens": 8, "eos_token_id": [3, 8, 11, 17], "num_beams": 3, "num_return_sequences": 3, "early_stopping": True},
     {"max_new_tokens": 10, "eos_token_id": [3, 8, 11, 17], "num_beams": 2, "early_stopping": "never", "length_penalty": 2.0},
     {"max_new_tokens": 8, "eos_token_id": [3, 8], "num_beams": 3, "length_penalty": -1.0, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+    {"max_new_tokens": 9, "eos_token_id": [3, 8, 11, 17, 20, 21, 22, 25, 30, 31, 35], "min_length": 9},
+    {"max_new_tokens": 9, "eos_token_id": [3, 8, 11, 17, 20, 21, 22, 25, 30, 31, 35], "min_length": 9, "min_new_tokens": 1},
+    {"max_new_tokens": 9, "eos_token_id": [3, 8, 11, 17, 20, 21, 22, 25, 30, 31, 35], "min_length": 9, "min_new_tokens": 0, "num_beams": 3, "num_return_sequences": 2},
 ]
 
 
