@@ -52,8 +52,13 @@ var errReported = errors.New("problems were found")
 // Run runs the command line args, whose first element is the program's name, and
 // returns the exit status. Flags and arguments may come in any order.
 func Run(ctx context.Context, args []string, streams Streams) int {
+	out := &results{w: streams.Out}
+	streams.Out = out
 	app := newApp(streams)
 	err := app.RunContext(ctx, flagsFirst(app, args))
+	if err == nil {
+		err = out.err
+	}
 	var usage *usageError
 	var help cli.ExitCoder // an unknown topic
 	switch {

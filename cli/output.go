@@ -9,6 +9,21 @@ import (
 	"text/tabwriter"
 )
 
+// results is the output stream. It keeps the first error of writing, so that no command that prints ends
+// well on a full disk.
+type results struct {
+	w   io.Writer
+	err error
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.w.Write(p)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
 // printJSON prints a value as one line of JSON, with <, > and & as they are.
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
