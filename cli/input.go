@@ -30,7 +30,7 @@ func optionalFile(c *cli.Context) (string, error) {
 
 // eachInputLine calls f with every line of the named file, or of standard input for
 // "" and "-", and its number, from 1, which an error of f is given. Of JSON lines the
-// blank ones are left out.
+// blank ones are left out. A byte order mark is no part of the first line.
 func eachInputLine(c *cli.Context, path string, isJSON bool, f func(number int, line []byte) error) error {
 	if isStandard(path) {
 		return eachLine(c.Context, standardInput, interruptible{c.Context, c.App.Reader}, isJSON, f)
@@ -96,12 +96,16 @@ func eachLine(ctx context.Context, name string, r io.Reader, isJSON bool, f func
 	number := 0
 	for scanner.Scan() {
 		number++
-		if isJSON && len(bytes.TrimSpace(scanner.Bytes())) == 0 {
+		line := scanner.Bytes()
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if isJSON && len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		err := ctx.Err()
 		if err == nil {
-			err = f(number, scanner.Bytes())
+			err = f(number, line)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: line %d: %w", name, number, err)
