@@ -17,7 +17,7 @@ import (
 // dataFlags say how a data file is read.
 func dataFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "format", Usage: "csv, tsv, jsonl, parquet, labelled (LABEL text) or conll (default: by the file's name)"},
+		&cli.StringFlag{Name: "format", Usage: "csv, tsv, jsonl, parquet, labelled (LABEL text), text (one a line) or conll (default: by the file's name)"},
 		&cli.StringFlag{Name: "header", Usage: "whether the first line of a CSV or TSV file names the columns: yes or no", DefaultText: "guessed"},
 		&cli.StringSliceFlag{Name: "column", Usage: "ROLE=COLUMN, a name or a number from 0; roles: text, pair, label, words, tags, answers, target, messages, task", DefaultText: "guessed"},
 		&cli.StringFlag{Name: "label-separator", Usage: `cut labels before it: ":" makes HUM of HUM:ind`},

@@ -24,6 +24,8 @@ const (
 	// Labelled is a label, a space and a text in each line, as in TREC:
 	// "LOC:other Where is Inca country ?".
 	Labelled Format = "labelled"
+	// PlainText is a text a line, with nothing to learn beside it: for CAUSAL_LM.
+	PlainText Format = "text"
 	// CoNLL is a word a line with columns beside it, and an empty line, or one that
 	// starts with #doc or -DOCSTART-, between texts.
 	CoNLL Format = "conll"
@@ -165,14 +167,17 @@ func ReadFile(path string, opts *DataOptions) (*Data, error) {
 	}
 	read, ok := map[Format]func(string, DataOptions) (*table, error){
 		CSV: readDelimited, TSV: readDelimited, JSONL: readJSONL,
-		Parquet: readParquet, Labelled: readLabelled, CoNLL: readCoNLL,
+		Parquet: readParquet, Labelled: readLabelled, PlainText: readPlainText, CoNLL: readCoNLL,
 	}[o.Format]
 	if !ok {
 		found := "format " + quote(string(o.Format))
 		if o.Format == "" {
 			found = "no format in the name"
 		}
-		return nil, &DataError{File: path, Found: found, Want: "csv, tsv, jsonl, parquet, labelled or conll"}
+		return nil, &DataError{File: path, Found: found, Want: "csv, tsv, jsonl, parquet, labelled, text or conll"}
+	}
+	if o.Format == Labelled && IsWriting(o.Task) {
+		return nil, &DataError{File: path, Found: "format labelled", Want: "another: " + string(o.Task) + " has no labels; with format text each line is a text"}
 	}
 	t, err := read(path, o)
 	if err != nil {
@@ -205,8 +210,11 @@ func formatOf(path string, o DataOptions) Format {
 	case ".conll", ".bio", ".iob", ".iob2":
 		return CoNLL
 	case ".txt":
-		if o.Task == models.TokenCls {
+		switch {
+		case o.Task == models.TokenCls:
 			return CoNLL
+		case IsWriting(o.Task):
+			return PlainText
 		}
 		return Labelled
 	}

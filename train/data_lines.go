@@ -74,3 +74,17 @@ func readLabelled(path string, o DataOptions) (*table, error) {
 	}
 	return t, p.err()
 }
+
+// readPlainText reads a text from each line that is not empty.
+func readPlainText(path string, _ DataOptions) (*table, error) {
+	t, p := &table{columns: []string{RoleText}}, &problems{file: path}
+	err := eachLine(path, p, func(line string, number int) {
+		if line != "" {
+			t.rows = append(t.rows, row{number, []any{line}})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, p.err()
+}

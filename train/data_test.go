@@ -100,6 +100,14 @@ func TestReadFile(t *testing.T) {
 				Cut:      2,
 			},
 		},
+		"plain text": {
+			"a.txt", "\ufeffLOC:other Where is it ?\r\n\r\nWho?\n", &DataOptions{Task: models.CausalLM},
+			Data{
+				Examples: []Example{{Text: "LOC:other Where is it ?", Line: 1}, {Text: "Who?", Line: 3}},
+				Format:   PlainText,
+				Columns:  map[string]string{"text": "text"},
+			},
+		},
 		"jsonl": {
 			"a.jsonl", `{"premise": "a", "hypothesis": "b", "label": true, "idx": {"n": 1}}` + "\n\n" + `{"label": false, "hypothesis": "d", "premise": "c"}`, nil,
 			Data{
@@ -258,6 +266,8 @@ func TestWrongData(t *testing.T) {
 		"separator":   {"a.txt", "HUM:ind Who ?\n:other What ?\n", &DataOptions{LabelSeparator: ":"}, []string{`:2: column label: found ":other", want a label before the separator ":"`}},
 		"number":      {"a.tsv", "a\tmuch\n", &DataOptions{ProblemType: models.Regression}, []string{`:1: column 1: found "much", want a number`}},
 		"not finite":  {"a.tsv", "a\tnan\nb\t-inf\n", &DataOptions{ProblemType: models.Regression}, []string{`:1: column 1: found "nan", want a number`, ":2: column 1"}},
+		"labels":      {"a.txt", "LOC Where ?\n", &DataOptions{Task: models.CausalLM, Format: Labelled}, []string{"found format labelled, want another: CAUSAL_LM has no labels"}},
+		"no target":   {"a.txt", "Where ?\n", &DataOptions{Task: models.Seq2SeqLM}, []string{"found no column for target among text"}},
 		"empty":       {"a.tsv", "", nil, []string{"found no examples"}},
 		"format":      {"a.xls", "", nil, []string{`found format "xls"`}},
 		"parquet":     {"a.parquet", "PAR1 no", nil, []string{"want a Parquet file"}},
