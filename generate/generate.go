@@ -115,18 +115,18 @@ func (e *InputError) Error() string { return fmt.Sprintf("input %d: %v", e.Input
 func (e *InputError) Unwrap() error { return e.Err }
 
 // Run answers requests, each with Config.NumReturnSequences answers, of a beam search the
-// best first.
+// best first, and fewer where it finds no more.
 func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, err error) {
 	defer models.Guard(&err)
 	searches := make([]search, len(requests))
-	var found []error
+	var found refusals
 	for i, r := range requests {
 		var err error
 		if searches[i], err = g.begin(r); err != nil {
-			found = append(found, &InputError{i, err})
+			found.add(&InputError{i, err})
 		}
 	}
-	if err := errors.Join(found...); err != nil {
+	if err := found.err(); err != nil {
 		return nil, err
 	}
 	if err := g.loop(ctx, searches); err != nil {
@@ -137,6 +137,34 @@ func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, 
 		answers[i] = s.answers()
 	}
 	return answers, nil
+}
+
+// refusals are what is wrong with requests. Too many answers, which many requests may ask for with the
+// same settings, are said once, of the request that has room for the fewest.
+type refusals struct{ list []*InputError }
+
+func (f *refusals) add(e *InputError) {
+	var wide *tooWide
+	if errors.As(e.Err, &wide) {
+		for i, other := range f.list {
+			var before *tooWide
+			if errors.As(other.Err, &before) && before.Field == wide.Field && before.Value == wide.Value {
+				if wide.most < before.most {
+					f.list[i] = e
+				}
+				return
+			}
+		}
+	}
+	f.list = append(f.list, e)
+}
+
+func (f *refusals) err() error {
+	var all []error
+	for _, e := range f.list {
+		all = append(all, e)
+	}
+	return errors.Join(all...)
 }
 
 // loop takes all searches token by token to their ends. A search begins when there is
@@ -436,8 +464,17 @@ func (g *Generator) checkWidth(q *request, tokens int) error {
 	if most = max(most, g.maxRows()); value <= most {
 		return nil
 	}
-	return &ConfigError{field, value, fmt.Sprintf("at most %d: more could take over %d GiB, for scores and %d keys and values each", most, maxBytes>>30, tokens)}
+	want := fmt.Sprintf("at most %d: more could take over %d GiB, for scores and %d keys and values each", most, maxBytes>>30, tokens)
+	return &tooWide{ConfigError{field, value, want}, most}
 }
+
+// tooWide is a ConfigError: more answers at once than the most that there is room for.
+type tooWide struct {
+	ConfigError
+	most int
+}
+
+func (e *tooWide) Unwrap() error { return &e.ConfigError }
 
 // bytes is what answers take that are so many tokens long: scores, keys and values and, of a beam
 // search, continuations and the keys and values of the beams that they go on from.

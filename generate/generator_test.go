@@ -164,6 +164,32 @@ func TestTooManyAnswers(t *testing.T) {
 	}
 }
 
+// Requests with the same settings are told once of too many beams, with the number that is not too many for any.
+func TestTooManyAnswersAreSaidOnce(t *testing.T) {
+	g, err := New(tinyLlama(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := Default()
+	settings.MaxNewTokens, settings.NumBeams = 2, 1<<40
+	longest := []int{1, 2, 3, 4, 5}
+	_, err = g.Run(context.Background(), []Request{{IDs: longest[:2], Config: settings}, {IDs: longest, Config: settings}, {IDs: longest[:3], Config: settings}, {Config: settings}})
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(several.Unwrap()) != 2 {
+		t.Fatalf("found %v, want 2 problems", err)
+	}
+	parts := several.Unwrap()
+	var input *InputError
+	var wrong *ConfigError
+	most := fmt.Sprintf("at most %d:", 4<<30/(40*4+2*(5+2)*2*2*6*4+40*32))
+	if !errors.As(parts[0], &input) || input.Input != 1 || !errors.As(parts[0], &wrong) || !strings.HasPrefix(wrong.Want, most) {
+		t.Errorf("found %v, want input 1 to have %s", parts[0], most)
+	}
+	if !errors.As(parts[1], &input) || input.Input != 3 || !errors.Is(parts[1], models.ErrTokenID) {
+		t.Errorf("found %v, want input 3 to have no token", parts[1])
+	}
+}
+
 // As many answers as several requests may have at once one may have, however long they may become.
 func TestLongAnswers(t *testing.T) {
 	g, err := New(tinyLlama(t))
