@@ -66,6 +66,7 @@ func loraConfigErrors(cfg hfio.AdapterConfig) []error {
 	}
 	add(!slices.Contains([]string{"", "none", "all", "lora_only"}, cfg.Bias), "bias", "%q, want none, all or lora_only", cfg.Bias)
 	add(cfg.UseDora && cfg.LoraBias, "lora_bias", "true, want false beside use_dora, as in PEFT")
+	add(math.IsNaN(cfg.LoraAlpha) || math.IsInf(cfg.LoraAlpha, 0), "lora_alpha", "%v, want a finite number", cfg.LoraAlpha)
 	add(!(cfg.LoraDropout >= 0 && cfg.LoraDropout < 1), "lora_dropout", "%v, want 0 to less than 1", cfg.LoraDropout)
 	if err := layerConflict(cfg); err != nil {
 		found = append(found, err)

@@ -3,6 +3,7 @@ package adapters_test
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -91,6 +92,7 @@ func TestLoraRefuses(t *testing.T) {
 		"layers_pattern: without layers_to_transform": func(c *hfio.AdapterConfig) { c.LayersPattern = raw(`"layer"`) },
 		"bias":                 func(c *hfio.AdapterConfig) { c.Bias = "some" },
 		"lora_bias: with DoRA": func(c *hfio.AdapterConfig) { c.UseDora, c.LoraBias = true, true },
+		"lora_alpha":           func(c *hfio.AdapterConfig) { c.LoraAlpha = math.NaN() },
 		"lora_dropout":         func(c *hfio.AdapterConfig) { c.LoraDropout = 1 },
 		"init_lora_weights":    func(c *hfio.AdapterConfig) { c.InitLoraWeights = raw(`"pissa"`) },
 		"lora_bias":            func(c *hfio.AdapterConfig) { c.LoraBias, c.InitLoraWeights = true, raw(`"gaussian"`) },

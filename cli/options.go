@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -139,6 +140,14 @@ func checkNumbers(c *cli.Context) error {
 	}
 	if share := c.Float64("warmup-ratio"); !(share >= 0 && share <= 1) {
 		return usagef("--warmup-ratio: found %v, want 0 to 1", share)
+	}
+	for _, flag := range c.Command.Flags {
+		if _, ok := flag.(*cli.Float64Flag); !ok {
+			continue
+		}
+		if name, value := flag.Names()[0], c.Float64(flag.Names()[0]); math.IsNaN(value) || math.IsInf(value, 0) {
+			return usagef("--%s: found %v, want a finite number", name, value)
+		}
 	}
 	return nil
 }

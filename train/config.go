@@ -162,7 +162,7 @@ func (c Config) check(base *models.Model) error {
 	note(!(c.WarmupRatio <= 1), "warmup_ratio", c.WarmupRatio, "at most 1")
 	note(!(c.Beta1 >= 0 && c.Beta1 < 1 && c.Beta2 >= 0 && c.Beta2 < 1), "betas", [2]float64{c.Beta1, c.Beta2}, "0 to below 1")
 	note(!(c.ClipNorm >= 0), "clip_norm", c.ClipNorm, "a number")
-	note(!(c.WeightDecay >= 0) || !(c.Epsilon >= 0), "weight_decay and epsilon", [2]float64{c.WeightDecay, c.Epsilon}, "0 or more")
+	note(!(c.WeightDecay >= 0) || math.IsInf(c.WeightDecay, 0) || !(c.Epsilon >= 0), "weight_decay and epsilon", [2]float64{c.WeightDecay, c.Epsilon}, "0 or more")
 	note(c.Schedule.check() != nil, "schedule", c.Schedule, "linear, cosine or constant")
 	known := Metrics(base)
 	note(!slices.Contains(known, c.Metric), "metric", c.Metric, strings.Join(known, ", "))

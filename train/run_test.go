@@ -3,6 +3,7 @@ package train_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -181,11 +182,11 @@ func TestEarlyStopping(t *testing.T) {
 
 func TestMistakenSettings(t *testing.T) {
 	m := newModel(t, openBase(t, models.SeqCls, "a", "b"), hfio.PromptTuning, nil)
-	_, err := train.Run(context.Background(), m, train.Dataset{}, train.Config{BatchSize: -1, LearningRate: -2, Schedule: "up", Metric: "bleu"})
+	_, err := train.Run(context.Background(), m, train.Dataset{}, train.Config{BatchSize: -1, LearningRate: -2, WeightDecay: math.Inf(1), Schedule: "up", Metric: "bleu"})
 	if !errors.Is(err, train.ErrConfig) {
 		t.Fatalf("found %v, want ErrConfig", err)
 	}
-	for _, want := range []string{"batch_size", "learning_rate", "schedule", "want accuracy, f1, f1_macro", "no training examples"} {
+	for _, want := range []string{"batch_size", "learning_rate", "weight_decay", "schedule", "want accuracy, f1, f1_macro", "no training examples"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q says nothing of %s", err, want)
 		}
