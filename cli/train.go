@@ -247,6 +247,9 @@ func resumes(c *cli.Context) (bool, error) {
 	if c.Bool(fullFlag) {
 		config, what = hfio.ModelConfigFile, "a model"
 	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return false, usagef("--output: %s: found a file, want a directory", dir)
+	}
 	_, err := os.Stat(filepath.Join(dir, config))
 	there := err == nil
 	if there && !c.Bool("resume") {
