@@ -68,4 +68,5 @@ func (p *problems) err() error {
 var (
 	errAfterObject = errors.New("more after the object")
 	errNull        = errors.New("null")
+	errCutShort    = errors.New("an object that ends too early")
 )

@@ -2,6 +2,8 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -56,8 +58,12 @@ func parseObject(line string) (map[string]any, error) {
 	d.UseNumber()
 	var object map[string]any
 	if err := d.Decode(&object); err != nil {
-		if err == io.ErrUnexpectedEOF {
-			err = io.EOF
+		var wrong *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &wrong):
+			err = fmt.Errorf("a JSON %s", wrong.Value)
+		case err == io.ErrUnexpectedEOF:
+			err = errCutShort
 		}
 		return nil, err
 	}

@@ -174,17 +174,27 @@ func (r *rowReader) words(e *Example, o DataOptions) {
 
 // messages reads a list of {"role": ..., "content": ...}.
 func (r *rowReader) messages() []Message {
+	const want = `a list of {"role": ..., "content": ...} with texts`
 	items, _ := parsed(r.cell(RoleMessages)).([]any)
-	list := make([]Message, len(items))
-	ok := len(items) > 0
-	for i, item := range items {
-		object, _ := item.(map[string]any)
-		role, hasRole := object["role"].(string)
-		content, hasContent := object["content"].(string)
-		list[i], ok = Message{role, content}, ok && hasRole && hasContent
+	if len(items) == 0 {
+		r.problem(RoleMessages, kindOf(r.cell(RoleMessages)), want)
+		return nil
 	}
-	if !ok {
-		r.problem(RoleMessages, kindOf(r.cell(RoleMessages)), `a list of {"role": ..., "content": ...} with texts`)
+	list := make([]Message, len(items))
+	for i, item := range items {
+		object, ok := item.(map[string]any)
+		if !ok {
+			r.problem(RoleMessages, fmt.Sprintf("%s as message %d", kindOf(item), i), want)
+			continue
+		}
+		for _, part := range []struct {
+			field string
+			text  *string
+		}{{"role", &list[i].Role}, {"content", &list[i].Content}} {
+			if *part.text, ok = object[part.field].(string); !ok {
+				r.problem(RoleMessages, fmt.Sprintf("%s as the %s of message %d", kindOf(object[part.field]), part.field, i), want)
+			}
+		}
 	}
 	return list
 }

@@ -256,9 +256,19 @@ func TestWrongData(t *testing.T) {
 		options       *DataOptions
 		want          []string
 	}{
-		"columns":     {"a.tsv", "a\tb\nc\n\nd\te\tf\n", nil, []string{":2: found 1 columns, want 2", ":4: found 3 columns, want 2"}},
-		"first 20":    {"a.tsv", "a\tb\n" + many, nil, []string{":21: found 1 columns, want 2", "10 more problems"}},
-		"json":        {"a.jsonl", "{\"text\": \"a\", \"label\": 1}\n[1]\n{\"text\": 1}\n{} x\n", nil, []string{":2: found", ":4: found more after the object"}},
+		"columns":  {"a.tsv", "a\tb\nc\n\nd\te\tf\n", nil, []string{":2: found 1 columns, want 2", ":4: found 3 columns, want 2"}},
+		"first 20": {"a.tsv", "a\tb\n" + many, nil, []string{":21: found 1 columns, want 2", "10 more problems"}},
+		"json":     {"a.jsonl", "{\"text\": \"a\", \"label\": 1}\n[1]\n{\"text\": 1}\n{} x\n", nil, []string{":2: found a JSON array, want a JSON object", ":4: found more after the object"}},
+		"json cut": {"a.jsonl", "\"text\"\n{\"text\": \"a\"\n7\nnull\n", nil, []string{":1: found a JSON string, want", ":2: found an object that ends too early, want", ":3: found a JSON number, want", ":4: found null, want a JSON object"}},
+		"chat": {
+			"a.jsonl", `{"messages": []}` + "\n" + `{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": [1, 2]}]}` + "\n" + `{"messages": [{"from": "a"}, "b"]}` + "\n" + `{"messages": "hello"}`,
+			&DataOptions{Task: models.CausalLM},
+			[]string{
+				":1: column messages: found a list of 0, want a list of", ":2: column messages: found a list of 2 as the content of message 1, want",
+				":3: column messages: found nothing as the role of message 0", ":3: column messages: found nothing as the content of message 0",
+				`:3: column messages: found "b" as message 1`, `:4: column messages: found "hello", want`,
+			},
+		},
 		"cells":       {"a.jsonl", "{\"text\": 1, \"label\": null}\n", nil, []string{":1: column text: found 1, want a text", ":1: column label: found nothing, want a label"}},
 		"no column":   {"a.csv", "text,mark\na,b\n", nil, []string{"found no column for label among text, mark"}},
 		"bad mapping": {"a.csv", "text,mark\na,b\n", &DataOptions{Columns: map[string]string{"label": "marc", "tags": "x"}}, []string{`found no column "marc", want one of text, mark`, `a column for "tags"`}},
