@@ -66,9 +66,22 @@ const (
 	llama3End   = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
+// The patterns of GPT-4o, which Phi-4-mini has too, and of Mistral's Tekken: words begin anew at capitals.
+const (
+	casedSmalls   = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`
+	casedCapitals = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`
+	contractions  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)?`
+	casedEnd      = `| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+
+	gpt4oPattern  = casedSmalls + contractions + `|` + casedCapitals + contractions + `|\p{N}{1,3}` + casedEnd
+	tekkenPattern = casedSmalls + `|` + casedCapitals + `|\p{N}` + casedEnd
+)
+
 var splitPatterns = map[string]finder{
 	llama3Start + `\p{N}{1,3}` + llama3End: covering(func(s []byte) int { return llama3Word(s, 3) }),
 	llama3Start + `\p{N}` + llama3End:      covering(func(s []byte) int { return llama3Word(s, 1) }),
+	gpt4oPattern:                           covering(func(s []byte) int { return casedWord(s, 3, true) }),
+	tekkenPattern:                          covering(func(s []byte) int { return casedWord(s, 1, false) }),
 	// BLOOM's: what follows each other without white space and punctuation, with the space before it.
 	` ?[^(\s|[.,!?…。，、।۔،])]+`: func(s []byte) (int, int) {
 		at := run(s, func(r rune) bool { return !isBloomLetter(r) })
@@ -161,23 +174,27 @@ func llama3Word(s []byte, most int) int {
 			return first + n
 		}
 	}
-	if isNumber(r) {
-		at := first
-		for count := 1; count < most && at < len(s); count++ {
-			r, size := utf8.DecodeRune(s[at:])
-			if !isNumber(r) {
-				break
-			}
-			at += size
+	return wordOfRest(s, most, isLineEnd)
+}
+
+// wordOfRest is \p{N}{1,most}| ?[^\s\p{L}\p{N}]+[follows]*|\s*[\r\n]+|\s+(?!\S)|\s+ .
+func wordOfRest(s []byte, most int, follows func(rune) bool) int {
+	at := 0
+	for count := 0; count < most && at < len(s); count++ {
+		r, size := utf8.DecodeRune(s[at:])
+		if !isNumber(r) {
+			break
 		}
+		at += size
+	}
+	if at > 0 {
 		return at
 	}
-	at := 0
 	if s[0] == ' ' {
 		at = 1
 	}
 	if n := run(s[at:], isOther); n > 0 {
-		return at + n + run(s[at+n:], isLineEnd)
+		return at + n + run(s[at+n:], follows)
 	}
 	// \s*[\r\n]+ takes the white space up to the last line end of it.
 	white := s[:run(s, isWhite)]
@@ -185,6 +202,63 @@ func llama3Word(s []byte, most int) int {
 		return end + 1
 	}
 	return spaces(s)
+}
+
+// casedWord is tekkenPattern with \p{N}{1,most}, or gpt4oPattern where words take contractions along.
+func casedWord(s []byte, most int, contracted bool) int {
+	starts := []int{0}
+	if r, first := utf8.DecodeRune(s); r != '\r' && r != '\n' && !isLetter(r) && !isNumber(r) {
+		starts = []int{first, 0} // the optional character is there, if that will do
+	}
+	for _, word := range []func([]byte) int{wordOfSmalls, wordOfCapitals} {
+		for _, start := range starts {
+			n := word(s[start:])
+			if n == 0 {
+				continue
+			}
+			if contracted {
+				n += contraction(s[start+n:], true)
+			}
+			return start + n
+		}
+	}
+	return wordOfRest(s, most, func(r rune) bool { return isLineEnd(r) || r == '/' })
+}
+
+// wordOfSmalls is [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+ ; 0: there is none.
+func wordOfSmalls(s []byte) int {
+	end := run(s, isNoSmall)
+	if n := run(s[end:], isNoCapital); n > 0 {
+		return end + n
+	}
+	// The first run gives back up to its last character that can be one of the second.
+	for end > 0 {
+		r, size := utf8.DecodeLastRune(s[:end])
+		if isNoCapital(r) {
+			return end
+		}
+		end -= size
+	}
+	return 0
+}
+
+// wordOfCapitals is [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]* ; 0: there is none.
+func wordOfCapitals(s []byte) int {
+	n := run(s, isNoSmall)
+	if n > 0 {
+		n += run(s[n:], isNoCapital)
+	}
+	return n
+}
+
+func isNoSmall(r rune) bool {
+	c := classOf(r)
+	return c&classAnyMark != 0 || c&classLetter != 0 && c&classSmall == 0
+}
+
+func isNoCapital(r rune) bool {
+	c := classOf(r)
+	return c&classAnyMark != 0 || c&classLetter != 0 && c&classCapital == 0
 }
 
 func isLineEnd(r rune) bool { return r == '\r' || r == '\n' }

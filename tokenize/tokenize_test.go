@@ -13,7 +13,7 @@ import (
 )
 
 var tinyFiles = []string{
-	"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3", "bytes-phi", "bytes-bloom",
+	"uncased", "cased", "chinese", "bare", "bytes-roberta", "bytes-digits", "bytes-llama3", "bytes-phi", "bytes-bloom", "bytes-gpt4o", "bytes-tekken",
 	"pieces-llama2", "pieces-mistral", "pieces-gemma", "unigram-t5", "unigram-albert", "unigram-cuts",
 }
 

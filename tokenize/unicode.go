@@ -31,6 +31,9 @@ const (
 	classLetter                        // \p{L} of patterns
 	classNumber                        // \p{N} of patterns
 	classCombining                     // dropped by StripAccents
+	classCapital                       // \p{Lu} and \p{Lt} of patterns
+	classSmall                         // \p{Ll} of patterns
+	classAnyMark                       // \p{M} of patterns
 )
 
 // classes caches the class of each character in pages of 256, made when first asked for.
@@ -66,9 +69,21 @@ func classPage(first rune) *[256]class {
 	mark(classLetter, letters)
 	mark(classNumber, numbers)
 	mark(classCombining, marks)
+	mark(classCapital, lateCapitals)
+	mark(classSmall, lateSmalls)
+	mark(classAnyMark, lateMarks)
 	for i := range page {
-		if r := first + rune(i); unicode.ToLower(r) != r {
+		r := first + rune(i)
+		if unicode.ToLower(r) != r {
 			page[i] |= classUpper
+		}
+		switch {
+		case unicode.IsUpper(r), unicode.IsTitle(r):
+			page[i] |= classCapital
+		case unicode.IsLower(r):
+			page[i] |= classSmall
+		case unicode.IsMark(r):
+			page[i] |= classAnyMark
 		}
 	}
 	for _, m := range lateLowercase {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
 	"unicode"
 
@@ -46,7 +47,11 @@ func TestEveryCharacter(t *testing.T) {
 		"nfkc":                 apply(readNFKC(nil)),
 		"nfkd":                 apply(readNFKD(nil)),
 		"StripAccents":         apply(readStripAccents(nil)),
-		"words":                words,
+		"words":                func(s string) []byte { return words(bertPreTokenizer{}, s) },
+		"cased words": func(s string) []byte {
+			cased := split{find: splitPatterns[gpt4oPattern]}
+			return slices.Concat(words(cased, s), []byte{0}, words(cased, s[1:len(s)-1]+"Bd"))
+		},
 	}
 	got := map[string][]string{}
 	for name, step := range steps {
@@ -71,11 +76,11 @@ func digest(step func(string) []byte, first rune) string {
 }
 
 // words returns the words of s with zero bytes between them.
-func words(s string) []byte {
+func words(cut preTokenizer, s string) []byte {
 	var t text
 	t.load(s, 0)
 	t.oneWord(0, len(t.bytes))
-	bertPreTokenizer{}.preTokenize(&t)
+	cut.preTokenize(&t)
 	var words [][]byte
 	for _, w := range t.words {
 		words = append(words, t.bytes[w.start:w.end])

@@ -168,6 +168,23 @@ def bloom():
     yield "bytes-bloom", bloom
 
 
+SMALLS = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+CAPITALS = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+REST = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+GPT4O = SMALLS + CONTRACTIONS + "|" + CAPITALS + CONTRACTIONS + r"|\p{N}{1,3}" + REST
+TEKKEN = SMALLS + "|" + CAPITALS + r"|\p{N}" + REST
+
+
+def cased():
+    for name, pattern in ("bytes-gpt4o", GPT4O), ("bytes-tekken", TEKKEN):
+        split = pre_tokenizers.Split(Regex(pattern), "isolated")
+        tokenizer = train_bytes(pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]), ignore_merges=True)
+        tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+        tokenizer.add_special_tokens(["<s>", "</s>", "<|end|>"])
+        yield name, tokenizer
+
+
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 PIECES = [*SENTENCES, ACCENTED, HAN, KANA, SYMBOLS]
 
@@ -379,6 +396,8 @@ def unicode_digests():
     steps["nfkd"] = normalizers.NFKD().normalize_str
     steps["StripAccents"] = normalizers.StripAccents().normalize_str
     steps["words"] = lambda text: "\x00".join(word for word, _ in split(text))
+    cased = pre_tokenizers.Split(Regex(GPT4O), "isolated").pre_tokenize_str
+    steps["cased words"] = lambda text: "\x00".join(word for word, _ in cased(text) + cased(text[1:-1] + "Bd"))
     digests = {}
     for name, step in steps.items():
         digests[name] = []
@@ -413,7 +432,7 @@ def main(folder):
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as part:
         part.writelines(lines[::3])
         part.flush()
-        for name, tokenizer in (*bloom(), *piece_variants(), *unigram_variants()):
+        for name, tokenizer in (*bloom(), *cased(), *piece_variants(), *unigram_variants()):
             path = folder / f"{name}.json"
             if path.exists():
                 tokenizer = Tokenizer.from_file(str(path))

@@ -89,6 +89,10 @@ def main():
           [c for c in CHARACTERS if word(c)])
     table("letters", r"are \p{L} in a pattern of a Split.", matching(r"\p{L}"))
     table("numbers", r"are \p{N} in a pattern of a Split.", matching(r"\p{N}"))
+    for name, kinds in ("lateCapitals", ["Lu", "Lt"]), ("lateSmalls", ["Ll"]), ("lateMarks", ["Mn", "Mc", "Me"]):
+        pattern = "[" + "".join(rf"\p{{{kind}}}" for kind in kinds) + "]"
+        table(name, f"are {pattern} in a pattern of a Split and younger than Unicode {unicodedata.unidata_version.split('.')[0]}.",
+              [c for c in matching(pattern) if unicodedata.category(c) not in kinds])
     print("\n// lateLowercase holds the case mappings that are younger than Unicode 15 or\n"
           "// give more than one character.\nvar lateLowercase = []caseMapping{")
     for c in CHARACTERS:
