@@ -3,6 +3,8 @@ package hfio
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +64,24 @@ func TestConfigReader(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || r.Err() != nil {
 		t.Errorf("want - got:\n%s%v", diff, r.Err())
+	}
+}
+
+func TestConfigReaderOtherNames(t *testing.T) {
+	config, err := ParseModelConfig("config.json", []byte(`{"model_type": "x", "n_head": 4, "num_attention_heads": 4, "hidden_size": 8, "dim": null, "n_layer": 2, "num_hidden_layers": 3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := config.Reader()
+	r.AlsoNamed("n_head", "num_attention_heads")
+	r.AlsoNamed("dim", "hidden_size")
+	r.AlsoNamed("n_positions", "max_position_embeddings")
+	if got := []int{r.Size("n_head"), r.SizeOr("dim", 5), r.SizeOr("n_positions", 6)}; !slices.Equal(got, []int{4, 8, 6}) || r.Err() != nil {
+		t.Errorf("found %v, %v, want 4, 8, 6", got, r.Err())
+	}
+	r.AlsoNamed("n_layer", "num_hidden_layers")
+	if want := `config.json: field "num_hidden_layers": found 3, want 2, as n_layer has it`; r.Err() == nil || !strings.HasPrefix(r.Err().Error(), want) {
+		t.Errorf("found %v, want %s", r.Err(), want)
 	}
 }
 

@@ -24,6 +24,7 @@ type ConfigReader struct {
 	file   string
 	prefix string // of nested keys: text_config.
 	object *jsonValue
+	others map[string]string // other names of keys
 	found  *problems
 }
 
@@ -44,6 +45,19 @@ func (r *ConfigReader) Reject(key, want string) {
 		found = v.describe()
 	}
 	r.problem(key, &Mismatch{found, want, ErrValue})
+}
+
+// AlsoNamed makes a key known under another name, by which it is read where it is not there
+// itself. Two values that differ are a problem of the other name: one of them would be ignored.
+func (r *ConfigReader) AlsoNamed(key, other string) {
+	if r.others == nil {
+		r.others = map[string]string{}
+	}
+	own, there := r.lookup(key)
+	if value, both := r.lookup(other); both && there && !value.equal(own) {
+		r.Reject(other, fmt.Sprintf("%s, as %s has it, which is the same field", own.describe(), key))
+	}
+	r.others[key] = other
 }
 
 // Int returns an integer that must be there.
@@ -179,6 +193,9 @@ func (r *ConfigReader) Keys() []string {
 // lookup returns the value of a key that is there and not null.
 func (r *ConfigReader) lookup(key string) (*jsonValue, bool) {
 	v, ok := r.object.get(key)
+	if other, known := r.others[key]; known && (!ok || v.kind == jsonNull) {
+		v, ok = r.object.get(other)
+	}
 	return v, ok && v.kind != jsonNull
 }
 

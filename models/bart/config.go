@@ -54,6 +54,9 @@ var families = map[string]family{
 // compute, and more layers than the checkpoint has tensors.
 func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	r := file.Reader()
+	r.AlsoNamed("encoder_layers", "num_hidden_layers")
+	r.AlsoNamed("encoder_attention_heads", "num_attention_heads")
+	r.AlsoNamed("d_model", "hidden_size")
 	c := config{
 		Shape: models.Shape{
 			ModelType:     file.ModelType,

@@ -58,16 +58,17 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*decoder.Model, error) {
 }
 
 // readConfig reads a config and reports everything in it that cannot be computed.
-// (pretraining_tp and slow_but_exact only change the order of sums.)
 // Source: transformers 5.23, configuration_bloom.py and modeling_bloom.py.
 func readConfig(file hfio.ModelConfig, tensors int) (decoder.Config, decoder.Order, error) {
 	r := file.Reader()
+	r.AlsoNamed("n_layer", "num_hidden_layers")
+	r.AlsoNamed("n_head", "num_attention_heads")
 	c := decoder.Config{
 		Shape: models.Shape{
 			ModelType: file.ModelType,
-			Layers:    r.Size("n_layer", "num_hidden_layers"),
+			Layers:    r.Size("n_layer"),
 			Hidden:    r.Size("n_embed", "hidden_size"),
-			Heads:     r.Size("n_head", "num_attention_heads"),
+			Heads:     r.Size("n_head"),
 			Vocab:     r.Size("vocab_size"),
 		},
 		Activation: kernel.GELUTanh,

@@ -52,6 +52,9 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 // Source: transformers 5.23, configuration_distilbert.py; modeling_distilbert.py for eps.
 func readConfig(file hfio.ModelConfig, tensors int) (c encoder.Config, qaDropout float32, err error) {
 	r := file.Reader()
+	r.AlsoNamed("n_layers", "num_hidden_layers")
+	r.AlsoNamed("n_heads", "num_attention_heads")
+	r.AlsoNamed("dim", "hidden_size")
 	fields := encoder.Fields{Layers: "n_layers", Heads: "n_heads", Hidden: "dim"}
 	c = encoder.Config{
 		Shape: models.Shape{

@@ -58,14 +58,18 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*decoder.Model, error) {
 // Source: transformers 5.23, configuration_gpt2.py and modeling_gpt2.py.
 func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	r := file.Reader()
+	r.AlsoNamed("n_layer", "num_hidden_layers")
+	r.AlsoNamed("n_embd", "hidden_size")
+	r.AlsoNamed("n_head", "num_attention_heads")
+	r.AlsoNamed("n_positions", "max_position_embeddings")
 	c := config{Config: decoder.Config{
 		Shape: models.Shape{
 			ModelType:    file.ModelType,
-			Layers:       r.Size("n_layer", "num_hidden_layers"),
-			Hidden:       r.Size("n_embd", "hidden_size"),
-			Heads:        r.Size("n_head", "num_attention_heads"),
+			Layers:       r.Size("n_layer"),
+			Hidden:       r.Size("n_embd"),
+			Heads:        r.Size("n_head"),
 			Vocab:        r.Size("vocab_size"),
-			MaxPositions: r.Size("n_positions", "max_position_embeddings"),
+			MaxPositions: r.Size("n_positions"),
 		},
 		Activation:   layer.ReadActivation(r, "activation_function", "gelu_new"),
 		NormEps:      float32(r.NotNegativeOr("layer_norm_epsilon", 1e-5)),

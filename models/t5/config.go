@@ -42,6 +42,10 @@ var defaults = map[string]config{
 // compute, and more layers than the checkpoint has tensors.
 func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	r, c := file.Reader(), defaults[file.ModelType]
+	r.AlsoNamed("num_layers", "num_hidden_layers")
+	r.AlsoNamed("num_heads", "num_attention_heads")
+	r.AlsoNamed("d_model", "hidden_size")
+	r.AlsoNamed("d_kv", "head_dim")
 	c.ModelType, c.encoderOnly = file.ModelType, isEncoder(file)
 	c.Layers = r.SizeOr("num_layers", c.Layers)
 	c.DecoderLayers = r.SizeOr("num_decoder_layers", c.Layers)
