@@ -141,6 +141,9 @@ func open(checkpoint *hfio.Checkpoint, dtype hfio.DType, train bool) (*Base, err
 			Err: fmt.Errorf("%w: found %q, want one of: %s", models.ErrUnknownArchitecture, config.ModelType, names),
 		}
 	}
+	if err := reject(config, architecture); err != nil {
+		return nil, err
+	}
 	b := &Base{checkpoint: checkpoint, dtype: dtype, train: train, architecture: architecture}
 	b.read = b.weights()
 	backbone, err := architecture.New(config, b.read)
@@ -149,6 +152,24 @@ func open(checkpoint *hfio.Checkpoint, dtype hfio.DType, train bool) (*Base, err
 	}
 	b.backbone = backbone
 	return b, nil
+}
+
+// reject rejects fields of a config that change the numbers of any model in transformers and
+// that no architecture here reads.
+// Source: transformers 5.23, configuration_utils.py, masking_utils.py for is_causal.
+func reject(config hfio.ModelConfig, architecture models.Architecture) error {
+	r := config.Reader()
+	for _, key := range []string{"quantization_config", "per_layer_config"} {
+		if r.Has(key) {
+			r.Reject(key, "null")
+		}
+	}
+	if hasDecoder := slices.ContainsFunc([]models.Task{models.CausalLM, models.Seq2SeqLM}, func(task models.Task) bool {
+		return slices.Contains(slices.Collect(maps.Values(architecture.Tasks)), task)
+	}); hasDecoder && !r.BoolOr("is_causal", true) {
+		r.Reject("is_causal", "true")
+	}
+	return r.Err()
 }
 
 func (b *Base) weights() *layer.Weights {

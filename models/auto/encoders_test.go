@@ -3,6 +3,7 @@ package auto
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -182,8 +183,46 @@ func TestConfigProblems(t *testing.T) {
 	}
 }
 
+// So are those of other models, and fields of none that transformers would heed.
+func TestOtherConfigProblems(t *testing.T) {
+	for _, c := range []struct {
+		folder, field string
+		value         any
+		want          string
+	}{
+		{"goldens/decoder-llama", "is_causal", false, "want true"},
+		{"seq2seq/bart", "is_causal", false, "want true"},
+		{"goldens/decoder-gpt2", "per_layer_config", map[string]any{"0": map[string]any{"n_head": 1}}, "want null"},
+		{"encoders/roberta", "quantization_config", map[string]any{"quant_method": "fp8"}, "want null"},
+		{"goldens/decoder-gpt2", "num_attention_heads", 4, "want 2, as n_head has it"},
+		{"goldens/decoder-bloom", "num_attention_heads", 4, "want 2, as n_head has it"},
+		{"encoders/distilbert", "num_attention_heads", 4, "want 2, as n_heads has it"},
+		{"seq2seq/bart", "num_hidden_layers", 1, "as encoder_layers has it"},
+		{"seq2seq/t5", "num_hidden_layers", 1, "as num_layers has it"},
+		{"goldens/decoder-gpt_neox", "head_dim", 4, "want hidden_size / num_attention_heads, 6"},
+		{"goldens/decoder-bloom", "slow_but_exact", true, "want false, or pretraining_tp 1"},
+	} {
+		t.Run(c.folder+" "+c.field, func(t *testing.T) {
+			fields := map[string]any{c.field: c.value}
+			if c.field == "slow_but_exact" {
+				fields["pretraining_tp"] = 2
+			}
+			_, err := Open(with(t, filepath.Join("../../compat_test/testdata", c.folder, "base"), fields), nil)
+			if err == nil || !strings.Contains(err.Error(), `"`+c.field+`"`) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("found %v, want field %q: …%s…", err, c.field, c.want)
+			}
+		})
+	}
+}
+
 // changed is a model directory with another value in its config.
 func changed(t *testing.T, dir, field string, value any) fs.FS {
+	t.Helper()
+	return with(t, dir, map[string]any{field: value})
+}
+
+// with is a model directory with other values in its config.
+func with(t *testing.T, dir string, fields map[string]any) fs.FS {
 	t.Helper()
 	files := fstest.MapFS{}
 	for _, name := range []string{"config.json", "model.safetensors"} {
@@ -197,7 +236,7 @@ func changed(t *testing.T, dir, field string, value any) fs.FS {
 	if err := json.Unmarshal(files["config.json"].Data, &config); err != nil {
 		t.Fatal(err)
 	}
-	config[field] = value
+	maps.Copy(config, fields)
 	data, err := json.Marshal(config)
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,9 @@ func readConfig(file hfio.ModelConfig, tensors int) (decoder.Config, decoder.Ord
 	if r.BoolOr("apply_residual_connection_post_layernorm", false) {
 		order = decoder.NormedResiduals
 	}
+	if r.BoolOr("slow_but_exact", false) && r.SizeOr("pretraining_tp", 1) > 1 { // transformers leaves out biases then
+		r.Reject("slow_but_exact", "false, or pretraining_tp 1")
+	}
 	return c.Complete(r, decoder.Fields{Layers: "n_layer", Heads: "n_head", Hidden: "hidden_size"}, tensors), order, r.Err()
 }
 
