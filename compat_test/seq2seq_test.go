@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
@@ -139,6 +140,48 @@ func TestSeq2SeqWithoutHead(t *testing.T) {
 	model := openBase(t, filepath.Join(seq2seq, "t5", "base"), models.HeadSpec{Task: models.SeqCls}, 3)
 	if _, err := adapters.FromFile(file, model); !errors.Is(err, adapters.ErrMissingHead) {
 		t.Errorf("found %v, want %v", err, adapters.ErrMissingHead)
+	}
+}
+
+// TestSeq2SeqOwnWords wants a checkpoint refused in which a stack has words of its own:
+// transformers does not tie what differs.
+func TestSeq2SeqOwnWords(t *testing.T) {
+	for _, c := range []struct{ folder, shared, own string }{
+		{"bart", "model.shared.weight", "model.encoder.embed_tokens.weight"},
+		{"bart", "model.shared.weight", "model.decoder.embed_tokens.weight"},
+		{"t5", "shared.weight", "encoder.embed_tokens.weight"},
+		{"t5", "shared.weight", "decoder.embed_tokens.weight"},
+	} {
+		for _, change := range []byte{0, 1} {
+			files := fstest.MapFS{}
+			for name, data := range readDir(t, filepath.Join(seq2seq, c.folder, "base")) {
+				files[name] = &fstest.MapFile{Data: []byte(data)}
+			}
+			file, err := hfio.OpenSafeTensors(files, hfio.ModelWeightsFile, &hfio.OpenOptions{NoMap: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			words, ok := file.Tensor(c.shared)
+			if !ok {
+				t.Fatalf("%s: no %s", c.folder, c.shared)
+			}
+			words = words.Clone()
+			words.Name = c.own
+			words.Data[0] += change
+			data, err := hfio.EncodeSafeTensors(file.Metadata, append(file.Tensors, words))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[hfio.ModelWeightsFile].Data = data
+			_, base, err := auto.Load(files, nil)
+			if err == nil {
+				defer base.Close()
+			}
+			refused := errors.Is(err, hfio.ErrUnsupported) && strings.Contains(err.Error(), strings.TrimPrefix(c.own, "model."))
+			if change > 0 && !refused || change == 0 && err != nil {
+				t.Errorf("%s: words that differ in %d: %v", c.own, change, err)
+			}
+		}
 	}
 }
 

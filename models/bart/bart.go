@@ -36,6 +36,9 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 		return nil, err
 	}
 	words := w.Embedding("shared", c.Vocab, c.Hidden)
+	for _, stack := range []string{"encoder", "decoder"} {
+		w.SameAs(stack+".embed_tokens.weight", "shared.weight", c.tied)
+	}
 	if !c.scaleRows {
 		words.Scale = c.scale
 	}

@@ -3,6 +3,7 @@
 package layer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -77,6 +78,23 @@ func (w *Weights) Has(name string) bool {
 func (w *Weights) HasShape(name string, shape ...int) bool {
 	t, ok := w.find(w.path + name)
 	return ok && slices.Equal(t.Shape, shape)
+}
+
+// SameAs notes a tensor that differs from another, or is not there unless it may be absent:
+// a model that has one of both cannot compute with it.
+func (w *Weights) SameAs(name, other string, mayBeAbsent bool) {
+	own, ok := w.find(w.path + name)
+	delete(w.state.read, w.path+name)
+	if !ok {
+		if !mayBeAbsent {
+			w.note(name, fmt.Errorf("%w, want a copy of %s", hfio.ErrNotFound, other))
+		}
+		return
+	}
+	want, ok := w.find(w.path + other)
+	if ok && (own.DType != want.DType || !bytes.Equal(own.Data, want.Data)) {
+		w.note(name, &hfio.Mismatch{Found: "values of its own", Want: "those of " + other, Kind: hfio.ErrUnsupported})
+	}
 }
 
 func (w *Weights) find(name string) (hfio.Tensor, bool) {

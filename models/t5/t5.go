@@ -36,8 +36,10 @@ func New(file hfio.ModelConfig, w *layer.Weights) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{config: c, words: w.Embedding("shared", c.Vocab, c.Hidden), encoder: newEncoder(c, w.At("encoder"))}
+	w.SameAs("encoder.embed_tokens.weight", "shared.weight", true)
 	if !c.encoderOnly {
 		m.decoder = newDecoder(c, w.At("decoder"))
+		w.SameAs("decoder.embed_tokens.weight", "shared.weight", true)
 	}
 	return m, nil
 }
