@@ -39,14 +39,14 @@ func TestGoldenGenerate(t *testing.T) {
 }
 
 // TestLiveGenerate wants the ids that Python makes with freshly made decoders, alone and with
-// adapters. The angles of transformers' dynamic rotary embedding depend on the sequences before,
-// so that there is no answer to want of it. Nor is there of longrope: where the long factors
-// begin, Phi-3 leaves keys of the short ones in the cache if there are virtual tokens, which it
-// does not count (modeling_phi3.py, prepare_inputs_for_generation). Goldens have it alone.
+// adapters. Of dynamic rotary embeddings TestLiveGrowing wants them. There is no answer to want of
+// Phi-3's longrope: where the long factors begin, it leaves keys of the short ones in the cache if
+// there are virtual tokens, which it does not count (modeling_phi3.py,
+// prepare_inputs_for_generation). Goldens have it alone.
 func TestLiveGenerate(t *testing.T) {
 	o := needOracle(t)
 	for _, b := range decoderBases {
-		if strings.Contains(b.set, "dynamic") || strings.Contains(b.set, "longrope") {
+		if isDynamic(b) || b.name == "phi3-longrope" {
 			continue
 		}
 		t.Run(b.name, func(t *testing.T) {
@@ -57,6 +57,35 @@ func TestLiveGenerate(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			liveGenerate(t, o, models.Seq2SeqLM, tinySeq2Seq(t, o, models.Seq2SeqLM, b.arguments, b.set))
 		})
+	}
+}
+
+func isDynamic(b decoderBase) bool { return strings.Contains(b.set, "dynamic") }
+
+// TestLiveGrowing wants Python's ids of texts that grow over max_position_embeddings where rotary
+// embeddings are dynamic: keys in the cache stay as they were turned, later ones turn otherwise.
+// transformers' angles depend on the sequences before, so that each prompt has a model of its own.
+func TestLiveGrowing(t *testing.T) {
+	o := needOracle(t)
+	prompts := []json.RawMessage{
+		json.RawMessage(`{"input_ids": [7, 3], "max_new_tokens": 20, "eos_token_id": 39}`),
+		json.RawMessage(`{"input_ids": [5, 21, 8, 30, 11, 2, 17, 9, 33, 4, 12], "max_new_tokens": 12, "eos_token_id": 39}`),
+		json.RawMessage(`{"input_ids": [14, 6, 25], "max_new_tokens": 12, "eos_token_id": 39, "num_beams": 3, "num_return_sequences": 3}`),
+	}
+	for _, b := range slices.DeleteFunc(slices.Clone(decoderBases), func(b decoderBase) bool { return !isDynamic(b) }) {
+		base := tinyDecoder(t, o, models.CausalLM, b.arch, b.set)
+		c := cell{oracle: o, taskCase: taskCase{name: "CAUSAL_LM", task: models.CausalLM}, base: base, folder: t.TempDir()}
+		model := openBase(t, base.dir, models.HeadSpec{}, 0)
+		for _, c.variant = range []variant{{name: "alone"}, {name: "prompt", method: "prompt"}, {name: "prefix", method: "prefix"}} {
+			t.Run(b.name+" "+c.variant.name, func(t *testing.T) {
+				requests := generationRequests(t, prompts, base.dir, c.frozen(t, model))
+				var want []generated
+				for i := range prompts {
+					want = append(want, c.pythonGenerates(t, prompts[i:i+1])...)
+				}
+				compareGenerated(t, model, requests, want)
+			})
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package layer
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/internal/kernel"
@@ -25,9 +26,11 @@ type RopeSizes struct {
 	Head         int     // k
 	Theta        float64 // rope_theta where the parameters lack it
 	Part         float64 // of a head that is turned where the parameters lack it; 0 means 1
+	Whole        bool    // the model always turns whole heads
+	Nested       bool    // the parameters are those of one type of layers
 	MaxPositions int     // max_position_embeddings
 	// Original is original_max_position_embeddings of the config itself, which goes before
-	// the parameters' own; 0: it has none.
+	// the parameters' own (transformers, standardize_rope_params); 0: it has none.
 	Original int
 }
 
@@ -51,25 +54,36 @@ func RopeParameters(r *hfio.ConfigReader) *hfio.ConfigReader {
 	return parameters
 }
 
+// RopeType returns the kind of rotary embedding that parameters name, and the key under which
+// they do: rope_type, or type of older configs.
+func RopeType(parameters *hfio.ConfigReader) (key, name string) {
+	key = "rope_type"
+	if !parameters.Has(key) && parameters.Has("type") {
+		key = "type"
+	}
+	return key, parameters.StringOr(key, "default")
+}
+
 // ReadRope reads the rotary embedding that parameters describe: rope_parameters, or
 // rope_scaling of older configs. Problems are noted in the reader.
 func ReadRope(parameters *hfio.ConfigReader, sizes RopeSizes) *Rope {
 	p := &ropeParameters{ConfigReader: parameters, RopeSizes: sizes}
-	key := "rope_type"
-	if !p.Has(key) && p.Has("type") {
-		key = "type"
-	}
 	p.Theta = p.positive("rope_theta", sizes.Theta)
 	if p.Part == 0 {
 		p.Part = 1
 	}
 	p.Part = p.positive("partial_rotary_factor", p.Part)
+	if p.Whole && p.Part != 1 {
+		p.Reject("partial_rotary_factor", "1: in transformers this model turns whole heads")
+		return nil
+	}
 	p.dim = int(float64(p.Head) * p.Part)
 	if p.dim < 2 || p.dim > p.Head || p.dim%2 != 0 {
 		p.Reject("partial_rotary_factor", fmt.Sprintf("one that turns an even number of the %d elements of a head", p.Head))
 		return nil
 	}
-	make, known := ropes[p.StringOr(key, "default")]
+	key, name := RopeType(parameters)
+	make, known := ropes[name]
 	if !known {
 		p.Reject(key, "default, linear, dynamic, yarn, longrope or llama3")
 		return nil
@@ -158,6 +172,10 @@ func linearRope(p *ropeParameters) Rope {
 
 // dynamicRope stretches the angles of sequences that are longer than those that the model
 // was trained with, by their length: a token may turn otherwise once others stand behind it.
+// Rows that are read together are turned by the place of the last of them; keys in a cache stay
+// as they were turned. So does transformers with the first sequence that a model reads. Later it
+// remembers the longest one: the rows of a shorter one, and those of a batch, are turned by that,
+// until a pass ends before max_position_embeddings. Here each sequence is turned by its own length.
 func dynamicRope(p *ropeParameters) Rope {
 	factor, most := p.factor(), float64(p.MaxPositions)
 	by := func(length int) kernel.RotationOptions {
@@ -182,7 +200,7 @@ func yarnRope(p *ropeParameters) Rope {
 		return dim * math.Log(original/(n*2*math.Pi)) / (2 * math.Log(p.Theta))
 	}
 	low, high := turns(p.positive("beta_fast", 32)), turns(p.positive("beta_slow", 1))
-	if p.BoolOr("truncate", true) {
+	if p.truncates() {
 		low, high = math.Floor(low), math.Ceil(high)
 	}
 	low, high = max(low, 0), min(high, dim-1)
@@ -193,6 +211,16 @@ func yarnRope(p *ropeParameters) Rope {
 		stretched := min(max((float64(i)-low)/(high-low), 0), 1)
 		return f/factor*stretched + f*(1-stretched)
 	}), scale)
+}
+
+// truncates reads whether pairs are counted in whole numbers. For transformers null is no, and
+// it looks beside the types of layers, not under them.
+func (p *ropeParameters) truncates() bool {
+	truncates := p.BoolOr("truncate", !slices.Contains(p.Keys(), "truncate"))
+	if p.Nested && !truncates {
+		p.Reject("truncate", "true: transformers reads no other under a type of layers")
+	}
+	return truncates
 }
 
 func (p *ropeParameters) yarnScale(factor float64) float64 {

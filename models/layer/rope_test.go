@@ -84,4 +84,13 @@ func TestRopeProblems(t *testing.T) {
 			t.Errorf("%s: found %v, want %s", c.parameters, err, c.want)
 		}
 	}
+	for _, c := range []struct{ parameters, want string }{
+		{`{"partial_rotary_factor": 0.5}`, `field "rope_parameters.partial_rotary_factor": found 0.5, want 1: in transformers`},
+		{`{"rope_type": "yarn", "factor": 2, "truncate": false}`, `field "rope_parameters.truncate": found false, want true: transformers reads no other`},
+	} {
+		_, err := readRope(t, c.parameters, layer.RopeSizes{Head: 4, Theta: 10000, MaxPositions: 32, Whole: true, Nested: true})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: found %v, want %s", c.parameters, err, c.want)
+		}
+	}
 }

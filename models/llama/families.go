@@ -32,6 +32,7 @@ type defaults struct {
 	window     int // 0: none
 	// keyHeads and headDim: these fields must be there, since sizes do not follow from others.
 	keyHeads, headDim bool
+	parts             bool // of heads may be turned
 }
 
 // families is the table of them, by model_type.
@@ -71,7 +72,7 @@ var families = map[string]family{
 	},
 	"phi3": {
 		class: "Phi3", tags: true, read: readPhi3,
-		defaults: defaults{normEps: 1e-5, act: "hidden_act", activation: "silu", pad: 32000, theta: 1e4, positions: 4096},
+		defaults: defaults{normEps: 1e-5, act: "hidden_act", activation: "silu", pad: 32000, theta: 1e4, positions: 4096, parts: true},
 	},
 	"olmo2": {
 		class: "Olmo2", read: readOlmo2,
@@ -158,25 +159,35 @@ func readGemma2(r *reader) {
 }
 
 // readGemma3: queries and keys are normalised instead of capped, five of six layers have a
-// window and turn by frequencies of their own. (Scores and logits of its text models are not
-// capped, whatever the config says: modeling_gemma3.py.)
+// window and turn by frequencies of their own. (Scores of its text models are not capped,
+// whatever the config says: modeling_gemma3.py.)
 func readGemma3(r *reader) {
 	r.gemma()
 	r.sandwich()
 	r.qkNorm = normOfHeads
 	r.scaleOf("query_pre_attn_scalar", 256)
+	if r.Has("final_logit_softcapping") {
+		r.logitCap = r.cap("final_logit_softcapping", 0)
+	}
 	pattern := r.SizeOr("sliding_window_pattern", 6)
 	r.slideAsTypes(r.window(), func(i int) bool { return (i+1)%pattern != 0 })
 	r.turnByTypes()
 }
 
-// readPhi3: linears that are fused, a part of each head that is turned.
+// readPhi3: linears that are fused, a part of each head that is turned. (transformers refuses
+// other kinds of rotary embeddings, or takes them for longrope: configuration_phi3.py.)
 func readPhi3(r *reader) {
 	r.fused = true
 	r.residualDropout, r.embedDropout = r.ProbabilityOr("resid_pdrop", 0), 0
 	sizes := r.ropeSizes()
 	sizes.Original = r.SizeOr("original_max_position_embeddings", 4096)
+	parameters := layer.RopeParameters(r.ConfigReader)
+	if key, name := layer.RopeType(parameters); name != "default" && name != "longrope" {
+		parameters.Reject(key, "default or longrope")
+		return
+	}
 	r.turnAll(sizes)
+	r.Switch = r.ropeSwitch()
 	r.slide(r.window(), func(int) bool { return true })
 }
 
@@ -284,23 +295,39 @@ func (r *reader) slideLast() {
 }
 
 func (r *reader) ropeSizes() layer.RopeSizes {
-	return layer.RopeSizes{
+	sizes := layer.RopeSizes{
 		Head:         r.HeadDim,
 		Theta:        r.FloatOr("rope_theta", r.absent.theta),
 		Part:         r.FloatOr("partial_rotary_factor", 1),
+		Whole:        !r.absent.parts,
 		MaxPositions: r.SizeOr("max_position_embeddings", r.absent.positions),
 	}
+	if r.Has("original_max_position_embeddings") {
+		sizes.Original = r.Size("original_max_position_embeddings")
+	}
+	if sizes.Whole && sizes.Part != 1 {
+		r.Reject("partial_rotary_factor", "1: in transformers this model turns whole heads")
+		sizes.Part = 1
+	}
+	return sizes
 }
 
 // turnAll gives all layers the same rotary embedding.
 func (r *reader) turnAll(sizes layer.RopeSizes) {
 	rope := layer.ReadRope(layer.RopeParameters(r.ConfigReader), sizes)
-	if rope != nil {
-		r.Switch = rope.Switch
-	}
 	for i := range r.layers {
 		r.layers[i].rope = rope
 	}
+}
+
+// ropeSwitch returns the length behind which all layers are turned otherwise; 0: none. Where a
+// text grows over it Phi-3 reads it anew; other models keep in their caches what was turned before.
+// Source: transformers 5.23, modeling_phi3.py, prepare_inputs_for_generation.
+func (r *reader) ropeSwitch() int {
+	if len(r.layers) == 0 || r.layers[0].rope == nil {
+		return 0
+	}
+	return r.layers[0].rope.Switch
 }
 
 // turnByTypes gives layers with a window other frequencies than those without: under the
@@ -309,10 +336,14 @@ func (r *reader) turnByTypes() {
 	nested, _ := r.Sub("rope_parameters")
 	full, _ := nested.Sub("full_attention")
 	if scaling, ok := r.Sub("rope_scaling"); ok {
+		if len(full.Keys()) > 0 {
+			r.Reject("rope_scaling", "null where rope_parameters are given")
+		}
 		full = scaling
 	}
 	windowed, _ := nested.Sub("sliding_attention")
 	sizes := r.ropeSizes()
+	sizes.Original, sizes.Nested = 0, true // transformers looks for it where all layers turn alike
 	everywhere := layer.ReadRope(full, sizes)
 	sizes.Theta = r.FloatOr("rope_local_base_freq", 1e4)
 	local := layer.ReadRope(windowed, sizes)

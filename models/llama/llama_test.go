@@ -85,6 +85,9 @@ func TestConfigProblems(t *testing.T) {
 		{"qwen2", `"use_sliding_window": true`, `"use_sliding_window": false`, `field "sliding_window": found 3, want a width`},
 		{"gemma2", `"sliding_attention"`, `"chunked_attention"`, `field "layer_types": found a list of 2, want sliding_attention and full_attention only`},
 		{"gemma", `"use_bidirectional_attention": null`, `"use_bidirectional_attention": true`, `field "use_bidirectional_attention": found true, want false`},
+		{"llama", `"rms_norm_eps"`, `"partial_rotary_factor": 0.5, "rms_norm_eps"`, `field "partial_rotary_factor": found 0.5, want 1: in transformers this model turns whole heads`},
+		{"gemma3_text", `"rms_norm_eps"`, `"rope_scaling": {"rope_type": "linear", "factor": 2}, "rms_norm_eps"`, `field "rope_scaling": found an object of 2, want null where rope_parameters are given`},
+		{"phi3", `"rope_type": "longrope"`, `"rope_type": "yarn"`, `rope_type": found "yarn", want default or longrope`},
 		{"phi3", `"long_factor"`, `"longer_factor"`, `long_factor": missing: want a list of numbers`},
 		{"llama", `"head_dim": 6`, `"head_dim": 5`, `field "rope_parameters.partial_rotary_factor": found nothing, want one that turns an even number of the 5 elements`},
 	} {

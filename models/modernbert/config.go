@@ -91,7 +91,7 @@ func (c config) readKinds(r *hfio.ConfigReader) []kind {
 	for _, name := range []string{full, sliding} {
 		own, _ := parameters.Sub(name)
 		k := kinds[name]
-		k.rope = layer.ReadRope(own, layer.RopeSizes{Head: c.HeadDim, Theta: thetas[name], MaxPositions: c.MaxPositions})
+		k.rope = layer.ReadRope(own, layer.RopeSizes{Head: c.HeadDim, Theta: thetas[name], MaxPositions: c.MaxPositions, Nested: true, Whole: true})
 		kinds[name] = k
 	}
 	names := r.StringsOr("layer_types", nil)
