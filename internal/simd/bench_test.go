@@ -80,28 +80,45 @@ func BenchmarkMulHalf(b *testing.B) {
 	}
 }
 
-// Products of few rows, as when text is generated: the weights come from memory, here those of the head
-// of SmolLM2-135M. They are to be read as fast as BenchmarkPeak of package peak reads.
+// Products of few rows, as when text is generated: the weights come from memory, so many that no cache holds them, each
+// matrix that of the head of SmolLM2-135M. They are to be read as fast as BenchmarkPeak of package peak reads.
 func BenchmarkMulFewRows(b *testing.B) {
-	const k, n = 576, 49152
+	const (
+		k, n   = 576, 49152
+		memory = 1 << 29 // bytes
+	)
 	words := make([]uint16, k*n)
+	float32s, bfloat16s, float16s := Values{Float32: normal(seeded(2), k*n)}, Values{BFloat16: words}, Values{Float16: words}
 	for _, c := range []struct {
-		values Values
-		bytes  int // of a value
-	}{{Values{Float32: normal(seeded(2), k*n)}, 4}, {Values{BFloat16: words}, 2}, {Values{Float16: words}, 2}} {
-		for _, m := range []int{1, 2, 4, 8, 16} {
-			b.Run(fmt.Sprintf("%v/%d", c.values.format(), m), func(b *testing.B) {
-				eachLevelBenchmark(b, func(b *testing.B) {
-					a, y := normal(seeded(1), m*k), make([]float32, m*n)
-					var right Matrix
-					right.PackValues(k, true, false, c.values)
-					for b.Loop() {
-						right.Mul(y, n, a, k, m, nil, false)
-					}
-					b.ReportMetric(float64(c.bytes)*k*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
-				})
+		name     string
+		values   Values
+		multiply func(*Matrix, []float32, int, []float32, int, int, []float32, bool)
+		bytes    int // of a value
+	}{
+		{"float32", float32s, (*Matrix).Mul, 4},
+		{"bfloat16", bfloat16s, (*Matrix).Mul, 2},
+		{"rounded", bfloat16s, (*Matrix).MulRounded, 2},
+		{"float16", float16s, (*Matrix).Mul, 2},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			eachLevelBenchmark(b, func(b *testing.B) {
+				weights := make([]Matrix, memory/(c.bytes*k*n))
+				for i := range weights {
+					weights[i].PackValues(k, true, false, c.values)
+				}
+				for _, m := range []int{1, 2, 4, 8, 16} {
+					b.Run(fmt.Sprint(m), func(b *testing.B) {
+						a, y := normal(seeded(1), m*k), make([]float32, m*n)
+						turns := 0
+						for b.Loop() {
+							c.multiply(&weights[turns%len(weights)], y, n, a, k, m, nil, false)
+							turns++
+						}
+						b.ReportMetric(float64(c.bytes)*k*n*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+					})
+				}
 			})
-		}
+		})
 	}
 }
 

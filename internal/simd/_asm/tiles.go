@@ -159,7 +159,7 @@ func (a *assembler) tileKernel(rows int) {
 // prefetchTiles asks for the part of a packed panel that is needed some steps on, see prefetch: of few rows the weights are mostly waited for.
 func (a *assembler) prefetchTiles(right reg.GPPhysical) {
 	for line := range 2 * 16 {
-		a.PREFETCHT0(operand.Mem{Base: right, Disp: prefetchDistance + 64*line})
+		a.PREFETCHT1(operand.Mem{Base: right, Disp: prefetchDistance + 64*line})
 	}
 }
 
