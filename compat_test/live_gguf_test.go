@@ -6,8 +6,28 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/tokenize"
 )
+
+// TestTokenizersOfGGUF: what hfio makes of a file's tokenizer, which its tests compare with what
+// transformers makes, is one that tokenize knows.
+func TestTokenizersOfGGUF(t *testing.T) {
+	files, err := filepath.Glob("../hfio/testdata/gguf/tokenizers/*.gguf")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		made, err := hfio.TokenizerFiles(hfio.Dir(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tokenize.Load(made); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
 
 // TestLiveGGUF compares bases in GGUF files with what transformers makes of the same files, one of
 // them under adapters. The other files of hfio's tests say more than transformers reads of them (scaling of

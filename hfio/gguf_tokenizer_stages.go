@@ -75,8 +75,11 @@ const (
 	llama3Regex     = gptContractions + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*` + gptTail
 	qwen2Regex      = gptContractions + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*` + gptTail
 	bloomRegex      = ` ?[^(\s|[.,!?…。，、।۔،])]+`
-	tekkenRegex     = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+` +
-		`|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*` + gptTail
+	casedSmalls     = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`
+	casedCapitals   = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`
+	casedTail       = `| ?[^\s\p{L}\p{N}]+[\r\n/]*` + gptTail
+	tekkenRegex     = casedSmalls + `|` + casedCapitals + `|\p{N}` + casedTail
+	gpt4oRegex      = casedSmalls + gptContractions + `?|` + casedCapitals + gptContractions + `?|\p{N}{1,3}` + casedTail
 )
 
 var ggufSplits = map[string]ggufSplit{
@@ -84,6 +87,7 @@ var ggufSplits = map[string]ggufSplit{
 	"smollm": {digits: true}, "starcoder": {digits: true}, "refact": {digits: true},
 	"llama3": {regex: llama3Regex, wholeWords: true}, "llama-v3": {regex: llama3Regex, wholeWords: true}, "llama-bpe": {regex: llama3Regex, wholeWords: true},
 	"bloom": {regex: bloomRegex}, "gpt3-finnish": {regex: bloomRegex},
+	"dbrx": {regex: llama3Regex}, "gpt-4o": {regex: gpt4oRegex},
 	"tekken": {regex: tekkenRegex, wholeWords: true},
 	"qwen2":  {regex: qwen2Regex}, "deepseek-r1-qwen": {regex: qwen2Regex},
 }

@@ -327,6 +327,8 @@ TOKENIZERS = {
     "llama-bpe": ("llama", "gpt2", "llama-bpe", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], dict(add_bos_token=True, add_eos_token=True)),
     "qwen2": ("qwen2", "gpt2", "qwen2", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
     "nemo": ("llama", "gpt2", "tekken", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
+    "phi-4": ("phi3", "gpt2", "dbrx", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
+    "phi-4-mini": ("phi3", "gpt2", "gpt-4o", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
     "smollm": ("llama", "gpt2", "smollm", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
     "bloom": ("bloom", "gpt2", "bloom", BYTE_TOKENS, [1, 1, 1, 3, 3, 1, 1, 1, 1, 4], None, ["a b"], {}),
 }
