@@ -13,8 +13,9 @@ const (
 	worth = 1 << 21
 	// fewRows: below it the columns of a product are divided, not its rows.
 	fewRows = 256
-	// readingRows: with fewer a product takes as long as with so many, that is as long as reading the right-hand side does.
-	readingRows = 16
+	// readingRows is how many rows are multiplied with a value of the right-hand side in the time that it takes to come from memory: with
+	// fewer a product takes as long.
+	readingRows = 32
 	// rowGrain is the least number of rows of a range, where there are some hundreds: each range reads all of the right-hand side.
 	rowGrain = 112
 	// setStride: rows that begin multiples of it apart share a set of the L1 cache, which has fewer places than a kernel has rows.
