@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,6 +43,23 @@ func writingOf(files fs.FS, tokenizer *tokenize.Tokenizer, model *models.Model, 
 		return chats.Render(chatMessages(messages), generationPrompt)
 	}
 	return w, nil
+}
+
+// unlearnt counts the examples of which no token is learnt, and returns the line of the first.
+func unlearnt(features []train.Feature) (n, line int) {
+	learnt := map[int]bool{}
+	for _, f := range features {
+		learnt[f.Line] = learnt[f.Line] || len(f.Targets) > 0
+	}
+	for _, at := range slices.Sorted(maps.Keys(learnt)) {
+		if learnt[at] {
+			continue
+		}
+		if n++; n == 1 {
+			line = at
+		}
+	}
+	return n, line
 }
 
 // chatTemplate reads the chat template of a base; fs.ErrNotExist: it has none.

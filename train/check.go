@@ -77,7 +77,22 @@ func checkFeatures(task models.Task, outputs int, set string, features []Feature
 			break
 		}
 	}
+	if found == nil {
+		return checkCounted(task, set, features)
+	}
 	return errors.Join(found...)
+}
+
+// checkCounted reports a set none of whose tokens counts: its loss would be 0, which is none.
+func checkCounted(task models.Task, set string, features []Feature) error {
+	if len(features) == 0 || counted(task, features) > 0 {
+		return nil
+	}
+	what := "token to learn"
+	if task == models.TokenCls {
+		what = "tag"
+	}
+	return fmt.Errorf("%w: the %s examples hold no %s: were they cut before it, or are they too short?", ErrExample, set, what)
 }
 
 // featureCheck is what the labels of features must fit.

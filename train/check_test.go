@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gopeft/gopeft/adapters"
 	"github.com/gopeft/gopeft/hfio"
 	"github.com/gopeft/gopeft/models"
+	"github.com/gopeft/gopeft/models/auto"
 	"github.com/gopeft/gopeft/train"
 )
 
@@ -63,6 +65,44 @@ func TestFeaturesThatDoNotFit(t *testing.T) {
 	data := train.Dataset{Train: []train.Feature{{IDs: ids, Values: []float32{nan}}}}
 	if _, err := train.Run(context.Background(), m, data, train.Config{}); !errors.Is(err, train.ErrExample) {
 		t.Errorf("found %v, want ErrExample: NaN cannot be learnt", err)
+	}
+}
+
+// A loss of nothing is no number, as torch's mean over no token: nothing is learnt from it, or measured by it.
+func TestNothingCounts(t *testing.T) {
+	base, file, err := auto.Load(hfio.Dir("../compat_test/testdata/goldens/decoder-llama/base"), &auto.Options{Task: models.CausalLM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	writer := newModel(t, base, hfio.PromptTuning, nil)
+	tagger := newModel(t, openBase(t, models.TokenCls, "O", "B-X"), hfio.PromptTuning, nil)
+	ids := []int{2, 6, 3}
+	first := train.Feature{IDs: ids, Reads: []int{-1}, Targets: ids[:1]}
+	for name, c := range map[string]struct {
+		m       *adapters.PeftModel
+		feature train.Feature
+		learnt  bool
+		want    string
+	}{
+		"cut":        {writer, train.Feature{IDs: ids, Reads: []int{}}, false, "hold no token to learn"},
+		"first only": {writer, first, true, "hold no token to learn"},
+		"no tags":    {tagger, train.Feature{IDs: ids, Tags: []int{models.Ignored, models.Ignored, models.Ignored}}, false, "hold no tag"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			features := []train.Feature{c.feature, c.feature}
+			if _, err := train.Evaluate(context.Background(), c.m, features, 0); !errors.Is(err, train.ErrExample) || !strings.Contains(err.Error(), "the evaluation examples "+c.want) {
+				t.Errorf("evaluation: found %v, want %q", err, c.want)
+			}
+			_, err := train.Run(context.Background(), c.m, train.Dataset{Train: features}, train.Config{Epochs: 1})
+			if c.learnt {
+				if err != nil {
+					t.Errorf("training: found %v, want it to learn the first token", err)
+				}
+			} else if !errors.Is(err, train.ErrExample) || !strings.Contains(err.Error(), "the training examples "+c.want) {
+				t.Errorf("training: found %v, want %q", err, c.want)
+			}
+		})
 	}
 }
 

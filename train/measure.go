@@ -54,6 +54,9 @@ func (m measured) evaluate(ctx context.Context, features []Feature, batchSize in
 	}
 	if m.base.Task == models.CausalLM {
 		features = withoutFirst(features)
+		if err := checkCounted(m.base.Task, "evaluation", features); err != nil {
+			return Evaluation{}, err
+		}
 	}
 	a := &answers{task: m.base.Task, problem: m.base.ProblemType, labels: m.labels}
 	for batch := range slices.Chunk(features, batchSize) {
