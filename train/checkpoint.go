@@ -121,7 +121,7 @@ func (r *run) save() error {
 	return nil
 }
 
-// state makes the side file.
+// state makes the side file. That of a whole model whose run is over says no more than that.
 func (r *run) state() (*hfio.SafeTensors, error) {
 	object, err := json.Marshal(stateJSON{Weights: r.saved.weights, Progress: &r.progress, Settings: r.settings})
 	if err != nil {
@@ -131,6 +131,9 @@ func (r *run) state() (*hfio.SafeTensors, error) {
 		Metadata: map[string]string{"format": "pt", adapters.StateKey: string(object)},
 		Tensors:  append([]hfio.Tensor{}, r.saved.encoder...),
 	}
+	if r.cleared() {
+		return s, nil
+	}
 	for i, p := range r.params {
 		shape, m := shapeOf(p), r.optimizer.moments[i]
 		s.Tensors = append(s.Tensors,
@@ -139,6 +142,11 @@ func (r *run) state() (*hfio.SafeTensors, error) {
 			hfio.NewFloat32(secondPrefix+p.Name, shape, m.second))
 	}
 	return s, nil
+}
+
+// cleared tells whether there is nothing to go on from, and the values that were saved are all that is kept.
+func (r *run) cleared() bool {
+	return r.m.clears() && r.over() && r.progress.Measured == r.progress.Step
 }
 
 // shapeOf is a parameter's shape in torch, where a bias is a vector.

@@ -129,6 +129,23 @@ func (r *run) restore() error {
 	if r.saved, err = savedOf(state); err != nil {
 		return err
 	}
+	r.progress = *object.Progress
+	r.optimizer.step = r.progress.Step
+	if err := errors.Join(r.restoreValues(state), r.checkProgress()); err != nil {
+		return fmt.Errorf("%s: %w", r.cfg.Dir, err)
+	}
+	return r.restoreBest()
+}
+
+// restoreValues reads the values as the run left them and the moments.
+func (r *run) restoreValues(state *hfio.SafeTensors) error {
+	if r.cleared() {
+		values, err := r.m.saved(r.cfg.Dir)
+		for i := range values {
+			copy(kernel.Data(r.params[i].Param), values[i])
+		}
+		return err
+	}
 	var found []error
 	for i, p := range r.params {
 		m := r.optimizer.moments[i]
@@ -137,13 +154,7 @@ func (r *run) restore() error {
 			fill(m.first, state, firstPrefix+p.Name),
 			fill(m.second, state, secondPrefix+p.Name))
 	}
-	r.progress = *object.Progress
-	r.optimizer.step = r.progress.Step
-	found = append(found, r.checkProgress())
-	if err := errors.Join(found...); err != nil {
-		return fmt.Errorf("%s: %w", r.cfg.Dir, err)
-	}
-	return r.restoreBest()
+	return errors.Join(found...)
 }
 
 // fill copies a tensor's values.

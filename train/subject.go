@@ -37,6 +37,9 @@ type subject interface {
 	save(*run) error
 	// saved returns the values of the parameters that save wrote.
 	saved(dir string) ([][]float32, error)
+	// clears tells whether the state of a run that is over holds no values and moments, which
+	// take three times as much as what was trained.
+	clears() bool
 }
 
 // tuned is an adapter.
@@ -149,6 +152,9 @@ func (t tuned) saved(dir string) ([][]float32, error) {
 	}
 	return valuesOf(best.Trained()), nil
 }
+
+// clears: an adapter is small, and [Reopen] makes its model of the state.
+func (t tuned) clears() bool { return false }
 
 // valuesOf copies the values of parameters.
 func valuesOf(params []models.NamedParam) [][]float32 {

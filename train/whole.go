@@ -157,3 +157,5 @@ func (w whole) saved(dir string) ([][]float32, error) {
 	}
 	return values, errors.Join(found...)
 }
+
+func (w whole) clears() bool { return true }
