@@ -161,6 +161,7 @@ func describeMBart(b *pieceBuilder) {
 func describePegasus(b *pieceBuilder) {
 	r, offset := b.roles, b.count("offset", 103)
 	mask, sentence := b.config.optionalString("mask_token", "<mask_1>"), b.config.optionalString("mask_token_sent", "<mask_2>")
+	b.added = append(b.added, AddedToken{Content: b.config.optionalString("mask_token_sent", "<mask_1>"), Special: true})
 	before := []string{r.Pad, r.Eos, mask}
 	if sentence != mask {
 		before = append(before, sentence)

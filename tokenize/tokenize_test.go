@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gopeft/gopeft/tokenize"
 )
 
@@ -106,4 +108,20 @@ func directoriesOfClasses(t *testing.T, folder string) map[string]fstest.MapFS {
 		}
 	}
 	return directories
+}
+
+// Both of Pegasus's masks are special. Expected: transformers 5.23.0.
+func TestPegasusMasks(t *testing.T) {
+	tokenizer, err := tokenize.Load(directoriesOfClasses(t, filepath.Join("testdata", "directories"))["pegasus"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := tokenizer.Encode("a<mask_1>b <mask_2>c", nil)
+	want := []string{"▁", "a", "<mask_1>", "▁b", "▁", "<mask_2>", "▁c", "</s>"}
+	if diff := cmp.Diff(want, e.Tokens); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if got, err := tokenizer.Decode(e.IDs, true); got != "a b  c" || err != nil {
+		t.Errorf("Decode: %q, %v", got, err)
+	}
 }

@@ -21,7 +21,7 @@
 //     no keys of a dict, map takes no index, and upper leaves an ß.
 //   - title as a filter begins a word behind an apostrophe and as a method does not; in Jinja it is
 //     the other way round.
-//   - What is asked of something undefined is undefined; in Jinja it is an error.
+//   - What is asked of something undefined is undefined, and a loop over none has no turns; in Jinja both are errors.
 //
 // A template is a program: it is given the messages and the special tokens, reads nothing else, and
 // runs for as long as its loops do.
