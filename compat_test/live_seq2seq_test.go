@@ -188,11 +188,15 @@ func repeatWords(t *testing.T, dir string) {
 	path := filepath.Join(dir, hfio.ModelWeightsFile)
 	file := openTensors(t, path)
 	words, ok := file.Tensor("model.shared.weight")
-	if !ok {
-		t.Fatal("the checkpoint has no model.shared.weight")
+	if !ok { // a model without a head
+		words, ok = file.Tensor("shared.weight")
 	}
-	for _, name := range []string{"model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"} {
-		words.Name = name
+	if !ok {
+		t.Fatal("the checkpoint has no shared.weight")
+	}
+	prefix := strings.TrimSuffix(words.Name, "shared.weight")
+	for _, name := range []string{"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"} {
+		words.Name = prefix + name
 		file.Tensors = append(file.Tensors, words)
 	}
 	data, err := hfio.EncodeSafeTensors(file.Metadata, file.Tensors)
