@@ -23,6 +23,8 @@ type Architecture struct {
 	Prefixes map[Task]string
 	// Renamed pairs endings of tensor names with those of older checkpoints.
 	Renamed [][2]string
+	// Windows: the model reads sliding_window.
+	Windows bool
 	// Tasks gives the task of each class that config.json's architectures may name.
 	Tasks map[string]Task
 	New   func(config hfio.ModelConfig, w *layer.Weights) (HeadedBackbone, error)

@@ -156,7 +156,8 @@ func open(checkpoint *hfio.Checkpoint, dtype hfio.DType, train bool) (*Base, err
 
 // reject rejects fields of a config that change the numbers of any model in transformers and
 // that no architecture here reads.
-// Source: transformers 5.23, configuration_utils.py, masking_utils.py for is_causal.
+// Source: transformers 5.23, configuration_utils.py; masking_utils.py for is_causal,
+// cache_utils.py, get_layer_types_and_kwargs, for windows.
 func reject(config hfio.ModelConfig, architecture models.Architecture) error {
 	r := config.Reader()
 	for _, key := range []string{"quantization_config", "per_layer_config"} {
@@ -164,10 +165,19 @@ func reject(config hfio.ModelConfig, architecture models.Architecture) error {
 			r.Reject(key, "null")
 		}
 	}
-	if hasDecoder := slices.ContainsFunc([]models.Task{models.CausalLM, models.Seq2SeqLM}, func(task models.Task) bool {
-		return slices.Contains(slices.Collect(maps.Values(architecture.Tasks)), task)
-	}); hasDecoder && !r.BoolOr("is_causal", true) {
+	isDecoder := func(task models.Task) bool { return task == models.CausalLM || task == models.Seq2SeqLM }
+	if !slices.ContainsFunc(slices.Collect(maps.Values(architecture.Tasks)), isDecoder) {
+		return r.Err()
+	}
+	if !r.BoolOr("is_causal", true) {
 		r.Reject("is_causal", "true")
+	}
+	const cut = "null: transformers cuts the cache of a text that it generates by it, though the model has no such window"
+	if r.Has("attention_chunk_size") {
+		r.Reject("attention_chunk_size", cut)
+	}
+	if !architecture.Windows && r.Has("sliding_window") {
+		r.Reject("sliding_window", cut)
 	}
 	return r.Err()
 }

@@ -192,6 +192,9 @@ func TestOtherConfigProblems(t *testing.T) {
 	}{
 		{"goldens/decoder-llama", "is_causal", false, "want true"},
 		{"seq2seq/bart", "is_causal", false, "want true"},
+		{"goldens/decoder-llama", "sliding_window", 3, "want null: transformers cuts the cache"},
+		{"goldens/decoder-olmo2", "attention_chunk_size", 3, "want null: transformers cuts the cache"},
+		{"seq2seq/bart", "sliding_window", 3, "want null: transformers cuts the cache"},
 		{"goldens/decoder-gpt2", "per_layer_config", map[string]any{"0": map[string]any{"n_head": 1}}, "want null"},
 		{"encoders/roberta", "quantization_config", map[string]any{"quant_method": "fp8"}, "want null"},
 		{"goldens/decoder-gpt2", "num_attention_heads", 4, "want 2, as n_head has it"},

@@ -10,8 +10,9 @@ import (
 
 // family is what a model_type has beside what all have.
 type family struct {
-	class string // of transformers, before Model and ForSequenceClassification
-	lm    string // the class with the head of a language model, if it is not class and ForCausalLM
+	class   string // of transformers, before Model and ForSequenceClassification
+	lm      string // the class with the head of a language model, if it is not class and ForCausalLM
+	windows bool   // layers may have a window
 	// tags and answers: transformers has classes for TOKEN_CLS and QUESTION_ANS, whose backbone
 	// may have a prefix of its own.
 	tags, answers bool
@@ -43,19 +44,19 @@ var families = map[string]family{
 		defaults: defaults{normEps: 1e-6, act: "hidden_act", activation: "silu", pad: -1, theta: 1e4, positions: 2048},
 	},
 	"mistral": {
-		class: "Mistral", tags: true, answers: true, read: readMistral,
+		class: "Mistral", windows: true, tags: true, answers: true, read: readMistral,
 		defaults: defaults{normEps: 1e-6, act: "hidden_act", activation: "silu", pad: -1, theta: 1e4, positions: 131072, window: 4096, keyHeads: true},
 	},
 	"qwen2": {
-		class: "Qwen2", tags: true, answers: true, prefixes: transformer, read: readQwen2,
+		class: "Qwen2", windows: true, tags: true, answers: true, prefixes: transformer, read: readQwen2,
 		defaults: defaults{normEps: 1e-6, act: "hidden_act", activation: "silu", pad: -1, theta: 1e4, positions: 32768, window: 4096, keyHeads: true},
 	},
 	"qwen3": {
-		class: "Qwen3", tags: true, answers: true, prefixes: transformer, read: readQwen3,
+		class: "Qwen3", windows: true, tags: true, answers: true, prefixes: transformer, read: readQwen3,
 		defaults: defaults{normEps: 1e-6, act: "hidden_act", activation: "silu", pad: -1, theta: 1e4, positions: 32768, window: 4096, keyHeads: true, headDim: true},
 	},
 	"smollm3": {
-		class: "SmolLM3", tags: true, answers: true, prefixes: transformer, read: readSmolLM3,
+		class: "SmolLM3", windows: true, tags: true, answers: true, prefixes: transformer, read: readSmolLM3,
 		defaults: defaults{normEps: 1e-6, act: "hidden_act", activation: "silu", pad: 128004, tied: true, theta: 2e6, positions: 32768, keyHeads: true},
 	},
 	"gemma": {
@@ -63,15 +64,15 @@ var families = map[string]family{
 		defaults: defaults{normEps: 1e-6, act: "hidden_act", activation: "gelu_pytorch_tanh", tied: true, theta: 1e4, positions: 8192, keyHeads: true, headDim: true},
 	},
 	"gemma2": {
-		class: "Gemma2", tags: true, read: readGemma2,
+		class: "Gemma2", windows: true, tags: true, read: readGemma2,
 		defaults: defaults{normEps: 1e-6, act: "hidden_activation", activation: "gelu_pytorch_tanh", tied: true, theta: 1e4, positions: 8192, window: 4096, keyHeads: true, headDim: true},
 	},
 	"gemma3_text": {
-		class: "Gemma3Text", lm: "Gemma3ForCausalLM", read: readGemma3,
+		class: "Gemma3Text", windows: true, lm: "Gemma3ForCausalLM", read: readGemma3,
 		defaults: defaults{normEps: 1e-6, act: "hidden_activation", activation: "gelu_pytorch_tanh", tied: true, theta: 1e6, positions: 131072, window: 4096, keyHeads: true, headDim: true},
 	},
 	"phi3": {
-		class: "Phi3", tags: true, read: readPhi3,
+		class: "Phi3", windows: true, tags: true, read: readPhi3,
 		defaults: defaults{normEps: 1e-5, act: "hidden_act", activation: "silu", pad: 32000, theta: 1e4, positions: 4096, parts: true},
 	},
 	"olmo2": {

@@ -13,7 +13,8 @@ import (
 func Architecture(modelType string) models.Architecture {
 	f := families[modelType]
 	a := models.Architecture{
-		Prefix: "model.",
+		Prefix:  "model.",
+		Windows: f.windows,
 		Tasks: map[string]models.Task{
 			cmp.Or(f.lm, f.class+"ForCausalLM"):   models.CausalLM,
 			f.class + "ForSequenceClassification": models.SeqCls,
