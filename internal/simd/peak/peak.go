@@ -66,17 +66,20 @@ func read(bytes int) (rate float64) {
 	return float64(bytes) / seconds
 }
 
-// sum adds words, eight at a time: much faster than they come from memory.
-func sum(words []uint64) uint64 {
-	var a, b, c, d uint64
-	for ; len(words) >= 8; words = words[8:] {
-		a += words[0] + words[4]
-		b += words[1] + words[5]
-		c += words[2] + words[6]
-		d += words[3] + words[7]
+// sum adds words, eight at a time, in four places at once: much faster than they come from memory, which gives a processor up to twice
+// as much from several places as from one.
+func sum(words []uint64) (total uint64) {
+	const line, places = 8, 4
+	part := len(words) / places / line * line
+	var sums [places]uint64
+	for at := 0; at < part; at += line {
+		for p := range places {
+			w := words[p*part+at:][:line]
+			sums[p] += w[0] + w[1] + w[2] + w[3] + w[4] + w[5] + w[6] + w[7]
+		}
 	}
-	for _, w := range words {
-		a += w
+	for _, w := range words[places*part:] {
+		total += w
 	}
-	return a + b + c + d
+	return total + sums[0] + sums[1] + sums[2] + sums[3]
 }
