@@ -233,8 +233,10 @@ func (job *training) fill(c *cli.Context, files fs.FS, from start, data *train.D
 	if job.data.Train, err = train.Encode(tokenizer, data.Examples, encode); err != nil {
 		return fmt.Errorf("%s: %w", c.String("data"), err)
 	}
-	if n, line := unlearnt(job.data.Train); train.IsWriting(from.task) && n > 0 {
-		job.onData(fmt.Sprintf("gopeft: warning: %s: nothing is learnt of %d examples, the first in line %d: they are too short, or cut before what is to be learnt (--max-length)", c.String("data"), n, line))
+	if train.IsWriting(from.task) {
+		if n, line := unlearnt(job.data.Train); n > 0 {
+			job.onData(fmt.Sprintf("gopeft: warning: %s: nothing is learnt of %d examples, the first in line %d: they are too short, or cut before what is to be learnt (--max-length)", c.String("data"), n, line))
+		}
 	}
 	path := c.String("dev")
 	if path == "" {

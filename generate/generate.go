@@ -126,7 +126,7 @@ func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, 
 			found.add(&InputError{i, err})
 		}
 	}
-	if err := found.err(); err != nil {
+	if err := errors.Join(found...); err != nil {
 		return nil, err
 	}
 	if err := g.loop(ctx, searches); err != nil {
@@ -141,30 +141,22 @@ func (g *Generator) Run(ctx context.Context, requests []Request) (_ [][]Answer, 
 
 // refusals are what is wrong with requests. Too many answers, which many requests may ask for with the
 // same settings, are said once, of the request that has room for the fewest.
-type refusals struct{ list []*InputError }
+type refusals []error
 
 func (f *refusals) add(e *InputError) {
 	var wide *tooWide
 	if errors.As(e.Err, &wide) {
-		for i, other := range f.list {
+		for i, other := range *f {
 			var before *tooWide
-			if errors.As(other.Err, &before) && before.Field == wide.Field && before.Value == wide.Value {
+			if errors.As(other, &before) && before.Field == wide.Field && before.Value == wide.Value {
 				if wide.most < before.most {
-					f.list[i] = e
+					(*f)[i] = e
 				}
 				return
 			}
 		}
 	}
-	f.list = append(f.list, e)
-}
-
-func (f *refusals) err() error {
-	var all []error
-	for _, e := range f.list {
-		all = append(all, e)
-	}
-	return errors.Join(all...)
+	*f = append(*f, e)
 }
 
 // loop takes all searches token by token to their ends. A search begins when there is

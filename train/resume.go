@@ -137,12 +137,16 @@ func (r *run) restore() error {
 	return r.restoreBest()
 }
 
-// restoreValues reads the values as the run left them and the moments.
+// restoreValues reads the values as the run left them and the moments. Where these are not kept, the values
+// are those of the files beside the state, and so the best ones.
 func (r *run) restoreValues(state *hfio.SafeTensors) error {
 	if r.cleared() {
 		values, err := r.m.saved(r.cfg.Dir)
 		for i := range values {
 			copy(kernel.Data(r.params[i].Param), values[i])
+		}
+		if r.progress.BestStep > 0 {
+			r.best = values
 		}
 		return err
 	}
@@ -193,7 +197,7 @@ func (r *run) checkProgress() error {
 // encoder is of another moment the run was killed while a better one was written; it
 // will come to that one again.
 func (r *run) restoreBest() error {
-	if r.progress.BestStep == 0 {
+	if r.progress.BestStep == 0 || r.best != nil {
 		return nil
 	}
 	var err error

@@ -92,15 +92,12 @@ func readConfig(file hfio.ModelConfig, tensors int) (config, error) {
 	if r.SizeOr("head_dim", c.HeadDim) != c.HeadDim { // in transformers it changes what is turned, not the heads
 		r.Reject("head_dim", fmt.Sprintf("hidden_size / num_attention_heads, %d", c.HeadDim))
 	}
-	sizes := layer.RopeSizes{
+	c.rope = layer.ReadRope(layer.RopeParameters(r), layer.RopeSizes{
 		Head:         c.HeadDim,
 		Theta:        r.FloatOr("rotary_emb_base", 10000),
 		Part:         r.FloatOr("rotary_pct", 0.25),
 		MaxPositions: r.SizeOr("max_position_embeddings", 2048),
-	}
-	if r.Has("original_max_position_embeddings") {
-		sizes.Original = r.Size("original_max_position_embeddings")
-	}
-	c.rope = layer.ReadRope(layer.RopeParameters(r), sizes)
+		Original:     r.SizeOr("original_max_position_embeddings", 0),
+	})
 	return c, r.Err()
 }

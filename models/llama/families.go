@@ -302,9 +302,7 @@ func (r *reader) ropeSizes() layer.RopeSizes {
 		Part:         r.FloatOr("partial_rotary_factor", 1),
 		Whole:        !r.absent.parts,
 		MaxPositions: r.SizeOr("max_position_embeddings", r.absent.positions),
-	}
-	if r.Has("original_max_position_embeddings") {
-		sizes.Original = r.Size("original_max_position_embeddings")
+		Original:     r.SizeOr("original_max_position_embeddings", 0),
 	}
 	if sizes.Whole && sizes.Part != 1 {
 		r.Reject("partial_rotary_factor", "1: in transformers this model turns whole heads")
